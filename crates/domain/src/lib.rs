@@ -1,0 +1,26 @@
+//! The words of sanimon: what a device, a metric, a reading and an alert are.
+//!
+//! Everything here is data and pure functions. The entry types, in the order in which a message meets them:
+//!
+//! * [`DeviceId`], [`DeviceKind`]: who speaks; [`MetricNo`] and [`metric::METRICS`]: of what, in which unit
+//! * [`TimestampMs`]: when, UTC milliseconds; [`time::observed_or_received`] decides whose clock is believed
+//! * [`Calibration`]: what a distance means in this bin or drain
+//! * [`Severity`], [`Condition`], [`Handling`]: the words of an alert
+//!
+//! It does *not* read a clock, a file or a socket, and it does not know how anything is encoded.
+
+pub mod alert;
+pub mod calibration;
+pub mod device;
+pub mod fault;
+pub mod ids;
+pub mod metric;
+pub mod time;
+
+pub use alert::{AlertId, Condition, Handling, Severity, StepKind};
+pub use calibration::Calibration;
+pub use device::{DeviceKind, Placement, ZoneClass};
+pub use fault::{Fault, FaultCode};
+pub use ids::{DeviceId, DeviceNo, IdError, RuleId, ZoneId};
+pub use metric::{Metric, MetricNo};
+pub use time::{Clock, TimestampMs};
