@@ -1,1 +1,46 @@
+//! The store: one SQLite file, and what of it is kept in memory.
+//!
+//! * [`Store::open`] gives the [`Writer`] (one thread owns it) and [`Shared`] (cloned to everyone who reads).
+//! * [`Group`] is what one transaction holds; [`Writer::commit`] syncs it, then updates the memory and the
+//!   [`Feed`]. Nothing is visible before it is durable.
+//! * Telemetry goes to an append-only journal and is sealed in the background into compressed blocks
+//!   ([`seal`]); [`Shared::telemetry`] gives the same answer whatever is sealed.
+//!
+//! It does *not* decide anything: what is a duplicate, what raises an alert and who may do what is decided by
+//! its callers. It opens no socket.
 
+mod block;
+mod command;
+mod directory;
+mod error;
+mod feed;
+mod health;
+mod hot;
+mod journal;
+mod model;
+mod read;
+mod schema;
+mod seal;
+mod shared;
+mod windows;
+mod write;
+
+pub use command::{AlertAction, Command, CommandError, Reply};
+pub use directory::{Directory, DirectoryState};
+pub use error::{Result, StoreError};
+pub use feed::{Committed, Event, Feed, FeedReading, Subscription};
+pub use health::{Counters, Health, SourceState};
+pub use hot::{Hot, HotState};
+pub use journal::{Digest, JournalMessage, JournalReading};
+pub use model::{
+    Account, Alert, Device, DeviceState, LastKnown, LatLon, Latest, Point, Quarantined, Step, Zone,
+};
+pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel};
+pub use schema::DATA_VERSION;
+pub use seal::{SealJob, SealStep};
+pub use shared::{Shared, Store};
+pub use windows::{Function, Window, aggregate};
+pub use write::{Group, QuarantineEntry, Writer};
+
+#[cfg(test)]
+mod tests;

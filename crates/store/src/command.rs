@@ -1,0 +1,54 @@
+//! What people and programs ask the writer's thread to do, besides readings.
+
+use sanimon_alerting::lifecycle::{Action, NotAllowed};
+use sanimon_domain::{AlertId, DeviceId, TimestampMs};
+use tokio::sync::oneshot;
+
+use crate::error::StoreError;
+use crate::model::{Account, Alert, Device, Zone};
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    #[error("there is no {what} `{id}`")]
+    NotFound { what: &'static str, id: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("sanimon is stopping")]
+    Stopping,
+}
+
+pub type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
+
+/// A step of an alert's life that a person takes.
+#[derive(Debug)]
+pub struct AlertAction {
+    pub alert: AlertId,
+    pub action: Action,
+    pub who: String,
+    pub note: Option<String>,
+}
+
+/// One task for the writer's thread. A dropped reply is no error: the asker has gone.
+#[derive(Debug)]
+pub enum Command {
+    Alert(AlertAction, Reply<Alert>),
+    /// Enters or changes devices, all or none. Numbers of devices that are new are given by the store.
+    PutDevices(Vec<Device>, Reply<()>),
+    RetireDevice(DeviceId, Reply<()>),
+    PutZones(Vec<Zone>, Reply<()>),
+    PutAccount(Account, TimestampMs, Reply<()>),
+    StartSession {
+        token_sha256: [u8; 32],
+        account: String,
+        now: TimestampMs,
+        expires_at: TimestampMs,
+        reply: Reply<()>,
+    },
+    EndSession {
+        token_sha256: [u8; 32],
+        reply: Reply<()>,
+    },
+}

@@ -1,0 +1,121 @@
+//! Devices, zones and metric names in memory: what each message and each page asks for first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use sanimon_domain::{DeviceId, DeviceNo, Metric, MetricNo, Placement, ZoneId, metric};
+
+use crate::model::{Device, DeviceState, Zone};
+
+/// The state behind the lock.
+#[derive(Debug, Default)]
+pub struct DirectoryState {
+    pub(crate) devices: Vec<Arc<Device>>,
+    pub(crate) by_id: HashMap<DeviceId, DeviceNo>,
+    pub(crate) zones: Vec<Arc<Zone>>,
+    pub(crate) custom_metrics: HashMap<Box<str>, MetricNo>,
+    pub(crate) custom_names: HashMap<MetricNo, Arc<str>>,
+}
+
+impl DirectoryState {
+    pub fn number(&self, id: &DeviceId) -> Option<DeviceNo> {
+        self.by_id.get(id).copied()
+    }
+
+    pub fn device(&self, no: DeviceNo) -> Option<&Arc<Device>> {
+        self.devices.get(no.index())
+    }
+
+    /// All devices, in the order of their numbers.
+    pub fn devices(&self) -> &[Arc<Device>] {
+        &self.devices
+    }
+
+    pub fn zones(&self) -> &[Arc<Zone>] {
+        &self.zones
+    }
+
+    pub fn zone(&self, id: &ZoneId) -> Option<&Arc<Zone>> {
+        self.zones.iter().find(|zone| zone.id == *id)
+    }
+
+    /// What rules select a device by.
+    pub fn placement(&self, device: &Device) -> Placement {
+        let class = device
+            .zone
+            .as_ref()
+            .and_then(|id| self.zone(id))
+            .map(|zone| zone.class);
+        device.placement(class)
+    }
+
+    pub fn discovered_count(&self) -> usize {
+        self.devices
+            .iter()
+            .filter(|device| device.state == DeviceState::Discovered)
+            .count()
+    }
+
+    pub fn metric_number(&self, metric: &Metric) -> Option<MetricNo> {
+        match metric {
+            Metric::Known(no) => Some(*no),
+            Metric::Custom(name) => self.custom_metrics.get(name).copied(),
+        }
+    }
+
+    /// A metric's number by its name, known or brought by a device.
+    pub fn metric_by_name(&self, name: &str) -> Option<MetricNo> {
+        metric::by_name(name).or_else(|| self.custom_metrics.get(name).copied())
+    }
+
+    pub fn metric_name(&self, no: MetricNo) -> Option<&str> {
+        metric::info(no)
+            .map(|info| info.name)
+            .or_else(|| self.custom_names.get(&no).map(|name| &**name))
+    }
+
+    /// The names that no table knows.
+    pub fn custom_metrics(&self) -> impl Iterator<Item = &str> {
+        self.custom_metrics.keys().map(|name| &**name)
+    }
+
+    pub fn custom_metric_count(&self) -> usize {
+        self.custom_metrics.len()
+    }
+
+    pub(crate) fn put_device(&mut self, device: Device) {
+        let index = device.no.index();
+        self.by_id.insert(device.id.clone(), device.no);
+        let device = Arc::new(device);
+        match self.devices.get_mut(index) {
+            Some(place) => *place = device,
+            None => self.devices.push(device),
+        }
+    }
+
+    pub(crate) fn put_metric(&mut self, no: MetricNo, name: &str) {
+        self.custom_metrics.insert(name.into(), no);
+        self.custom_names.insert(no, name.into());
+    }
+
+    pub(crate) fn put_zone(&mut self, zone: Zone) {
+        match self.zones.iter_mut().find(|known| known.id == zone.id) {
+            Some(place) => *place = Arc::new(zone),
+            None => self.zones.push(Arc::new(zone)),
+        }
+    }
+}
+
+/// The directory, shared: changed by the writer's thread after a commit, read by everyone.
+#[derive(Debug, Default)]
+pub struct Directory(RwLock<DirectoryState>);
+
+impl Directory {
+    pub fn read(&self) -> RwLockReadGuard<'_, DirectoryState> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, DirectoryState> {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

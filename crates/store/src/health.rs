@@ -1,0 +1,93 @@
+//! Counters and the state that `/readyz`, `/metrics` and the console's banner tell.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+/// Counters since the start of the process. Each is a promise's witness in `/metrics`.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Messages that sources handed over.
+    pub received: AtomicU64,
+    /// Messages whose acknowledgement was released, after the synced commit.
+    pub acknowledged: AtomicU64,
+    /// Readings written to the journal.
+    pub readings: AtomicU64,
+    pub groups: AtomicU64,
+    /// Readings received again with the same value: nothing was changed.
+    pub duplicates: AtomicU64,
+    /// Readings whose identity was known with another value: replaced.
+    pub corrections: AtomicU64,
+    /// Messages of which something went to the quarantine.
+    pub quarantined: AtomicU64,
+    /// QoS 0 messages dropped because the queue was full: their weaker promise.
+    pub dropped_qos0: AtomicU64,
+    pub commit_failures: AtomicU64,
+    pub sealed_points: AtomicU64,
+    pub damaged: AtomicU64,
+}
+
+impl Counters {
+    pub fn add(counter: &AtomicU64, number: u64) {
+        counter.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub fn get(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a source of messages is up, and what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceState {
+    pub connected: bool,
+    pub detail: String,
+}
+
+/// The state of the running site.
+#[derive(Debug, Default)]
+pub struct Health {
+    pub counters: Counters,
+    /// Why commits fail at the moment, in one line; `None` when they succeed.
+    store_fault: RwLock<Option<String>>,
+    ready: AtomicBool,
+    sources: RwLock<BTreeMap<String, SourceState>>,
+    /// The site clock at the last commit, in milliseconds.
+    pub last_commit_at: AtomicI64,
+}
+
+impl Health {
+    pub fn set_store_fault(&self, fault: Option<String>) {
+        *self.store_fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    pub fn store_fault(&self) -> Option<String> {
+        self.store_fault
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub fn set_source(&self, name: &str, state: SourceState) {
+        self.sources
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), state);
+    }
+
+    pub fn sources(&self) -> BTreeMap<String, SourceState> {
+        self.sources
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// All parts have started.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}

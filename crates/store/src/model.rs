@@ -1,0 +1,159 @@
+//! What the store keeps, as the other crates see it.
+
+use sanimon_domain::{
+    AlertId, Calibration, Condition, DeviceId, DeviceKind, DeviceNo, Handling, MetricNo, Placement, RuleId,
+    Severity, StepKind, TimestampMs, ZoneClass, ZoneId,
+};
+
+/// How a device came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Entered by a person.
+    Registered,
+    /// Heard, and not yet accepted by a person. Its readings are kept and its rules run.
+    Discovered,
+    /// Deleted by a person: its history stays, its readings are still kept.
+    Retired,
+}
+
+impl DeviceState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Discovered => "discovered",
+            Self::Retired => "retired",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Registered, Self::Discovered, Self::Retired]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatLon {
+    pub lat: f64,
+    pub lon: f64,
+}
+
+/// What the registry knows of a device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    pub no: DeviceNo,
+    pub id: DeviceId,
+    pub name: String,
+    pub kind: DeviceKind,
+    pub zone: Option<ZoneId>,
+    pub district: String,
+    pub state: DeviceState,
+    pub place: Option<LatLon>,
+    /// How often it is expected to report, in milliseconds.
+    pub interval_ms: Option<i64>,
+    pub calibration: Option<Calibration>,
+    pub first_seen_at: TimestampMs,
+    /// What the status topic said last, and when.
+    pub online: Option<(bool, TimestampMs)>,
+}
+
+/// A zone of the town.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    pub id: ZoneId,
+    pub name_en: String,
+    pub name_zh: String,
+    pub class: ZoneClass,
+    /// `[lon, lat]` corners, the first repeated at the end.
+    pub outline: Vec<[f64; 2]>,
+}
+
+impl Device {
+    /// What rules select by.
+    pub fn placement(&self, zone_class: Option<ZoneClass>) -> Placement {
+        Placement {
+            kind: self.kind,
+            zone: self.zone.clone(),
+            zone_class,
+        }
+    }
+}
+
+/// A point of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    pub at: TimestampMs,
+    pub value: f64,
+}
+
+/// The newest reading of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Latest {
+    pub metric: MetricNo,
+    pub at: TimestampMs,
+    pub received_at: TimestampMs,
+    pub value: f64,
+}
+
+/// An alert as it stands now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    pub id: AlertId,
+    pub device: DeviceNo,
+    pub rule: RuleId,
+    pub title_en: String,
+    pub title_zh: String,
+    pub metric: MetricNo,
+    pub severity: Severity,
+    pub condition: Condition,
+    pub handling: Handling,
+    pub value: f64,
+    pub raised_at: TimestampMs,
+    pub changed_at: TimestampMs,
+    pub cleared_at: Option<TimestampMs>,
+    pub acknowledge_by: Option<TimestampMs>,
+    pub acknowledged_at: Option<TimestampMs>,
+}
+
+/// One entry of an alert's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub at: TimestampMs,
+    pub kind: StepKind,
+    /// `None`: the engine.
+    pub who: Option<String>,
+    pub severity: Severity,
+    pub value: Option<f64>,
+    pub note: Option<String>,
+}
+
+/// An entry of the quarantine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quarantined {
+    pub id: i64,
+    pub topic: String,
+    pub source: String,
+    pub code: String,
+    pub message: String,
+    pub payload: Vec<u8>,
+    pub payload_bytes: i64,
+    pub count: i64,
+    pub first_at: TimestampMs,
+    pub last_at: TimestampMs,
+}
+
+/// A person who may sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub name: String,
+    pub password_hash: String,
+    pub role: String,
+}
+
+/// A value from a retained message without a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LastKnown {
+    pub metric: MetricNo,
+    pub value: f64,
+    pub received_at: TimestampMs,
+}

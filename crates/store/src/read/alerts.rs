@@ -1,0 +1,111 @@
+//! Alerts and their histories.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use sanimon_domain::{AlertId, Condition, DeviceNo, Handling, MetricNo, RuleId, Severity, StepKind};
+
+use super::Page;
+use super::rows::{optional_time, time, word};
+use crate::error::{Result, StoreError};
+use crate::model::{Alert, Step};
+
+/// Which alerts; an empty list selects all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertFilter {
+    pub conditions: Vec<Condition>,
+    pub handlings: Vec<Handling>,
+    pub severities: Vec<Severity>,
+    pub zones: Vec<String>,
+    pub device: Option<DeviceNo>,
+    /// The cursor of the page before: alerts with a smaller number.
+    pub before: Option<i64>,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Alert> {
+    Ok(Alert {
+        id: AlertId(row.get::<_, i64>("id")? as u64),
+        device: DeviceNo(row.get("device_no")?),
+        rule: word(row, "rule_id", |text| RuleId::new(text).ok())?,
+        title_en: row.get("title_en")?,
+        title_zh: row.get("title_zh")?,
+        metric: MetricNo(row.get("metric_no")?),
+        severity: word(row, "severity", Severity::parse)?,
+        condition: word(row, "condition", Condition::parse)?,
+        handling: word(row, "handling", Handling::parse)?,
+        value: row.get("value")?,
+        raised_at: time(row, "raised_at")?,
+        changed_at: time(row, "changed_at")?,
+        cleared_at: optional_time(row, "cleared_at")?,
+        acknowledge_by: optional_time(row, "acknowledge_by")?,
+        acknowledged_at: optional_time(row, "acknowledged_at")?,
+    })
+}
+
+pub(crate) fn alert(connection: &Connection, id: AlertId) -> Result<Option<Alert>> {
+    connection
+        .prepare_cached("SELECT * FROM alert WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([id.0 as i64], from_row).optional())
+        .map_err(StoreError::doing("read an alert"))
+}
+
+pub(crate) fn steps(connection: &Connection, id: AlertId) -> Result<Vec<Step>> {
+    let doing = || StoreError::doing("read an alert's history");
+    let mut statement = connection
+        .prepare_cached("SELECT * FROM alert_step WHERE alert_id = ?1 ORDER BY n")
+        .map_err(doing())?;
+    let rows = statement.query_map([id.0 as i64], |row| {
+        Ok(Step {
+            at: time(row, "at")?,
+            kind: word(row, "kind", StepKind::parse)?,
+            who: row.get("who")?,
+            severity: word(row, "severity", Severity::parse)?,
+            value: row.get("value")?,
+            note: row.get("note")?,
+        })
+    });
+    rows.and_then(Iterator::collect).map_err(doing())
+}
+
+/// The newest alerts first.
+pub(crate) fn alerts(connection: &Connection, filter: &AlertFilter, limit: usize) -> Result<Page<Alert>> {
+    let mut sql = String::from("SELECT * FROM alert WHERE 1");
+    let mut values: Vec<Value> = Vec::new();
+    let mut one_of = |column: &str, words: Vec<&str>| {
+        if !words.is_empty() {
+            sql.push_str(&format!(
+                " AND {column} IN ({})",
+                vec!["?"; words.len()].join(",")
+            ));
+            values.extend(words.into_iter().map(|word| Value::Text(word.to_owned())));
+        }
+    };
+    one_of(
+        "condition",
+        filter.conditions.iter().map(|c| c.as_str()).collect(),
+    );
+    one_of("handling", filter.handlings.iter().map(|h| h.as_str()).collect());
+    one_of("severity", filter.severities.iter().map(|s| s.as_str()).collect());
+    if !filter.zones.is_empty() {
+        let places = vec!["?"; filter.zones.len()].join(",");
+        sql.push_str(&format!(
+            " AND device_no IN (SELECT no FROM device WHERE zone IN ({places}))"
+        ));
+        values.extend(filter.zones.iter().cloned().map(Value::Text));
+    }
+    if let Some(device) = filter.device {
+        sql.push_str(" AND device_no = ?");
+        values.push(Value::Integer(i64::from(device.0)));
+    }
+    if let Some(before) = filter.before {
+        sql.push_str(" AND id < ?");
+        values.push(Value::Integer(before));
+    }
+    sql.push_str(" ORDER BY id DESC LIMIT ?");
+    values.push(Value::Integer(limit as i64 + 1));
+
+    let doing = || StoreError::doing("read alerts");
+    let mut statement = connection.prepare_cached(&sql).map_err(doing())?;
+    let rows = statement.query_map(params_from_iter(values), from_row);
+    let items = rows.and_then(Iterator::collect).map_err(doing())?;
+    Ok(Page::of(items, limit, |alert: &Alert| alert.id.0 as i64))
+}

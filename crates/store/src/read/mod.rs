@@ -1,0 +1,32 @@
+//! The reading side: snapshots on connections of their own. WAL lets them read while the writer writes.
+
+mod alerts;
+mod engine;
+mod pool;
+mod rows;
+mod telemetry;
+
+pub use alerts::AlertFilter;
+pub(crate) use alerts::{alert, alerts, steps};
+pub use engine::{EngineMemory, RememberedLevel};
+pub(crate) use pool::ReaderPool;
+pub(crate) use rows::{account, device, last_known, meta, quarantine, session_account, zone};
+pub(crate) use telemetry::sealed_points;
+
+/// A page of a longer list: the items, and where the next page begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Pass it on as it is; `None` when this was the last page.
+    pub next_cursor: Option<i64>,
+}
+
+impl<T> Page<T> {
+    /// From a query that asked for one row more than the page holds.
+    pub(crate) fn of(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> i64) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next_cursor = if more { items.last().map(cursor) } else { None };
+        Self { items, next_cursor }
+    }
+}

@@ -1,0 +1,166 @@
+//! From rows to the store's types. A word that no version of sanimon writes is damage, and said so.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sanimon_domain::{Calibration, DeviceId, DeviceKind, DeviceNo, MetricNo, TimestampMs, ZoneClass, ZoneId};
+
+use super::Page;
+use crate::error::{Result, StoreError};
+use crate::model::{Account, Device, DeviceState, LastKnown, LatLon, Quarantined, Zone};
+
+/// A text column that must be one of a set of words.
+pub(crate) fn word<T>(row: &Row<'_>, column: &str, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    parse(&text).ok_or_else(|| {
+        let message = format!("`{text}` in column {column}");
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, message.into())
+    })
+}
+
+pub(crate) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<TimestampMs> {
+    row.get(column).map(TimestampMs)
+}
+
+pub(crate) fn optional_time(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<TimestampMs>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(TimestampMs))
+}
+
+pub(crate) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
+    let zone: Option<String> = row.get("zone")?;
+    let place = row
+        .get::<_, Option<f64>>("lat")?
+        .zip(row.get::<_, Option<f64>>("lon")?);
+    let distances = row
+        .get::<_, Option<f64>>("empty_mm")?
+        .zip(row.get::<_, Option<f64>>("full_mm")?);
+    let online = row
+        .get::<_, Option<bool>>("online")?
+        .zip(optional_time(row, "online_at")?);
+    Ok(Device {
+        no: DeviceNo(row.get("no")?),
+        id: word(row, "id", |text| DeviceId::new(text).ok())?,
+        name: row.get("name")?,
+        kind: word(row, "kind", DeviceKind::parse)?,
+        zone: zone.and_then(|id| ZoneId::new(&id).ok()),
+        district: row.get("district")?,
+        state: word(row, "state", DeviceState::parse)?,
+        place: place.map(|(lat, lon)| LatLon { lat, lon }),
+        interval_ms: row.get("interval_ms")?,
+        calibration: distances.and_then(|(empty_mm, full_mm)| Calibration::new(empty_mm, full_mm)),
+        first_seen_at: time(row, "first_seen_at")?,
+        online,
+    })
+}
+
+pub(crate) fn zone(row: &Row<'_>) -> rusqlite::Result<Zone> {
+    Ok(Zone {
+        id: word(row, "id", |text| ZoneId::new(text).ok())?,
+        name_en: row.get("name_en")?,
+        name_zh: row.get("name_zh")?,
+        class: word(row, "class", ZoneClass::parse)?,
+        outline: word(row, "outline", parse_ring)?,
+    })
+}
+
+/// `[[lon,lat],...]` as the writer wrote it: numbers and brackets only.
+fn parse_ring(text: &str) -> Option<Vec<[f64; 2]>> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    if inner.is_empty() {
+        return Some(Vec::new());
+    }
+    let inner = inner.strip_prefix('[')?.strip_suffix(']')?;
+    let corner = |pair: &str| {
+        let (lon, lat) = pair.split_once(',')?;
+        Some([lon.parse().ok()?, lat.parse().ok()?])
+    };
+    inner.split("],[").map(corner).collect()
+}
+
+/// The newest first; `before` is a cursor over `id`.
+pub(crate) fn quarantine(
+    connection: &Connection,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Page<Quarantined>> {
+    let doing = || StoreError::doing("read the quarantine");
+    let mut statement = connection
+        .prepare_cached("SELECT * FROM quarantine WHERE id < ?1 ORDER BY id DESC LIMIT ?2")
+        .map_err(doing())?;
+    let rows = statement.query_map(params![before.unwrap_or(i64::MAX), limit as i64 + 1], |row| {
+        Ok(Quarantined {
+            id: row.get("id")?,
+            topic: row.get("topic")?,
+            source: row.get("source")?,
+            code: row.get("code")?,
+            message: row.get("message")?,
+            payload: row.get("payload")?,
+            payload_bytes: row.get("payload_bytes")?,
+            count: row.get("count")?,
+            first_at: time(row, "first_at")?,
+            last_at: time(row, "last_at")?,
+        })
+    });
+    let items = rows.and_then(Iterator::collect).map_err(doing())?;
+    Ok(Page::of(items, limit, |entry: &Quarantined| entry.id))
+}
+
+pub(crate) fn last_known(connection: &Connection, device: DeviceNo) -> Result<Vec<LastKnown>> {
+    let doing = || StoreError::doing("read last known values");
+    let mut statement = connection
+        .prepare_cached("SELECT metric_no, value, received_at FROM last_known WHERE device_no = ?1")
+        .map_err(doing())?;
+    let rows = statement.query_map([device.0], |row| {
+        Ok(LastKnown {
+            metric: MetricNo(row.get(0)?),
+            value: row.get(1)?,
+            received_at: TimestampMs(row.get(2)?),
+        })
+    });
+    rows.and_then(Iterator::collect).map_err(doing())
+}
+
+pub(crate) fn account(connection: &Connection, name: &str) -> Result<Option<Account>> {
+    connection
+        .query_row(
+            "SELECT name, password_hash, role FROM account WHERE name = ?1",
+            [name],
+            |row| {
+                Ok(Account {
+                    name: row.get(0)?,
+                    password_hash: row.get(1)?,
+                    role: row.get(2)?,
+                })
+            },
+        )
+        .optional()
+        .map_err(StoreError::doing("read an account"))
+}
+
+/// The account of a session that has not expired.
+pub(crate) fn session_account(
+    connection: &Connection,
+    token_sha256: &[u8; 32],
+    now: TimestampMs,
+) -> Result<Option<Account>> {
+    connection
+        .query_row(
+            "SELECT a.name, a.password_hash, a.role FROM session s JOIN account a ON a.name = s.account
+             WHERE s.token_sha256 = ?1 AND s.expires_at > ?2",
+            params![token_sha256.as_slice(), now.0],
+            |row| {
+                Ok(Account {
+                    name: row.get(0)?,
+                    password_hash: row.get(1)?,
+                    role: row.get(2)?,
+                })
+            },
+        )
+        .optional()
+        .map_err(StoreError::doing("read a session"))
+}
+
+pub(crate) fn meta(connection: &Connection, key: &str) -> Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .optional()
+        .map_err(StoreError::doing("read the site's memory"))
+}

@@ -1,0 +1,137 @@
+//! The writing side: one connection, owned by one thread.
+
+mod alerts;
+mod checkpoint;
+mod commands;
+mod commit;
+mod seal;
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, Transaction};
+use sanimon_alerting::{Effect, RuleSet};
+use sanimon_domain::{DeviceNo, Fault, MetricNo, TimestampMs};
+
+use crate::error::{Result, StoreError};
+use crate::journal::JournalMessage;
+use crate::model::Device;
+use crate::read::{EngineMemory, ReaderPool};
+use crate::shared::Shared;
+
+/// How much of a payload the quarantine keeps: enough to see what it is.
+pub(crate) const QUARANTINE_PAYLOAD_BYTES: usize = 4_096;
+/// How much of a topic the quarantine keeps (MQTT allows 65,535 bytes).
+const QUARANTINE_TOPIC_CHARS: usize = 256;
+/// Different (topic, cause) pairs that the quarantine keeps; the longest unseen goes first.
+pub(crate) const QUARANTINE_ROWS_MAX: i64 = 10_000;
+
+/// Something that could not be understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuarantineEntry {
+    pub topic: String,
+    pub source: Arc<str>,
+    pub fault: Fault,
+    /// Cut to what is stored.
+    pub payload: Vec<u8>,
+    pub payload_bytes: usize,
+    pub at: TimestampMs,
+}
+
+impl QuarantineEntry {
+    /// Cuts topic and payload to what the quarantine keeps.
+    pub fn new(topic: &str, source: Arc<str>, fault: Fault, payload: &[u8], at: TimestampMs) -> Self {
+        let kept = &payload[..payload.len().min(QUARANTINE_PAYLOAD_BYTES)];
+        let topic = topic.chars().take(QUARANTINE_TOPIC_CHARS).collect();
+        Self {
+            topic,
+            source,
+            fault,
+            payload: kept.to_vec(),
+            payload_bytes: payload.len(),
+            at,
+        }
+    }
+}
+
+/// What one transaction holds. In the order of the fields it is written.
+#[derive(Debug, Default)]
+pub struct Group {
+    pub new_devices: Vec<Device>,
+    pub new_metrics: Vec<(MetricNo, Box<str>)>,
+    pub messages: Vec<JournalMessage>,
+    pub statuses: Vec<(DeviceNo, bool, TimestampMs)>,
+    pub last_known: Vec<(DeviceNo, MetricNo, f64, TimestampMs)>,
+    pub effects: Vec<Effect>,
+    pub quarantine: Vec<QuarantineEntry>,
+    /// Counted when the group is committed.
+    pub duplicates: u64,
+    pub corrections: u64,
+    /// Messages in the group, whatever became of them.
+    pub received: u64,
+}
+
+impl Group {
+    pub fn is_empty(&self) -> bool {
+        self.new_devices.is_empty()
+            && self.new_metrics.is_empty()
+            && self.messages.is_empty()
+            && self.statuses.is_empty()
+            && self.last_known.is_empty()
+            && self.effects.is_empty()
+            && self.quarantine.is_empty()
+    }
+}
+
+/// The owner of the writing connection.
+#[derive(Debug)]
+pub struct Writer {
+    connection: Connection,
+    shared: Shared,
+    readers: Arc<ReaderPool>,
+    checkpointer: checkpoint::Checkpointer,
+    /// Raised by [`Writer::reload`]: seals begun before are void.
+    generation: u64,
+    seal_running: bool,
+    quarantine_rows: i64,
+}
+
+impl Writer {
+    pub(crate) fn new(connection: Connection, shared: Shared, readers: Arc<ReaderPool>) -> Result<Self> {
+        let quarantine_rows = connection
+            .query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))
+            .map_err(StoreError::doing("count the quarantine"))?;
+        let checkpointer = checkpoint::Checkpointer::start(readers.path())?;
+        Ok(Self {
+            connection,
+            shared,
+            readers,
+            checkpointer,
+            generation: 0,
+            seal_running: false,
+            quarantine_rows,
+        })
+    }
+
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// After a failed commit: forgets what is in memory and reads it again from the file.
+    pub fn reload(&mut self) -> Result<()> {
+        self.generation += 1;
+        self.seal_running = false;
+        self.shared.load(&self.connection)
+    }
+
+    /// What the engine must remember, from the file.
+    pub fn engine_memory(&self, rules: &RuleSet) -> Result<EngineMemory> {
+        EngineMemory::load(&self.connection, rules)
+    }
+
+    /// A transaction that takes the write lock at once: it fails at its start, not at its end.
+    fn transaction(&mut self) -> Result<Transaction<'_>> {
+        self.connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(StoreError::doing("begin a transaction"))
+    }
+}

@@ -1,0 +1,188 @@
+//! The writer's part of sealing: starting a job, and inserting what the sealer made.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Transaction, params};
+use sanimon_domain::{DeviceNo, MetricNo};
+
+use super::Writer;
+use crate::error::{Result, StoreError};
+use crate::health::Counters;
+use crate::hot::HotState;
+use crate::seal::{PartChange, SealJob, SealStep};
+
+/// Unsealed points at which a seal begins: 16 bytes each in memory, and a fraction of a second to read at start.
+const SEAL_AT_POINTS: usize = 400_000;
+
+impl Writer {
+    /// A job when enough has gathered and none is running.
+    pub fn begin_seal_if_due(&mut self) -> Result<Option<SealJob>> {
+        if self.seal_running || self.shared.hot.read().unsealed_points < SEAL_AT_POINTS {
+            return Ok(None);
+        }
+        self.begin_seal()
+    }
+
+    /// A job over everything that the journal holds, whatever its size.
+    pub fn begin_seal(&mut self) -> Result<Option<SealJob>> {
+        if self.seal_running {
+            return Ok(None);
+        }
+        let up_to_seq: i64 = self
+            .connection
+            .query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |row| row.get(0))
+            .map_err(StoreError::doing("read the journal"))?;
+        let series = start(&mut self.shared.hot.write());
+        if series.is_empty() {
+            return Ok(None);
+        }
+        self.seal_running = true;
+        let (hot, readers) = (self.shared.hot.clone(), self.readers.clone());
+        Ok(Some(SealJob {
+            generation: self.generation,
+            up_to_seq,
+            series,
+            hot,
+            readers,
+        }))
+    }
+
+    /// Commits one step. The last one also takes the journal's rows away.
+    pub fn apply_seal_step(&mut self, step: &SealStep) -> Result<()> {
+        if step.generation != self.generation {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        let transaction = self.transaction()?;
+        for part in &step.parts {
+            write_part(&transaction, part)?;
+        }
+        write_latest(&transaction, &shared.hot.read(), &step.series)?;
+        if let Some(seq) = step.done_up_to_seq {
+            transaction
+                .execute("DELETE FROM journal WHERE seq <= ?1", [seq])
+                .map_err(StoreError::doing("remove sealed journal rows"))?;
+        }
+        transaction
+            .commit()
+            .map_err(StoreError::doing("commit a step of sealing"))?;
+        let counters = &self.shared.health.counters;
+        Counters::add(&counters.sealed_points, step.points);
+        Counters::add(&counters.corrections, step.corrections);
+        Counters::add(&counters.damaged, step.damaged);
+        if step.done_up_to_seq.is_some() {
+            finish(&mut self.shared.hot.write());
+            self.seal_running = false;
+        }
+        self.checkpointer.after_commit(&self.connection);
+        Ok(())
+    }
+}
+
+/// Puts the tails aside for the sealer; new points go to fresh ones.
+fn start(hot: &mut HotState) -> Vec<(DeviceNo, MetricNo)> {
+    let mut series = Vec::new();
+    for (index, device) in hot.devices.iter_mut().enumerate() {
+        for (metric, memory) in device
+            .series
+            .iter_mut()
+            .filter(|(_, memory)| !memory.tail.is_empty())
+        {
+            memory.sealing = std::mem::take(&mut memory.tail);
+            series.push((DeviceNo(index as u32), *metric));
+        }
+    }
+    series
+}
+
+/// The sealed points are in the file: the memory lets go of them.
+fn finish(hot: &mut HotState) {
+    let mut freed = 0;
+    for device in &mut hot.devices {
+        for (_, memory) in &mut device.series {
+            freed += memory.sealing.len();
+            memory.sealing = Vec::new();
+        }
+    }
+    hot.unsealed_points = hot.unsealed_points.saturating_sub(freed);
+}
+
+fn write_part(transaction: &Transaction<'_>, change: &PartChange) -> Result<()> {
+    let doing = || StoreError::doing("write a block");
+    let PartChange {
+        device,
+        metric,
+        utc_day,
+        remove,
+        add,
+    } = change;
+    for first_at in remove {
+        transaction
+            .prepare_cached(
+                "DELETE FROM block WHERE device_no = ?1 AND metric_no = ?2 AND utc_day = ?3 AND first_at = ?4",
+            )
+            .and_then(|mut statement| statement.execute(params![device.0, metric.0, utc_day, first_at.0]))
+            .map_err(doing())?;
+    }
+    for (summary, points) in add {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO block VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    device.0,
+                    metric.0,
+                    utc_day,
+                    summary.first_at.0,
+                    summary.last_at.0,
+                    summary.count,
+                    summary.min,
+                    summary.max,
+                    summary.sum,
+                    summary.first,
+                    summary.last,
+                    points
+                ])
+            })
+            .map_err(doing())?;
+    }
+    Ok(())
+}
+
+/// The newest reading and payload of what the step sealed: the journal's rows that told them may go now.
+fn write_latest(
+    transaction: &Transaction<'_>,
+    hot: &HotState,
+    series: &[(DeviceNo, MetricNo)],
+) -> Result<()> {
+    let doing = || StoreError::doing("write the latest values");
+    for (device, metric) in series {
+        let Some(memory) = hot.series(*device, *metric) else {
+            continue;
+        };
+        let latest = memory.latest;
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO latest VALUES (?1, ?2, ?3, ?4, ?5)")
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    device.0,
+                    metric.0,
+                    latest.at.0,
+                    latest.received_at.0,
+                    latest.value
+                ])
+            })
+            .map_err(doing())?;
+    }
+    for device in series.iter().map(|(device, _)| *device).collect::<BTreeSet<_>>() {
+        let Some((digest, received_at)) = hot.digest(device) else {
+            continue;
+        };
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO payload_digest VALUES (?1, ?2, ?3)")
+            .and_then(|mut statement| statement.execute(params![device.0, digest, received_at.0]))
+            .map_err(doing())?;
+    }
+    Ok(())
+}
