@@ -23,18 +23,11 @@ pub struct RuleNo(pub u16);
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input<'a> {
     /// A device is known, new, moved or of another kind.
-    Device {
-        device: DeviceNo,
-        id: &'a DeviceId,
-        placement: &'a Placement,
-    },
+    Device { device: DeviceNo, id: &'a DeviceId, placement: &'a Placement },
+    /// A device is taken out of sight: its alerts are cleared, no rule selects it any more.
+    Retired { device: DeviceNo },
     /// A committed reading that rules may see.
-    Reading {
-        device: DeviceNo,
-        metric: MetricNo,
-        at: TimestampMs,
-        value: f64,
-    },
+    Reading { device: DeviceNo, metric: MetricNo, at: TimestampMs, value: f64 },
     /// Nothing arrived; time went on.
     Tick,
 }
@@ -113,12 +106,7 @@ pub struct Engine {
 impl Engine {
     /// An engine that knows no device. `next_alert` is the first number that no alert has had.
     pub fn new(rules: Arc<RuleSet>, next_alert: AlertId) -> Self {
-        Self {
-            rules,
-            devices: Vec::new(),
-            deadlines: BTreeSet::new(),
-            next_alert: next_alert.0,
-        }
+        Self { rules, devices: Vec::new(), deadlines: BTreeSet::new(), next_alert: next_alert.0 }
     }
 
     pub fn rules(&self) -> &RuleSet {
@@ -127,9 +115,7 @@ impl Engine {
 
     /// The rule behind a number of this engine.
     pub fn rule(&self, no: RuleNo) -> &Rule {
-        self.rules
-            .get(usize::from(no.0))
-            .expect("a rule number is only made from this rule set")
+        self.rules.get(usize::from(no.0)).expect("a rule number is only made from this rule set")
     }
 
     /// The earliest instant at which something happens by itself.
@@ -140,18 +126,14 @@ impl Engine {
     /// Applies one input and appends what must be stored.
     pub fn apply(&mut self, now: TimestampMs, input: Input<'_>, effects: &mut Vec<Effect>) {
         match input {
-            Input::Reading {
-                device,
-                metric,
-                at,
-                value,
-            } => self.reading(device, metric, at, value, effects),
+            Input::Reading { device, metric, at, value } => self.reading(device, metric, at, value, effects),
             Input::Tick => self.tick(now, effects),
-            Input::Device {
-                device,
-                id,
-                placement,
-            } => self.place(now, device, id, placement, effects),
+            Input::Device { device, id, placement } => {
+                let rules = self.rules.clone();
+                let selected = rules.iter().enumerate().filter(|(_, rule)| rule.selects(id, placement));
+                self.place(now, device, selected.map(|(index, _)| RuleNo(index as u16)), effects);
+            }
+            Input::Retired { device } => self.place(now, device, std::iter::empty(), effects),
         }
     }
 
@@ -166,14 +148,8 @@ impl Engine {
         let Some(cells) = self.devices.get_mut(device.index()) else {
             return;
         };
-        for cell in cells
-            .iter_mut()
-            .filter(|cell| cell.metric == metric && at >= cell.last_at)
-        {
-            let rule = self
-                .rules
-                .get(usize::from(cell.rule.0))
-                .expect("cells are made from this rule set");
+        for cell in cells.iter_mut().filter(|cell| cell.metric == metric && at >= cell.last_at) {
+            let rule = self.rules.get(usize::from(cell.rule.0)).expect("cells are made from this rule set");
             let mut step = Step {
                 device,
                 rule,
@@ -192,13 +168,8 @@ impl Engine {
         while let Some((due, device, rule_no, _)) =
             self.deadlines.first().copied().filter(|(due, ..)| *due <= now)
         {
-            let rule = self
-                .rules
-                .get(usize::from(rule_no.0))
-                .expect("deadlines are made from this rule set");
-            let cell = self.devices[device.index()]
-                .iter_mut()
-                .find(|cell| cell.rule == rule_no);
+            let rule = self.rules.get(usize::from(rule_no.0)).expect("deadlines are made from this rule set");
+            let cell = self.devices[device.index()].iter_mut().find(|cell| cell.rule == rule_no);
             let cell = cell.expect("a deadline goes with its cell");
             let mut step = Step {
                 device,
@@ -216,8 +187,7 @@ impl Engine {
         &mut self,
         now: TimestampMs,
         device: DeviceNo,
-        id: &DeviceId,
-        placement: &Placement,
+        selected: impl Iterator<Item = RuleNo>,
         effects: &mut Vec<Effect>,
     ) {
         if self.devices.len() <= device.index() {
@@ -225,13 +195,8 @@ impl Engine {
         }
         let mut old = std::mem::take(&mut self.devices[device.index()]);
         let mut cells = Vec::new();
-        for (index, rule) in self
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(_, rule)| rule.selects(id, placement))
-        {
-            let no = RuleNo(index as u16);
+        for no in selected {
+            let rule = self.rules.get(usize::from(no.0)).expect("the caller selects from this rule set");
             cells.push(match old.iter().position(|cell| cell.rule == no) {
                 Some(position) => old.swap_remove(position),
                 None => Cell {
@@ -246,10 +211,7 @@ impl Engine {
         }
         self.devices[device.index()] = cells;
         for mut cell in old {
-            let rule = self
-                .rules
-                .get(usize::from(cell.rule.0))
-                .expect("cells are made from this rule set");
+            let rule = self.rules.get(usize::from(cell.rule.0)).expect("cells are made from this rule set");
             let mut step = Step {
                 device,
                 rule,
@@ -276,8 +238,7 @@ impl Engine {
             };
             *state = stored.state;
             let due = self.rule(stored.rule).levels[usize::from(stored.level)].due(stored.state);
-            self.deadlines
-                .extend(due.map(|due| (due, stored.device, stored.rule, stored.level)));
+            self.deadlines.extend(due.map(|due| (due, stored.device, stored.rule, stored.level)));
         }
         for (device, rule, alert) in open {
             if let Some(cell) = self.cell_mut(*device, *rule) {
@@ -302,10 +263,8 @@ impl Engine {
         for (index, cells) in self.devices.iter_mut().enumerate() {
             let device = DeviceNo(index as u32);
             for cell in cells {
-                let rule = self
-                    .rules
-                    .get(usize::from(cell.rule.0))
-                    .expect("cells are made from this rule set");
+                let rule =
+                    self.rules.get(usize::from(cell.rule.0)).expect("cells are made from this rule set");
                 let mut step = Step {
                     device,
                     rule,
@@ -322,20 +281,13 @@ impl Engine {
     /// Every open alert, for comparison and display.
     pub fn open_alerts(&self) -> HashMap<(DeviceNo, RuleNo), OpenAlert> {
         let cells = self.devices.iter().enumerate().flat_map(|(index, cells)| {
-            cells
-                .iter()
-                .map(move |cell| ((DeviceNo(index as u32), cell.rule), cell.alert))
+            cells.iter().map(move |cell| ((DeviceNo(index as u32), cell.rule), cell.alert))
         });
-        cells
-            .filter_map(|(key, alert)| alert.map(|alert| (key, alert)))
-            .collect()
+        cells.filter_map(|(key, alert)| alert.map(|alert| (key, alert))).collect()
     }
 
     fn cell_mut(&mut self, device: DeviceNo, rule: RuleNo) -> Option<&mut Cell> {
-        self.devices
-            .get_mut(device.index())?
-            .iter_mut()
-            .find(|cell| cell.rule == rule)
+        self.devices.get_mut(device.index())?.iter_mut().find(|cell| cell.rule == rule)
     }
 }
 
@@ -384,21 +336,13 @@ impl Step<'_> {
             self.deadlines.insert((due, self.device, cell.rule, key));
         }
         cell.levels[level] = next;
-        self.effects.push(Effect::Level {
-            device: self.device,
-            rule: cell.rule,
-            level: key,
-            state: next,
-        });
+        self.effects.push(Effect::Level { device: self.device, rule: cell.rule, level: key, state: next });
     }
 
     /// Brings the alert in line with the worst active level.
     fn settle(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
-        let active = cell
-            .levels
-            .iter()
-            .enumerate()
-            .filter(|(_, state)| matches!(state, LevelState::Active { .. }));
+        let active =
+            cell.levels.iter().enumerate().filter(|(_, state)| matches!(state, LevelState::Active { .. }));
         let worst = active.map(|(index, _)| self.rule.levels[index].severity).max();
         match (cell.alert, worst) {
             (None, Some(severity)) => {
@@ -406,33 +350,16 @@ impl Step<'_> {
                 *self.next_alert += 1;
                 cell.alert = Some(OpenAlert { id, severity });
                 let (device, rule) = (self.device, cell.rule);
-                self.effects.push(Effect::Raised {
-                    alert: id,
-                    device,
-                    rule,
-                    severity,
-                    at,
-                    value,
-                });
+                self.effects.push(Effect::Raised { alert: id, device, rule, severity, at, value });
             }
             (Some(open), Some(severity)) if open.severity != severity => {
                 cell.alert = Some(OpenAlert { severity, ..open });
                 let (from, to) = (open.severity, severity);
-                self.effects.push(Effect::SeverityChanged {
-                    alert: open.id,
-                    from,
-                    to,
-                    at,
-                    value,
-                });
+                self.effects.push(Effect::SeverityChanged { alert: open.id, from, to, at, value });
             }
             (Some(open), None) => {
                 cell.alert = None;
-                self.effects.push(Effect::Cleared {
-                    alert: open.id,
-                    at,
-                    value,
-                });
+                self.effects.push(Effect::Cleared { alert: open.id, at, value });
             }
             _ => {}
         }

@@ -26,10 +26,7 @@ const STEPS: &[(Handling, Action, Handling)] = &[
 
 /// The steps that are possible from here.
 pub fn allowed(from: Handling) -> Vec<Action> {
-    let steps = STEPS
-        .iter()
-        .filter(|(state, ..)| *state == from)
-        .map(|(_, action, _)| *action);
+    let steps = STEPS.iter().filter(|(state, ..)| *state == from).map(|(_, action, _)| *action);
     // A remark is possible at any time and changes nothing.
     steps.chain([Action::Comment]).collect()
 }
@@ -43,11 +40,7 @@ pub fn step(from: Handling, action: Action) -> Result<(Handling, StepKind), NotA
         .iter()
         .find(|(state, allowed, _)| *state == from && *allowed == action)
         .map(|(_, _, to)| (*to, StepKind::Acknowledged))
-        .ok_or_else(|| NotAllowed {
-            action,
-            from,
-            allowed: allowed(from),
-        })
+        .ok_or_else(|| NotAllowed { action, from, allowed: allowed(from) })
 }
 
 #[cfg(test)]

@@ -37,9 +37,7 @@ impl Rule {
         self.kind == placement.kind
             && (self.zones.is_empty() || placement.zone.as_ref().is_some_and(|z| self.zones.contains(z)))
             && (self.zone_classes.is_empty()
-                || placement
-                    .zone_class
-                    .is_some_and(|class| self.zone_classes.contains(&class)))
+                || placement.zone_class.is_some_and(|class| self.zone_classes.contains(&class)))
             && (self.devices.is_empty() || self.devices.contains(device))
     }
 }
@@ -68,13 +66,8 @@ impl RuleSet {
     pub fn new(rules: Vec<Rule>) -> Result<Self, Vec<RuleFault>> {
         let mut faults = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            let mut fault = |message: String| {
-                faults.push(RuleFault {
-                    index,
-                    rule: rule.id.to_string(),
-                    message,
-                })
-            };
+            let mut fault =
+                |message: String| faults.push(RuleFault { index, rule: rule.id.to_string(), message });
             if rules[..index].iter().any(|earlier| earlier.id == rule.id) {
                 fault("the id is used twice: give each rule its own".to_owned());
             }
@@ -83,24 +76,13 @@ impl RuleSet {
                     "it has no level: add `[[rule.level]]` with `severity`, `raise` and `clear`".to_owned(),
                 );
             }
-            rule.levels
-                .iter()
-                .filter_map(|level| level_fault(rule.metric, level))
-                .for_each(&mut fault);
+            rule.levels.iter().filter_map(|level| level_fault(rule.metric, level)).for_each(&mut fault);
         }
         if rules.len() > RULES_MAX {
             let message = format!("{} rules are more than {RULES_MAX}", rules.len());
-            faults.push(RuleFault {
-                index: RULES_MAX,
-                rule: rules[RULES_MAX].id.to_string(),
-                message,
-            });
+            faults.push(RuleFault { index: RULES_MAX, rule: rules[RULES_MAX].id.to_string(), message });
         }
-        if faults.is_empty() {
-            Ok(Self { rules })
-        } else {
-            Err(faults)
-        }
+        if faults.is_empty() { Ok(Self { rules }) } else { Err(faults) }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
@@ -125,13 +107,7 @@ impl RuleSet {
 }
 
 fn level_fault(metric: MetricNo, level: &Level) -> Option<String> {
-    let Level {
-        severity,
-        raise,
-        clear,
-        for_ms,
-        direction,
-    } = level;
+    let Level { severity, raise, clear, for_ms, direction } = level;
     let wrong_side = match direction {
         Direction::Rising => clear > raise,
         Direction::Falling => clear < raise,

@@ -13,23 +13,14 @@ use crate::*;
 const BIN: DeviceNo = DeviceNo(0);
 
 fn rising(severity: Severity, raise: f64, clear: f64, for_min: i64) -> Level {
-    Level {
-        severity,
-        direction: Direction::Rising,
-        raise,
-        clear,
-        for_ms: for_min * MINUTE_MS,
-    }
+    Level { severity, direction: Direction::Rising, raise, clear, for_ms: for_min * MINUTE_MS }
 }
 
 /// The bin rule of the domain page: minor at 75 % for 10 minutes, major at 90 %, critical at 98 %.
 fn bin_rules() -> RuleSet {
     let rule = Rule {
         id: RuleId::new("bin_fill").expect("a sound id"),
-        title: Title {
-            en: "Bin is full".into(),
-            zh: "垃圾桶已满".into(),
-        },
+        title: Title { en: "Bin is full".into(), zh: "垃圾桶已满".into() },
         kind: DeviceKind::Bin,
         metric: metric::FILL_PCT,
         zones: vec![],
@@ -45,11 +36,7 @@ fn bin_rules() -> RuleSet {
 }
 
 fn placed() -> (DeviceId, Placement) {
-    let placement = Placement {
-        kind: DeviceKind::Bin,
-        zone: None,
-        zone_class: None,
-    };
+    let placement = Placement { kind: DeviceKind::Bin, zone: None, zone_class: None };
     (DeviceId::new("bin-1").expect("a sound id"), placement)
 }
 
@@ -58,11 +45,7 @@ fn engine() -> Engine {
     let (id, placement) = placed();
     engine.apply(
         TimestampMs(0),
-        Input::Device {
-            device: BIN,
-            id: &id,
-            placement: &placement,
-        },
+        Input::Device { device: BIN, id: &id, placement: &placement },
         &mut Vec::new(),
     );
     engine
@@ -82,12 +65,7 @@ fn play(engine: &mut Engine, beats: &[Beat]) -> Vec<Effect> {
         match *beat {
             Reading(minute, value) => {
                 let at = TimestampMs(minute * MINUTE_MS);
-                let input = Input::Reading {
-                    device: BIN,
-                    metric: metric::FILL_PCT,
-                    at,
-                    value,
-                };
+                let input = Input::Reading { device: BIN, metric: metric::FILL_PCT, at, value };
                 engine.apply(at, input, &mut effects);
             }
             Tick(minute) => engine.apply(TimestampMs(minute * MINUTE_MS), Input::Tick, &mut effects),
@@ -123,22 +101,13 @@ fn a_level_with_a_patience_raises_when_it_has_held_long_enough() {
 fn the_instant_of_raising_does_not_depend_on_who_notices() {
     check(&[Reading(0, 80.0), Reading(30, 85.0)], &["10 raised minor"]);
     check(&[Reading(0, 80.0), Tick(500)], &["10 raised minor"]);
-    check(
-        &[Reading(0, 80.0), Reading(30, 50.0)],
-        &["10 raised minor", "30 cleared"],
-    );
+    check(&[Reading(0, 80.0), Reading(30, 50.0)], &["10 raised minor", "30 cleared"]);
 }
 
 #[test]
 fn between_clear_and_raise_nothing_changes() {
     check(
-        &[
-            Reading(0, 92.0),
-            Reading(1, 89.0),
-            Reading(2, 91.0),
-            Reading(3, 85.0),
-            Reading(4, 81.0),
-        ],
+        &[Reading(0, 92.0), Reading(1, 89.0), Reading(2, 91.0), Reading(3, 85.0), Reading(4, 81.0)],
         &["0 raised major"],
     );
 }
@@ -146,20 +115,8 @@ fn between_clear_and_raise_nothing_changes() {
 #[test]
 fn one_alert_grows_and_shrinks_with_the_worst_level() {
     check(
-        &[
-            Reading(0, 91.0),
-            Reading(15, 99.0),
-            Reading(30, 89.0),
-            Reading(45, 79.0),
-            Reading(60, 10.0),
-        ],
-        &[
-            "0 raised major",
-            "15 major->critical",
-            "30 critical->major",
-            "45 major->minor",
-            "60 cleared",
-        ],
+        &[Reading(0, 91.0), Reading(15, 99.0), Reading(30, 89.0), Reading(45, 79.0), Reading(60, 10.0)],
+        &["0 raised major", "15 major->critical", "30 critical->major", "45 major->minor", "60 cleared"],
     );
 }
 
@@ -171,10 +128,7 @@ fn a_late_reading_neither_clears_nor_raises() {
 
 #[test]
 fn a_correction_of_the_newest_reading_counts() {
-    check(
-        &[Reading(30, 95.0), Reading(30, 9.0)],
-        &["30 raised major", "30 cleared"],
-    );
+    check(&[Reading(30, 95.0), Reading(30, 9.0)], &["30 raised major", "30 cleared"]);
 }
 
 #[test]
@@ -184,11 +138,7 @@ fn a_device_that_a_rule_no_longer_selects_has_its_alert_cleared() {
     let (id, mut placement) = placed();
     placement.kind = DeviceKind::Drain;
     let mut effects = Vec::new();
-    let moved = Input::Device {
-        device: BIN,
-        id: &id,
-        placement: &placement,
-    };
+    let moved = Input::Device { device: BIN, id: &id, placement: &placement };
     engine.apply(TimestampMs(MINUTE_MS), moved, &mut effects);
     assert_eq!(words(&effects), ["1 cleared"]);
     assert_eq!(engine.next_deadline(), None);
@@ -199,23 +149,13 @@ fn rules_that_cannot_work_are_refused_with_what_to_write_instead() {
     let broken = |level: Level| {
         let mut rule = bin_rules().get(0).expect("one rule").clone();
         rule.levels = vec![level];
-        RuleSet::new(vec![rule])
-            .expect_err("a broken rule")
-            .remove(0)
-            .message
+        RuleSet::new(vec![rule]).expect_err("a broken rule").remove(0).message
     };
     assert!(broken(rising(Severity::Minor, 75.0, 80.0, 0)).contains("bad side"));
     assert!(broken(rising(Severity::Minor, 75.0, 0.0, 0)).contains("never clear"));
     assert!(broken(rising(Severity::Minor, f64::NAN, 0.0, 0)).contains("finite"));
-    let twice = vec![
-        bin_rules().get(0).expect("one").clone(),
-        bin_rules().get(0).expect("one").clone(),
-    ];
-    assert!(
-        RuleSet::new(twice).expect_err("twice")[0]
-            .message
-            .contains("twice")
-    );
+    let twice = vec![bin_rules().get(0).expect("one").clone(), bin_rules().get(0).expect("one").clone()];
+    assert!(RuleSet::new(twice).expect_err("twice")[0].message.contains("twice"));
 }
 
 /// What the store would hold after these effects: level states by place, and the open alert.
@@ -225,36 +165,18 @@ fn stored(effects: &[Effect]) -> (Vec<RestoredLevel>, Vec<(DeviceNo, RuleNo, Ope
     let mut next = 1;
     for effect in effects {
         match *effect {
-            Effect::Level {
-                device,
-                rule,
-                level,
-                state,
-            } => {
+            Effect::Level { device, rule, level, state } => {
                 levels.retain(|l| (l.device, l.rule, l.level) != (device, rule, level));
                 if state != LevelState::Idle {
-                    levels.push(RestoredLevel {
-                        device,
-                        rule,
-                        level,
-                        state,
-                    });
+                    levels.push(RestoredLevel { device, rule, level, state });
                 }
             }
-            Effect::Raised {
-                alert,
-                device,
-                rule,
-                severity,
-                ..
-            } => {
+            Effect::Raised { alert, device, rule, severity, .. } => {
                 open.push((device, rule, OpenAlert { id: alert, severity }));
                 next = alert.0 + 1;
             }
             Effect::SeverityChanged { alert, to, .. } => {
-                open.iter_mut()
-                    .filter(|o| o.2.id == alert)
-                    .for_each(|o| o.2.severity = to);
+                open.iter_mut().filter(|o| o.2.id == alert).for_each(|o| o.2.severity = to);
             }
             Effect::Cleared { alert, .. } => open.retain(|o| o.2.id != alert),
         }

@@ -26,21 +26,13 @@ use sanimon_domain::{Fault, FaultCode, TimestampMs};
 /// `received` is only used for SenML's relative times (RFC 8428, section 4.5.3).
 pub fn decode(topic: &str, payload: &[u8], received: TimestampMs) -> Decoded {
     match topic::parse(topic) {
-        Err(fault) => Decoded {
-            address: None,
-            body: Body::Nothing,
-            faults: vec![fault],
-        },
+        Err(fault) => Decoded { address: None, body: Body::Nothing, faults: vec![fault] },
         Ok(address) => {
             let (body, faults) = match address.channel {
                 Channel::Telemetry => native::telemetry(payload, received),
                 Channel::Status => status(payload),
             };
-            Decoded {
-                address: Some(address),
-                body,
-                faults,
-            }
+            Decoded { address: Some(address), body, faults }
         }
     }
 }

@@ -13,9 +13,7 @@ use crate::senml;
 pub(crate) fn telemetry(payload: &[u8], received: TimestampMs) -> (Body, Vec<Fault>) {
     let mut message = Message::default();
     let mut deserializer = serde_json::Deserializer::from_slice(payload);
-    let parsed = TopLevel(&mut message)
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end());
+    let parsed = TopLevel(&mut message).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     let samples = match parsed {
         Err(error) => {
             // A message that breaks off is not trusted in part: what follows the break is unknown.
@@ -196,10 +194,7 @@ fn time(field: &Field, samples: &mut Samples) -> Option<TimestampMs> {
     let at = match field {
         Field::Number(number) => TimestampMs::from_unix_by_magnitude(*number),
         Field::Text(text) => TimestampMs::parse_rfc3339(text.trim()).or_else(|| {
-            text.trim()
-                .parse::<i64>()
-                .ok()
-                .and_then(|n| TimestampMs::from_unix_by_magnitude(n as f64))
+            text.trim().parse::<i64>().ok().and_then(|n| TimestampMs::from_unix_by_magnitude(n as f64))
         }),
         Field::Null => return None,
         Field::Bool(_) | Field::Nested => None,

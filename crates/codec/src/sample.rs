@@ -72,10 +72,7 @@ impl Samples {
                     Field::Nested => "an object or array",
                     _ => "a text that is not a number",
                 };
-                self.fault(
-                    FaultCode::WrongType,
-                    format!("`{}` is {found}, not a number", shown(name)),
-                );
+                self.fault(FaultCode::WrongType, format!("`{}` is {found}, not a number", shown(name)));
             }
         }
     }
@@ -107,9 +104,7 @@ impl Samples {
 /// A finite decimal number written as text, as careless firmware does. `NaN`, `inf` and hex stay text.
 fn number_in_text(text: &str) -> Option<f64> {
     let text = text.trim();
-    let plain = text
-        .bytes()
-        .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
     if !plain {
         return None;
     }

@@ -25,18 +25,12 @@ fn hear(payload: &[u8]) -> Heard {
         Body::Nothing => Vec::new(),
         Body::Status { .. } => panic!("telemetry gave a status"),
     };
-    let readings = readings
-        .iter()
-        .map(|r| (name_of(r), r.value, r.at.map(|t| t.0)))
-        .collect();
+    let readings = readings.iter().map(|r| (name_of(r), r.value, r.at.map(|t| t.0))).collect();
     (readings, decoded.faults.into_iter().map(|f| f.code).collect())
 }
 
 fn check(payload: &str, readings: &[(&str, f64, Option<i64>)], faults: &[FaultCode]) {
-    let expected: Vec<_> = readings
-        .iter()
-        .map(|(n, v, t)| ((*n).to_owned(), *v, *t))
-        .collect();
+    let expected: Vec<_> = readings.iter().map(|(n, v, t)| ((*n).to_owned(), *v, *t)).collect();
     assert_eq!(hear(payload.as_bytes()), (expected, faults.to_vec()), "{payload}");
 }
 
@@ -56,11 +50,7 @@ fn an_object_gives_its_metrics_at_its_own_time() {
 #[test]
 fn a_time_at_the_end_in_seconds_or_as_text_is_understood() {
     for ts in ["1772324100", "1772324100000", "\"1772324100000\"", "1772324100.0"] {
-        check(
-            &format!(r#"{{"fill_pct":1,"ts":{ts}}}"#),
-            &[("fill_pct", 1.0, Some(1_772_324_100_000))],
-            &[],
-        );
+        check(&format!(r#"{{"fill_pct":1,"ts":{ts}}}"#), &[("fill_pct", 1.0, Some(1_772_324_100_000))], &[]);
     }
 }
 
@@ -68,11 +58,7 @@ fn a_time_at_the_end_in_seconds_or_as_text_is_understood() {
 fn a_backlog_gives_each_element_its_own_time() {
     check(
         r#"[{"ts":1772324100,"fill_pct":1},{"fill_pct":2},{"ts":null,"fill_pct":3}]"#,
-        &[
-            ("fill_pct", 1.0, Some(1_772_324_100_000)),
-            ("fill_pct", 2.0, None),
-            ("fill_pct", 3.0, None),
-        ],
+        &[("fill_pct", 1.0, Some(1_772_324_100_000)), ("fill_pct", 2.0, None), ("fill_pct", 3.0, None)],
         &[],
     );
 }
@@ -86,11 +72,7 @@ fn unknown_metrics_are_kept_as_such() {
 fn a_number_as_text_is_a_number_and_other_text_is_not() {
     check(r#"{"fill_pct":" 83.5 "}"#, &[("fill_pct", 83.5, None)], &[]);
     for text in ["NaN", "inf", "Infinity", "0x10", "", "12 %"] {
-        check(
-            &format!(r#"{{"fill_pct":"{text}"}}"#),
-            &[],
-            &[FaultCode::WrongType],
-        );
+        check(&format!(r#"{{"fill_pct":"{text}"}}"#), &[], &[FaultCode::WrongType]);
     }
 }
 
@@ -161,10 +143,7 @@ fn senml_base_fields_hold_for_the_records_that_follow() {
 fn senml_times_below_2_to_the_28_are_relative_to_the_receipt() {
     check(
         r#"[{"n":"fill_pct","v":61,"t":-5},{"n":"fill_pct","v":62}]"#,
-        &[
-            ("fill_pct", 61.0, Some(RECEIVED.0 - 5_000)),
-            ("fill_pct", 62.0, None),
-        ],
+        &[("fill_pct", 61.0, Some(RECEIVED.0 - 5_000)), ("fill_pct", 62.0, None)],
         &[],
     );
 }
@@ -173,11 +152,7 @@ fn senml_times_below_2_to_the_28_are_relative_to_the_receipt() {
 fn senml_units_are_converted_to_ours() {
     check(
         r#"[{"n":"distance","u":"m","v":0.75},{"n":"temperature","u":"K","v":300},{"n":"fill","u":"/","v":0.5}]"#,
-        &[
-            ("distance_mm", 750.0, None),
-            ("temperature_c", 300.0 - 273.15, None),
-            ("fill_pct", 50.0, None),
-        ],
+        &[("distance_mm", 750.0, None), ("temperature_c", 300.0 - 273.15, None), ("fill_pct", 50.0, None)],
         &[],
     );
 }

@@ -25,11 +25,7 @@ pub enum Channel {
 
 /// The first `SHOWN_CHARS_MAX` characters with control characters made visible.
 pub(crate) fn shown(text: &str) -> String {
-    let mut short: String = text
-        .chars()
-        .take(SHOWN_CHARS_MAX)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut short: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
         short.push('…');
     }
@@ -38,47 +34,27 @@ pub(crate) fn shown(text: &str) -> String {
 
 pub(crate) fn parse(topic: &str) -> Result<Address, Fault> {
     let mut levels = topic.split('/');
-    let (Some("sanitation"), Some(district), Some(kind), Some(device), Some(channel), None) = (
-        levels.next(),
-        levels.next(),
-        levels.next(),
-        levels.next(),
-        levels.next(),
-        levels.next(),
-    ) else {
-        return Err(unknown(
-            "it is not `sanitation/{district}/{kind}/{device}/telemetry`",
-        ));
+    let (Some("sanitation"), Some(district), Some(kind), Some(device), Some(channel), None) =
+        (levels.next(), levels.next(), levels.next(), levels.next(), levels.next(), levels.next())
+    else {
+        return Err(unknown("it is not `sanitation/{district}/{kind}/{device}/telemetry`"));
     };
     let channel = match channel {
         "telemetry" => Channel::Telemetry,
         "status" => Channel::Status,
         other => {
-            return Err(unknown(&format!(
-                "`{}` is neither `telemetry` nor `status`",
-                shown(other)
-            )));
+            return Err(unknown(&format!("`{}` is neither `telemetry` nor `status`", shown(other))));
         }
     };
     let Some(kind) = DeviceKind::parse(kind) else {
-        return Err(unknown(&format!(
-            "the kind `{}` is none of bin, drain and toilet",
-            shown(kind)
-        )));
+        return Err(unknown(&format!("the kind `{}` is none of bin, drain and toilet", shown(kind))));
     };
     if district.is_empty() || district.len() > DISTRICT_BYTES_MAX || district.chars().any(char::is_control) {
-        return Err(unknown(
-            "the district is empty, too long or has control characters",
-        ));
+        return Err(unknown("the district is empty, too long or has control characters"));
     }
     let device =
         DeviceId::new(device).map_err(|error| Fault::new(FaultCode::BadDeviceId, error.to_string()))?;
-    Ok(Address {
-        district: district.into(),
-        kind,
-        device,
-        channel,
-    })
+    Ok(Address { district: district.into(), kind, device, channel })
 }
 
 fn unknown(why: &str) -> Fault {

@@ -30,14 +30,9 @@ mod tests {
     #[test]
     fn distance_becomes_percent_and_is_clamped() {
         let bin = Calibration::new(1200.0, 200.0).expect("a sound calibration");
-        for (distance_mm, percent) in [
-            (1200.0, 0.0),
-            (200.0, 100.0),
-            (700.0, 50.0),
-            (1500.0, 0.0),
-            (20.0, 100.0),
-            (695.0, 50.5),
-        ] {
+        for (distance_mm, percent) in
+            [(1200.0, 0.0), (200.0, 100.0), (700.0, 50.0), (1500.0, 0.0), (20.0, 100.0), (695.0, 50.5)]
+        {
             assert!((bin.percent(distance_mm) - percent).abs() < 1e-9, "{distance_mm}");
         }
     }

@@ -46,9 +46,6 @@ pub struct Fault {
 
 impl Fault {
     pub fn new(code: FaultCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 }

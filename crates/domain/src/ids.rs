@@ -26,10 +26,7 @@ fn check(text: &str) -> Result<(), IdError> {
         return Err(IdError::TooLong { found: text.len() });
     }
     // Letters of every script: towns name bins in Chinese too. No MQTT wildcard, slash, space or control.
-    match text
-        .chars()
-        .find(|c| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':')))
-    {
+    match text.chars().find(|c| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))) {
         Some(found) => Err(IdError::Character { found }),
         None => Ok(()),
     }
@@ -107,9 +104,6 @@ mod tests {
 
     #[test]
     fn an_id_of_500_characters_is_refused_with_its_length() {
-        assert_eq!(
-            DeviceId::new(&"x".repeat(500)),
-            Err(IdError::TooLong { found: 500 })
-        );
+        assert_eq!(DeviceId::new(&"x".repeat(500)), Err(IdError::TooLong { found: 500 }));
     }
 }

@@ -86,10 +86,7 @@ pub const LEVEL_PCT: MetricNo = MetricNo(8);
 
 /// Looks a name up. 39 names, told apart by length and first bytes almost at once: a scan beats a hash.
 pub fn by_name(name: &str) -> Option<MetricNo> {
-    METRICS
-        .iter()
-        .position(|info| info.name == name)
-        .map(|index| MetricNo(index as u16))
+    METRICS.iter().position(|info| info.name == name).map(|index| MetricNo(index as u16))
 }
 
 /// The table's row, or `None` for a custom metric.
@@ -101,9 +98,7 @@ pub fn info(no: MetricNo) -> Option<&'static MetricInfo> {
 pub fn is_keepable_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 #[cfg(test)]

@@ -36,9 +36,7 @@ impl TimestampMs {
 
     /// Reads RFC 3339, with or without fractions of a second.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text)
-            .ok()
-            .map(|t| Self(t.timestamp_millis()))
+        DateTime::parse_from_rfc3339(text).ok().map(|t| Self(t.timestamp_millis()))
     }
 
     /// A Unix time in seconds or milliseconds, told apart by magnitude: 10^11 seconds is the year 5138,
@@ -49,11 +47,7 @@ impl TimestampMs {
         if !number.is_finite() || number.abs() >= MS_BELOW {
             return None;
         }
-        let ms = if number.abs() < SECONDS_BELOW {
-            number * 1000.0
-        } else {
-            number
-        };
+        let ms = if number.abs() < SECONDS_BELOW { number * 1000.0 } else { number };
         Some(Self(ms.round() as i64))
     }
 }
@@ -83,10 +77,7 @@ pub struct PlausibleWindow {
 impl Default for PlausibleWindow {
     /// 5 minutes ahead, 30 days behind: a backlog after a long outage is real, tomorrow is not.
     fn default() -> Self {
-        Self {
-            ahead_ms: 5 * MINUTE_MS,
-            behind_ms: 30 * DAY_MS,
-        }
+        Self { ahead_ms: 5 * MINUTE_MS, behind_ms: 30 * DAY_MS }
     }
 }
 
@@ -124,10 +115,7 @@ pub fn observed_or_received(
             if ahead_ms <= window.ahead_ms && ahead_ms >= -window.behind_ms {
                 ObservedAt::Device(claimed)
             } else {
-                ObservedAt::Implausible {
-                    claimed,
-                    used: received,
-                }
+                ObservedAt::Implausible { claimed, used: received }
             }
         }
     }
@@ -151,13 +139,7 @@ mod tests {
         let received = TimestampMs(1_772_323_200_000);
         for claimed in [TimestampMs(0), TimestampMs(4_102_444_800_000)] {
             let at = observed_or_received(Some(claimed), received, PlausibleWindow::default());
-            assert_eq!(
-                at,
-                ObservedAt::Implausible {
-                    claimed,
-                    used: received
-                }
-            );
+            assert_eq!(at, ObservedAt::Implausible { claimed, used: received });
         }
     }
 
@@ -184,9 +166,6 @@ mod tests {
 
     #[test]
     fn times_print_as_rfc_3339() {
-        assert_eq!(
-            TimestampMs(1_772_323_200_123).to_string(),
-            "2026-03-01T00:00:00.123Z"
-        );
+        assert_eq!(TimestampMs(1_772_323_200_123).to_string(), "2026-03-01T00:00:00.123Z");
     }
 }

@@ -51,9 +51,7 @@ pub struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
@@ -70,10 +68,7 @@ pub async fn run(options: ClientOptions, queue: Queue, health: Arc<Health>, mut 
     let mut must_subscribe = true;
     while !*stop.borrow() {
         let (client, event_loop) = AsyncClient::new(mqtt_options(&options), REQUESTS_MAX);
-        let connection = Arc::new(Connection {
-            client,
-            alive: AtomicBool::new(true),
-        });
+        let connection = Arc::new(Connection { client, alive: AtomicBool::new(true) });
         let mut session = Session {
             options: &options,
             queue: &queue,
@@ -95,13 +90,7 @@ pub async fn run(options: ClientOptions, queue: Queue, health: Arc<Health>, mut 
             retry_in_ms = backoff.as_millis() as u64,
             "broker connection lost"
         );
-        health.set_source(
-            &options.name,
-            SourceState {
-                connected: false,
-                detail: why,
-            },
-        );
+        health.set_source(&options.name, SourceState { connected: false, detail: why });
         tokio::select! {
             () = tokio::time::sleep(backoff) => {}
             _ = stop.changed() => return,
@@ -200,13 +189,7 @@ impl Session<'_> {
         self.connected = true;
         let detail = format!("connected to {}:{}", self.options.host, self.options.port);
         tracing::info!(broker = self.options.name, session_present, "broker connected");
-        self.health.set_source(
-            &self.options.name,
-            SourceState {
-                connected: true,
-                detail,
-            },
-        );
+        self.health.set_source(&self.options.name, SourceState { connected: true, detail });
         if session_present && !*self.must_subscribe {
             return Ok(());
         }
@@ -221,11 +204,7 @@ impl Session<'_> {
     async fn hand_over(&self, source: &Arc<str>, publish: Publish) -> Result<(), crate::queue::Stopped> {
         let ack = match publish.qos {
             QoS::AtMostOnce => Ack::None,
-            qos => Ack::Client {
-                connection: self.connection.clone(),
-                packet_id: publish.pkid,
-                qos,
-            },
+            qos => Ack::Client { connection: self.connection.clone(), packet_id: publish.pkid, qos },
         };
         let arrival = Arrival {
             source: source.clone(),

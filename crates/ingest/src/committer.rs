@@ -64,22 +64,12 @@ impl Committer {
             last_now: TimestampMs(i64::MIN),
         };
         worker.restore()?;
-        let thread = std::thread::Builder::new()
-            .name("committer".to_owned())
-            .spawn(move || {
-                worker.run();
-                drop(lock);
-            });
-        let thread = thread.map_err(|source| IngestError::Thread {
-            what: "committer",
-            source,
-        })?;
-        Ok(Self {
-            queue,
-            shared,
-            stopping,
-            thread,
-        })
+        let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
+            worker.run();
+            drop(lock);
+        });
+        let thread = thread.map_err(|source| IngestError::Thread { what: "committer", source })?;
+        Ok(Self { queue, shared, stopping, thread })
     }
 
     /// Commits what is waiting and stops. Sources must be stopped before: what they still send is refused.
@@ -224,11 +214,7 @@ impl Worker {
             for device in directory.devices() {
                 if device.state != DeviceState::Retired {
                     let placement = directory.placement(device);
-                    let input = Input::Device {
-                        device: device.no,
-                        id: &device.id,
-                        placement: &placement,
-                    };
+                    let input = Input::Device { device: device.no, id: &device.id, placement: &placement };
                     engine.apply(now, input, &mut effects);
                 }
                 for latest in hot.latest(device.no) {
@@ -239,29 +225,13 @@ impl Worker {
         engine.restore(&memory.levels, &memory.open);
         engine.settle_all(now, &mut effects);
         let open = engine.open_alerts();
-        let unplaced = memory
-            .open
-            .iter()
-            .filter(|(device, rule, _)| !open.contains_key(&(*device, *rule)));
-        let abandoned = unplaced
-            .map(|(_, _, alert)| alert.id)
-            .filter(|id| !was_cleared(&effects, *id));
+        let unplaced = memory.open.iter().filter(|(device, rule, _)| !open.contains_key(&(*device, *rule)));
+        let abandoned = unplaced.map(|(_, _, alert)| alert.id).filter(|id| !was_cleared(&effects, *id));
         let lost: Vec<AlertId> = memory.orphans.iter().copied().chain(abandoned).collect();
-        effects.extend(lost.into_iter().map(|alert| Effect::Cleared {
-            alert,
-            at: now,
-            value: f64::NAN,
-        }));
+        effects.extend(lost.into_iter().map(|alert| Effect::Cleared { alert, at: now, value: f64::NAN }));
         self.engine = engine;
         if !effects.is_empty() {
-            self.writer.commit(
-                &Group {
-                    effects,
-                    ..Group::default()
-                },
-                &rules,
-                now,
-            )?;
+            self.writer.commit(&Group { effects, ..Group::default() }, &rules, now)?;
         }
         Ok(())
     }
@@ -304,10 +274,7 @@ impl Worker {
                 let _ = queue.blocking_send(Work::SealFailed);
             }
         };
-        if let Err(error) = std::thread::Builder::new()
-            .name("sealer".to_owned())
-            .spawn(sealer)
-        {
+        if let Err(error) = std::thread::Builder::new().name("sealer".to_owned()).spawn(sealer) {
             tracing::warn!(%error, "cannot start the sealer");
         }
     }
@@ -337,28 +304,14 @@ impl Worker {
                 answer(reply, outcome);
             }
             Command::PutAccount(account, at, reply) => {
-                answer(
-                    reply,
-                    self.writer.put_account(&account, at).map_err(CommandError::from),
-                );
+                answer(reply, self.writer.put_account(&account, at).map_err(CommandError::from));
             }
-            Command::StartSession {
-                token_sha256,
-                account,
-                now,
-                expires_at,
-                reply,
-            } => {
-                let outcome = self
-                    .writer
-                    .start_session(&token_sha256, &account, now, expires_at);
+            Command::StartSession { token_sha256, account, now, expires_at, reply } => {
+                let outcome = self.writer.start_session(&token_sha256, &account, now, expires_at);
                 answer(reply, outcome.map_err(CommandError::from));
             }
             Command::EndSession { token_sha256, reply } => {
-                answer(
-                    reply,
-                    self.writer.end_session(&token_sha256).map_err(CommandError::from),
-                );
+                answer(reply, self.writer.end_session(&token_sha256).map_err(CommandError::from));
             }
         }
     }
@@ -379,11 +332,7 @@ impl Worker {
                 let placement = directory.placement(device);
                 let input = match device.state {
                     DeviceState::Retired => Input::Retired { device: device.no },
-                    _ => Input::Device {
-                        device: device.no,
-                        id: &device.id,
-                        placement: &placement,
-                    },
+                    _ => Input::Device { device: device.no, id: &device.id, placement: &placement },
                 };
                 self.engine.apply(now, input, &mut effects);
             }
@@ -392,10 +341,7 @@ impl Worker {
     }
 
     fn commit_effects(&mut self, now: TimestampMs, effects: Vec<Effect>) {
-        let group = Group {
-            effects,
-            ..Group::default()
-        };
+        let group = Group { effects, ..Group::default() };
         if let Err(error) = self.writer.commit(&group, self.engine.rules(), now) {
             self.note_failure(&error);
             self.rebuild_while_running();
@@ -404,9 +350,7 @@ impl Worker {
 }
 
 fn was_cleared(effects: &[Effect], id: AlertId) -> bool {
-    effects
-        .iter()
-        .any(|effect| matches!(effect, Effect::Cleared { alert, .. } if *alert == id))
+    effects.iter().any(|effect| matches!(effect, Effect::Cleared { alert, .. } if *alert == id))
 }
 
 /// The asker may have gone; the change was made all the same.

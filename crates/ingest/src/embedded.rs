@@ -14,7 +14,7 @@ use rmqtt::context::ServerContext;
 use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
 use rmqtt::net::{Builder, Listener};
 use rmqtt::server::MqttServer;
-use rmqtt::types::{PublishAclResult, QoS};
+use rmqtt::types::{FromType, PublishAclResult, QoS};
 use sanimon_store::{Health, SourceState};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -76,11 +76,7 @@ impl Embedded {
         let gate = Arc::new(Gate::default());
         let register = context.extends.hook_mgr().register();
         for hook in [Type::MessagePublish, Type::MessagePublishCheckAcl] {
-            let handler = Hook {
-                queue: queue.clone(),
-                gate: gate.clone(),
-                source: SOURCE.into(),
-            };
+            let handler = Hook { queue: queue.clone(), gate: gate.clone(), source: SOURCE.into() };
             register.add(hook, Box::new(handler)).await;
         }
         register.start().await;
@@ -103,17 +99,9 @@ impl Embedded {
         });
         health.set_source(
             SOURCE,
-            SourceState {
-                connected: true,
-                detail: format!("listening on {tcp_address}"),
-            },
+            SourceState { connected: true, detail: format!("listening on {tcp_address}") },
         );
-        Ok(Self {
-            tcp: tcp_address,
-            websocket: websocket_address,
-            server,
-            gate,
-        })
+        Ok(Self { tcp: tcp_address, websocket: websocket_address, server, gate })
     }
 
     /// Takes no new connection and no new message; messages that wait for their commit keep waiting.
@@ -144,10 +132,7 @@ fn listen(address: SocketAddr, name: &str) -> Result<Listener, IngestError> {
         .max_mqueue_len(SUBSCRIBER_QUEUE_MAX)
         .allow_anonymous(true)
         .bind()
-        .map_err(|error| IngestError::Listen {
-            address,
-            detail: error.to_string(),
-        })
+        .map_err(|error| IngestError::Listen { address, detail: error.to_string() })
 }
 
 struct Hook {
@@ -177,7 +162,7 @@ impl Handler for Hook {
                 };
                 (true, Some(HookResult::PublishAclResult(result)))
             }
-            Parameter::MessagePublish(_, from, publish) if from.is_lastwill() => {
+            Parameter::MessagePublish(_, from, publish) if matches!(from.typ(), FromType::LastWill) => {
                 if let Err(why) = self.commit(publish).await {
                     tracing::debug!(why, "last will refused");
                 }

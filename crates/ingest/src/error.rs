@@ -9,10 +9,7 @@ pub enum IngestError {
     )]
     Listen { address: SocketAddr, detail: String },
     #[error("cannot start the {what} thread: {source}")]
-    Thread {
-        what: &'static str,
-        source: std::io::Error,
-    },
+    Thread { what: &'static str, source: std::io::Error },
     #[error("the broker address `{url}` is not understood: write mqtt://HOST:PORT")]
     BrokerUrl { url: String },
     #[error(transparent)]

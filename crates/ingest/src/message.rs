@@ -44,11 +44,7 @@ pub enum Ack {
     /// A session of the embedded broker waits in its hook.
     Embedded(oneshot::Sender<()>),
     /// An external broker's connection.
-    Client {
-        connection: Arc<Connection>,
-        packet_id: u16,
-        qos: rumqttc::QoS,
-    },
+    Client { connection: Arc<Connection>, packet_id: u16, qos: rumqttc::QoS },
 }
 
 /// One connection to an external broker. An acknowledgement belongs to its connection: each has a client of its
@@ -65,11 +61,7 @@ impl Ack {
         match self {
             Self::None => false,
             Self::Embedded(waiting) => waiting.send(()).is_ok(),
-            Self::Client {
-                connection,
-                packet_id,
-                qos,
-            } => {
+            Self::Client { connection, packet_id, qos } => {
                 let mut publish = rumqttc::Publish::new("", qos, Vec::new());
                 publish.pkid = packet_id;
                 // The request channel is larger than the packet ids that can be unacknowledged, so it is never full;

@@ -36,10 +36,7 @@ pub struct SiteLimits {
 
 impl Default for SiteLimits {
     fn default() -> Self {
-        Self {
-            discovered_devices_max: 10_000,
-            custom_metrics_max: 1_000,
-        }
+        Self { discovered_devices_max: 10_000, custom_metrics_max: 1_000 }
     }
 }
 
@@ -126,20 +123,8 @@ impl<'a> GroupBuilder<'a> {
     }
 
     fn quarantine(&mut self, message: &Message, fault: Fault) {
-        let Message {
-            topic,
-            source,
-            payload,
-            received_at,
-            ..
-        } = message;
-        self.group.quarantine.push(QuarantineEntry::new(
-            topic,
-            source.clone(),
-            fault,
-            payload,
-            *received_at,
-        ));
+        let Message { topic, source, payload, received_at, .. } = message;
+        self.group.quarantine.push(QuarantineEntry::new(topic, source.clone(), fault, payload, *received_at));
     }
 
     /// The device's number; a device heard for the first time is entered as discovered.
@@ -147,10 +132,7 @@ impl<'a> GroupBuilder<'a> {
         if let Some(known) = self.directory.number(&address.device) {
             let entry = self.directory.device(known)?;
             if entry.kind != address.kind && entry.state == DeviceState::Registered {
-                let text = format!(
-                    "the registry says {}, the topic says {}",
-                    entry.kind, address.kind
-                );
+                let text = format!("the registry says {}, the topic says {}", entry.kind, address.kind);
                 self.quarantine(message, Fault::new(FaultCode::TopicDisagrees, text));
             }
             return Some(known);
@@ -181,11 +163,7 @@ impl<'a> GroupBuilder<'a> {
             online: None,
         };
         let placement = self.directory.placement(&device);
-        let input = Input::Device {
-            device: device.no,
-            id: &device.id,
-            placement: &placement,
-        };
+        let input = Input::Device { device: device.no, id: &device.id, placement: &placement };
         self.engine.apply(now, input, &mut self.group.effects);
         self.new_devices.insert(device.id.clone(), device.no);
         let no = device.no;
@@ -210,10 +188,7 @@ impl<'a> GroupBuilder<'a> {
                 digest = Some(sent);
             }
         }
-        let admitted: Vec<&Dated> = dated
-            .iter()
-            .filter(|r| r.own.is_some() || undated_is_new)
-            .collect();
+        let admitted: Vec<&Dated> = dated.iter().filter(|r| r.own.is_some() || undated_is_new).collect();
         let receipt = self.receipt_time(message, device, &admitted);
         let mut stored = Vec::with_capacity(admitted.len() + 1);
         for reading in admitted {
@@ -221,28 +196,14 @@ impl<'a> GroupBuilder<'a> {
             let Some(metric) = self.metric(message, &reading.metric) else {
                 continue;
             };
-            self.admit(
-                now,
-                device,
-                JournalReading {
-                    metric,
-                    at,
-                    value: reading.value,
-                },
-                &mut stored,
-            );
+            self.admit(now, device, JournalReading { metric, at, value: reading.value }, &mut stored);
             if metric == metric::DISTANCE_MM {
                 self.admit_calibrated(now, device, &dated, at, reading.value, &mut stored);
             }
         }
         if !stored.is_empty() {
             let received_at = message.received_at;
-            self.group.messages.push(JournalMessage {
-                device,
-                received_at,
-                digest,
-                readings: stored,
-            });
+            self.group.messages.push(JournalMessage { device, received_at, digest, readings: stored });
         }
     }
 
@@ -253,11 +214,7 @@ impl<'a> GroupBuilder<'a> {
             ObservedAt::Device(at) => Some(at),
             ObservedAt::Receipt(_) => None,
             ObservedAt::Implausible { claimed, .. } => {
-                let side = if claimed > message.received_at {
-                    "ahead of"
-                } else {
-                    "behind"
-                };
+                let side = if claimed > message.received_at { "ahead of" } else { "behind" };
                 let text =
                     format!("the device's clock is too far {side} the site's; the time of receipt is used");
                 let fault = Fault::new(FaultCode::ClockWrong, text);
@@ -269,31 +226,21 @@ impl<'a> GroupBuilder<'a> {
                 None
             }
         };
-        Dated {
-            metric: raw.metric.clone(),
-            value: raw.value,
-            own,
-        }
+        Dated { metric: raw.metric.clone(), value: raw.value, own }
     }
 
     /// Old news of unknown age: shown as last known, never a reading.
     fn remember_undated(&mut self, message: &Message, device: DeviceNo, dated: &[Dated]) {
         for reading in dated.iter().filter(|reading| reading.own.is_none()) {
             if let Some(metric) = self.metric(message, &reading.metric) {
-                self.group
-                    .last_known
-                    .push((device, metric, reading.value, message.received_at));
+                self.group.last_known.push((device, metric, reading.value, message.received_at));
             }
         }
     }
 
     /// MQTT says that it was sent before, it is the payload that this device sent last, and that is not long ago.
     fn is_redelivery(&self, message: &Message, device: DeviceNo) -> bool {
-        let last = self
-            .digests
-            .get(&device)
-            .copied()
-            .or_else(|| self.hot.digest(device));
+        let last = self.digests.get(&device).copied().or_else(|| self.hot.digest(device));
         message.dup
             && last.is_some_and(|(digest, received_at)| {
                 message.received_at.since_ms(received_at) <= DUP_WINDOW_MS
@@ -378,11 +325,7 @@ impl<'a> GroupBuilder<'a> {
     ) {
         let JournalReading { metric, at, value } = reading;
         let key = (device, metric, at);
-        let known = self
-            .values
-            .get(&key)
-            .copied()
-            .or_else(|| self.hot.value_at(device, metric, at));
+        let known = self.values.get(&key).copied().or_else(|| self.hot.value_at(device, metric, at));
         match known {
             Some(known) if known.to_bits() == value.to_bits() => {
                 self.group.duplicates += 1;
@@ -392,16 +335,7 @@ impl<'a> GroupBuilder<'a> {
             None => {}
         }
         self.values.insert(key, value);
-        self.engine.apply(
-            now,
-            Input::Reading {
-                device,
-                metric,
-                at,
-                value,
-            },
-            &mut self.group.effects,
-        );
+        self.engine.apply(now, Input::Reading { device, metric, at, value }, &mut self.group.effects);
         stored.push(reading);
     }
 }

@@ -56,14 +56,7 @@ pub struct Arrival {
 impl Queue {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> (Self, mpsc::Receiver<Work>) {
         let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
-        (
-            Self {
-                sender,
-                kilobytes: Arc::new(Semaphore::new(KILOBYTES_MAX)),
-                clock,
-            },
-            receiver,
-        )
+        (Self { sender, kilobytes: Arc::new(Semaphore::new(KILOBYTES_MAX)), clock }, receiver)
     }
 
     pub fn now(&self) -> TimestampMs {
@@ -72,45 +65,18 @@ impl Queue {
 
     /// Decodes a message and waits for its place in the queue. The wait is the backpressure.
     pub async fn message(&self, arrival: Arrival) -> Result<(), Stopped> {
-        let Arrival {
-            source,
-            topic,
-            payload,
-            dup,
-            retained,
-            ack,
-        } = arrival;
+        let Arrival { source, topic, payload, dup, retained, ack } = arrival;
         let kilobytes = (payload.len() / 1024 + 1).min(KILOBYTES_MAX) as u32;
-        let share = self
-            .kilobytes
-            .clone()
-            .acquire_many_owned(kilobytes)
-            .await
-            .map_err(|_| Stopped)?;
+        let share = self.kilobytes.clone().acquire_many_owned(kilobytes).await.map_err(|_| Stopped)?;
         let received_at = self.clock.now();
         let decoded = sanimon_codec::decode(&topic, &payload, received_at);
-        let message = Message {
-            source,
-            topic,
-            payload,
-            received_at,
-            dup,
-            retained,
-            decoded,
-            ack,
-            _share: Some(share),
-        };
-        self.sender
-            .send(Work::Message(Box::new(message)))
-            .await
-            .map_err(|_| Stopped)
+        let message =
+            Message { source, topic, payload, received_at, dup, retained, decoded, ack, _share: Some(share) };
+        self.sender.send(Work::Message(Box::new(message))).await.map_err(|_| Stopped)
     }
 
     pub async fn command(&self, command: Command) -> Result<(), Stopped> {
-        self.sender
-            .send(Work::Command(Box::new(command)))
-            .await
-            .map_err(|_| Stopped)
+        self.sender.send(Work::Command(Box::new(command))).await.map_err(|_| Stopped)
     }
 
     pub async fn send(&self, work: Work) -> Result<(), Stopped> {

@@ -60,34 +60,18 @@ pub(crate) fn encode(points: &[Point]) -> Vec<u8> {
 }
 
 pub(crate) fn decode(blob: &[u8]) -> Result<Vec<Point>> {
-    let damaged = |detail: String| StoreError::Damaged {
-        what: "a block",
-        detail,
-    };
-    let (length, rest) = blob
-        .split_first_chunk()
-        .ok_or_else(|| damaged("shorter than its header".to_owned()))?;
+    let damaged = |detail: String| StoreError::Damaged { what: "a block", detail };
+    let (length, rest) =
+        blob.split_first_chunk().ok_or_else(|| damaged("shorter than its header".to_owned()))?;
     let length = u32::from_le_bytes(*length) as usize;
-    let (times, values) = rest
-        .split_at_checked(length)
-        .ok_or_else(|| damaged("its times are cut".to_owned()))?;
+    let (times, values) =
+        rest.split_at_checked(length).ok_or_else(|| damaged("its times are cut".to_owned()))?;
     let times: Vec<i64> = simple_decompress(times).map_err(|error| damaged(error.to_string()))?;
     let values: Vec<f64> = simple_decompress(values).map_err(|error| damaged(error.to_string()))?;
     if times.len() != values.len() {
-        return Err(damaged(format!(
-            "{} times and {} values",
-            times.len(),
-            values.len()
-        )));
+        return Err(damaged(format!("{} times and {} values", times.len(), values.len())));
     }
-    Ok(times
-        .into_iter()
-        .zip(values)
-        .map(|(at, value)| Point {
-            at: TimestampMs(at),
-            value,
-        })
-        .collect())
+    Ok(times.into_iter().zip(values).map(|(at, value)| Point { at: TimestampMs(at), value }).collect())
 }
 
 /// Two series as one.
@@ -130,14 +114,8 @@ mod tests {
     use super::*;
 
     fn series() -> impl Strategy<Value = Vec<Point>> {
-        prop::collection::btree_map(0_i64..1_000, -1e6_f64..1e6, 0..60).prop_map(|map| {
-            map.into_iter()
-                .map(|(at, value)| Point {
-                    at: TimestampMs(at),
-                    value,
-                })
-                .collect()
-        })
+        prop::collection::btree_map(0_i64..1_000, -1e6_f64..1e6, 0..60)
+            .prop_map(|map| map.into_iter().map(|(at, value)| Point { at: TimestampMs(at), value }).collect())
     }
 
     proptest! {

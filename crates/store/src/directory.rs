@@ -41,19 +41,12 @@ impl DirectoryState {
 
     /// What rules select a device by.
     pub fn placement(&self, device: &Device) -> Placement {
-        let class = device
-            .zone
-            .as_ref()
-            .and_then(|id| self.zone(id))
-            .map(|zone| zone.class);
+        let class = device.zone.as_ref().and_then(|id| self.zone(id)).map(|zone| zone.class);
         device.placement(class)
     }
 
     pub fn discovered_count(&self) -> usize {
-        self.devices
-            .iter()
-            .filter(|device| device.state == DeviceState::Discovered)
-            .count()
+        self.devices.iter().filter(|device| device.state == DeviceState::Discovered).count()
     }
 
     pub fn metric_number(&self, metric: &Metric) -> Option<MetricNo> {
@@ -69,9 +62,7 @@ impl DirectoryState {
     }
 
     pub fn metric_name(&self, no: MetricNo) -> Option<&str> {
-        metric::info(no)
-            .map(|info| info.name)
-            .or_else(|| self.custom_names.get(&no).map(|name| &**name))
+        metric::info(no).map(|info| info.name).or_else(|| self.custom_names.get(&no).map(|name| &**name))
     }
 
     /// The names that no table knows.

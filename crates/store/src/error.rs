@@ -18,10 +18,7 @@ pub enum StoreError {
     )]
     TooNew { path: PathBuf, found: i64, known: i64 },
     #[error("the database could not {doing}: {source}")]
-    Sqlite {
-        doing: &'static str,
-        source: rusqlite::Error,
-    },
+    Sqlite { doing: &'static str, source: rusqlite::Error },
     #[error("{what} in the database is damaged: {detail}")]
     Damaged { what: &'static str, detail: String },
 }

@@ -79,15 +79,8 @@ pub struct Subscription {
 
 impl Default for Feed {
     fn default() -> Self {
-        let kept = Kept {
-            events: VecDeque::new(),
-            readings: 0,
-            next_number: 1,
-        };
-        Self {
-            sender: broadcast::Sender::new(LAG_EVENTS),
-            kept: Mutex::new(kept),
-        }
+        let kept = Kept { events: VecDeque::new(), readings: 0, next_number: 1 };
+        Self { sender: broadcast::Sender::new(LAG_EVENTS), kept: Mutex::new(kept) }
     }
 }
 
@@ -102,10 +95,7 @@ impl Feed {
             return;
         }
         let mut kept = self.kept();
-        let event = Arc::new(Event {
-            number: kept.next_number,
-            committed,
-        });
+        let event = Arc::new(Event { number: kept.next_number, committed });
         kept.next_number += 1;
         kept.readings += event.committed.readings.len();
         kept.events.push_back(event.clone());
@@ -126,30 +116,16 @@ impl Feed {
         let receiver = self.sender.subscribe();
         let last_number = kept.next_number - 1;
         let Some(seen) = seen else {
-            return Subscription {
-                missed: Vec::new(),
-                must_reload: false,
-                last_number,
-                receiver,
-            };
+            return Subscription { missed: Vec::new(), must_reload: false, last_number, receiver };
         };
         let oldest_kept = kept.events.front().map_or(kept.next_number, |event| event.number);
         let must_reload = seen + 1 < oldest_kept || seen > last_number;
         let missed = if must_reload {
             Vec::new()
         } else {
-            kept.events
-                .iter()
-                .filter(|event| event.number > seen)
-                .cloned()
-                .collect()
+            kept.events.iter().filter(|event| event.number > seen).cloned().collect()
         };
-        Subscription {
-            missed,
-            must_reload,
-            last_number,
-            receiver,
-        }
+        Subscription { missed, must_reload, last_number, receiver }
     }
 
     pub fn followers(&self) -> usize {
@@ -162,10 +138,7 @@ mod tests {
     use super::*;
 
     fn one(device: u32) -> Committed {
-        Committed {
-            devices: vec![DeviceNo(device)],
-            ..Committed::default()
-        }
+        Committed { devices: vec![DeviceNo(device)], ..Committed::default() }
     }
 
     #[test]
@@ -193,17 +166,10 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_by_readings_too() {
         let feed = Feed::default();
-        let reading = FeedReading {
-            device: DeviceNo(0),
-            metric: MetricNo(0),
-            at: TimestampMs(0),
-            value: 0.0,
-        };
+        let reading =
+            FeedReading { device: DeviceNo(0), metric: MetricNo(0), at: TimestampMs(0), value: 0.0 };
         for _ in 0..50 {
-            feed.publish(Committed {
-                readings: vec![reading; 10_000],
-                ..Committed::default()
-            });
+            feed.publish(Committed { readings: vec![reading; 10_000], ..Committed::default() });
         }
         assert!(feed.kept().readings <= KEPT_READINGS);
     }

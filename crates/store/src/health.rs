@@ -62,24 +62,15 @@ impl Health {
     }
 
     pub fn store_fault(&self) -> Option<String> {
-        self.store_fault
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.store_fault.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn set_source(&self, name: &str, state: SourceState) {
-        self.sources
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), state);
+        self.sources.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), state);
     }
 
     pub fn sources(&self) -> BTreeMap<String, SourceState> {
-        self.sources
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.sources.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All parts have started.

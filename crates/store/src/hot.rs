@@ -23,11 +23,7 @@ pub(crate) struct SeriesHot {
 
 impl SeriesHot {
     fn new(latest: Latest) -> Self {
-        Self {
-            latest,
-            sealing: Vec::new(),
-            tail: Vec::new(),
-        }
+        Self { latest, sealing: Vec::new(), tail: Vec::new() }
     }
 
     fn value_at(&self, at: TimestampMs) -> Option<f64> {
@@ -37,12 +33,8 @@ impl SeriesHot {
         if at > self.latest.at {
             return None;
         }
-        let find = |points: &[Point]| {
-            points
-                .binary_search_by_key(&at, |p| p.at)
-                .ok()
-                .map(|i| points[i].value)
-        };
+        let find =
+            |points: &[Point]| points.binary_search_by_key(&at, |p| p.at).ok().map(|i| points[i].value);
         find(&self.tail).or_else(|| find(&self.sealing))
     }
 }
@@ -91,10 +83,7 @@ impl HotState {
 
     /// The newest reading of each metric of a device.
     pub fn latest(&self, device: DeviceNo) -> impl Iterator<Item = Latest> + '_ {
-        self.devices
-            .get(device.index())
-            .into_iter()
-            .flat_map(|hot| hot.series.iter().map(|(_, s)| s.latest))
+        self.devices.get(device.index()).into_iter().flat_map(|hot| hot.series.iter().map(|(_, s)| s.latest))
     }
 
     pub fn unsealed_points(&self) -> usize {
@@ -141,20 +130,11 @@ impl HotState {
         }
         let mut added = 0;
         for &JournalReading { metric, at, value } in &message.readings {
-            let latest = Latest {
-                metric,
-                at,
-                received_at,
-                value,
-            };
-            let index = hot
-                .series
-                .iter()
-                .position(|(no, _)| *no == metric)
-                .unwrap_or_else(|| {
-                    hot.series.push((metric, SeriesHot::new(latest)));
-                    hot.series.len() - 1
-                });
+            let latest = Latest { metric, at, received_at, value };
+            let index = hot.series.iter().position(|(no, _)| *no == metric).unwrap_or_else(|| {
+                hot.series.push((metric, SeriesHot::new(latest)));
+                hot.series.len() - 1
+            });
             let series = &mut hot.series[index].1;
             if at >= series.latest.at {
                 series.latest = latest;

@@ -44,10 +44,7 @@ pub(crate) fn encode(messages: &[JournalMessage]) -> Vec<u8> {
     for message in messages {
         varint(&mut out, u64::from(message.device.0));
         varint(&mut out, zigzag(message.received_at.0.wrapping_sub(base)));
-        varint(
-            &mut out,
-            (message.readings.len() as u64) << 1 | u64::from(message.digest.is_some()),
-        );
+        varint(&mut out, (message.readings.len() as u64) << 1 | u64::from(message.digest.is_some()));
         out.extend_from_slice(message.digest.as_ref().map_or(&[], |digest| digest.as_slice()));
         for reading in &message.readings {
             varint(&mut out, u64::from(reading.metric.0));
@@ -103,18 +100,9 @@ pub(crate) fn decode(blob: &[u8]) -> Result<Vec<JournalMessage>> {
             let metric =
                 MetricNo(u16::try_from(input.varint()?).map_err(|_| input.damaged("a metric number"))?);
             let at = TimestampMs(received_at.0.wrapping_add(unzigzag(input.varint()?)));
-            readings.push(JournalReading {
-                metric,
-                at,
-                value: input.value()?,
-            });
+            readings.push(JournalReading { metric, at, value: input.value()? });
         }
-        messages.push(JournalMessage {
-            device,
-            received_at,
-            digest,
-            readings,
-        });
+        messages.push(JournalMessage { device, received_at, digest, readings });
     }
     Ok(messages)
 }
@@ -126,10 +114,7 @@ struct Input<'a> {
 
 impl Input<'_> {
     fn damaged(&self, what: &str) -> StoreError {
-        StoreError::Damaged {
-            what: "a journal row",
-            detail: format!("{what} at byte {}", self.place),
-        }
+        StoreError::Damaged { what: "a journal row", detail: format!("{what} at byte {}", self.place) }
     }
 
     fn byte(&mut self) -> Result<u8> {
@@ -227,19 +212,9 @@ mod tests {
             at: received_at.minus_ms(1_500),
             value,
         };
-        let readings = vec![
-            reading(0, 83.0),
-            reading(2, 21.5),
-            reading(36, 3.61),
-            reading(37, -97.0),
-            reading(3, 2.0),
-        ];
-        let message = JournalMessage {
-            device: DeviceNo(1_999),
-            received_at,
-            digest: None,
-            readings,
-        };
+        let readings =
+            vec![reading(0, 83.0), reading(2, 21.5), reading(36, 3.61), reading(37, -97.0), reading(3, 2.0)];
+        let message = JournalMessage { device: DeviceNo(1_999), received_at, digest: None, readings };
         let many = vec![message; 100];
         assert!(encode(&many).len() <= 100 * 5 * 7, "{}", encode(&many).len());
     }

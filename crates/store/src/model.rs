@@ -26,9 +26,7 @@ impl DeviceState {
     }
 
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Registered, Self::Discovered, Self::Retired]
-            .into_iter()
-            .find(|state| state.as_str() == word)
+        [Self::Registered, Self::Discovered, Self::Retired].into_iter().find(|state| state.as_str() == word)
     }
 }
 
@@ -71,11 +69,7 @@ pub struct Zone {
 impl Device {
     /// What rules select by.
     pub fn placement(&self, zone_class: Option<ZoneClass>) -> Placement {
-        Placement {
-            kind: self.kind,
-            zone: self.zone.clone(),
-            zone_class,
-        }
+        Placement { kind: self.kind, zone: self.zone.clone(), zone_class }
     }
 }
 

@@ -8,10 +8,8 @@ use rusqlite::Connection;
 use crate::error::{Result, StoreError};
 
 /// Migration `n` leads from data version `n` to `n + 1`.
-const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/0001_initial.sql"),
-    include_str!("migrations/0002_accounts.sql"),
-];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_accounts.sql")];
 
 /// The data version that this sanimon writes.
 pub const DATA_VERSION: i64 = MIGRATIONS.len() as i64;
@@ -21,30 +19,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the file for writing, creates it if needed and brings it to [`DATA_VERSION`].
 pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
-    let open = |source| StoreError::Open {
-        path: path.to_owned(),
-        source,
-    };
+    let open = |source| StoreError::Open { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(open)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(open)?;
     // Only takes effect in a new file: freed pages can later be given back without a full VACUUM.
-    connection
-        .pragma_update(None, "auto_vacuum", "INCREMENTAL")
-        .map_err(open)?;
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .map_err(open)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(open)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
     // FULL: the WAL is synced at each commit. An acknowledgement stands on it.
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .map_err(open)?;
-    connection
-        .pragma_update(None, "foreign_keys", true)
-        .map_err(open)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(open)?;
     // Checkpoints run beside the writer (write::checkpoint), not inside a commit that a sensor waits for.
-    connection
-        .pragma_update(None, "wal_autocheckpoint", 0)
-        .map_err(open)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(open)?;
     connection.set_prepared_statement_cache_capacity(64);
     migrate(&mut connection, path)?;
     Ok(connection)
@@ -52,45 +37,25 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
 
 /// Opens the file for reading only.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
-    let open = |source| StoreError::Open {
-        path: path.to_owned(),
-        source,
-    };
+    let open = |source| StoreError::Open { path: path.to_owned(), source };
     let connection = Connection::open(path).map_err(open)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(open)?;
     connection.pragma_update(None, "query_only", true).map_err(open)?;
     // A reader of a small box: 1 MiB of page cache each.
-    connection
-        .pragma_update(None, "cache_size", -1_024)
-        .map_err(open)?;
+    connection.pragma_update(None, "cache_size", -1_024).map_err(open)?;
     Ok(connection)
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
-    let open = |source| StoreError::Open {
-        path: path.to_owned(),
-        source,
-    };
-    let found: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(open)?;
+    let open = |source| StoreError::Open { path: path.to_owned(), source };
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(open)?;
     if found > DATA_VERSION {
-        return Err(StoreError::TooNew {
-            path: path.to_owned(),
-            found,
-            known: DATA_VERSION,
-        });
+        return Err(StoreError::TooNew { path: path.to_owned(), found, known: DATA_VERSION });
     }
-    for (version, sql) in MIGRATIONS
-        .iter()
-        .enumerate()
-        .skip(usize::try_from(found).unwrap_or(0))
-    {
+    for (version, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let transaction = connection.transaction().map_err(open)?;
         transaction.execute_batch(sql).map_err(open)?;
-        transaction
-            .pragma_update(None, "user_version", version as i64 + 1)
-            .map_err(open)?;
+        transaction.pragma_update(None, "user_version", version as i64 + 1).map_err(open)?;
         transaction.commit().map_err(open)?;
     }
     Ok(())
@@ -122,17 +87,14 @@ mod tests {
             for sql in &MIGRATIONS[..from] {
                 old.execute_batch(sql).expect("an old schema");
             }
-            old.pragma_update(None, "user_version", from as i64)
-                .expect("a version");
-            old.execute("INSERT INTO zone VALUES ('z', 'Zone', '区', 'street', '[]')", [])
-                .expect("a row");
+            old.pragma_update(None, "user_version", from as i64).expect("a version");
+            old.execute("INSERT INTO zone VALUES ('z', 'Zone', '区', 'street', '[]')", []).expect("a row");
             drop(old);
 
             let migrated = open_writer(&path).expect("the migration");
             assert_eq!(layout(&migrated), layout(&fresh), "from version {from}");
-            let zones: i64 = migrated
-                .query_row("SELECT count(*) FROM zone", [], |r| r.get(0))
-                .expect("a count");
+            let zones: i64 =
+                migrated.query_row("SELECT count(*) FROM zone", [], |r| r.get(0)).expect("a count");
             assert_eq!(zones, 1, "from version {from}");
         }
     }
@@ -141,29 +103,18 @@ mod tests {
     fn a_file_of_a_newer_sanimon_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s.db");
-        open_writer(&path)
-            .expect("a file")
-            .pragma_update(None, "user_version", 999)
-            .expect("a version");
+        open_writer(&path).expect("a file").pragma_update(None, "user_version", 999).expect("a version");
         let error = open_writer(&path).expect_err("too new").to_string();
-        assert!(
-            error.contains("999") && error.contains("newer sanimon"),
-            "{error}"
-        );
+        assert!(error.contains("999") && error.contains("newer sanimon"), "{error}");
     }
 
     #[test]
     fn a_commit_is_synced_and_pages_can_be_given_back() {
         let folder = tempfile::tempdir().expect("a folder");
         let connection = open_writer(&folder.path().join("s.db")).expect("a file");
-        for (pragma, expected) in [
-            ("synchronous", "2"),
-            ("journal_mode", "wal"),
-            ("auto_vacuum", "2"),
-        ] {
-            let value: rusqlite::types::Value = connection
-                .pragma_query_value(None, pragma, |row| row.get(0))
-                .expect("a pragma");
+        for (pragma, expected) in [("synchronous", "2"), ("journal_mode", "wal"), ("auto_vacuum", "2")] {
+            let value: rusqlite::types::Value =
+                connection.pragma_query_value(None, pragma, |row| row.get(0)).expect("a pragma");
             let text = match value {
                 rusqlite::types::Value::Integer(number) => number.to_string(),
                 rusqlite::types::Value::Text(text) => text,

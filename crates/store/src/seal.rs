@@ -93,12 +93,7 @@ impl SealJob {
         metric: MetricNo,
         step: &mut SealStep,
     ) -> Result<()> {
-        let points = self
-            .hot
-            .read()
-            .series(device, metric)
-            .map(|s| s.sealing.clone())
-            .unwrap_or_default();
+        let points = self.hot.read().series(device, metric).map(|s| s.sealing.clone()).unwrap_or_default();
         step.points += points.len() as u64;
         for day in points.chunk_by(|a, b| a.at.utc_day() == b.at.utc_day()) {
             day_change(connection, device, metric, day, step)?;
@@ -142,17 +137,9 @@ fn day_change(
         step.corrections += both.corrections;
         merged = both.points;
     }
-    let add = merged
-        .chunks(PART_POINTS)
-        .filter_map(|part| Some((Summary::of(part)?, encode(part))))
-        .collect();
-    step.parts.push(PartChange {
-        device,
-        metric,
-        utc_day,
-        remove,
-        add,
-    });
+    let add =
+        merged.chunks(PART_POINTS).filter_map(|part| Some((Summary::of(part)?, encode(part)))).collect();
+    step.parts.push(PartChange { device, metric, utc_day, remove, add });
     Ok(())
 }
 

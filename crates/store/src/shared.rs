@@ -44,15 +44,10 @@ pub struct Shared {
 impl Store {
     /// Opens or creates the store in a directory and reads what belongs in memory.
     pub fn open(directory: &Path) -> Result<Self> {
-        let at = |source| StoreError::Directory {
-            path: directory.to_owned(),
-            source,
-        };
+        let at = |source| StoreError::Directory { path: directory.to_owned(), source };
         std::fs::create_dir_all(directory).map_err(at)?;
         let lock = File::create(directory.join("lock")).map_err(at)?;
-        lock.try_lock().map_err(|_| StoreError::InUse {
-            path: directory.to_owned(),
-        })?;
+        lock.try_lock().map_err(|_| StoreError::InUse { path: directory.to_owned() })?;
         let path = directory.join(FILE_NAME);
         let connection = schema::open_writer(&path)?;
         let readers = Arc::new(ReaderPool::new(path));
@@ -74,21 +69,15 @@ impl Shared {
     pub(crate) fn load(&self, connection: &Connection) -> Result<()> {
         let doing = || StoreError::doing("read the registry");
         let mut directory = crate::directory::DirectoryState::default();
-        let mut statement = connection
-            .prepare("SELECT * FROM device ORDER BY no")
-            .map_err(doing())?;
+        let mut statement = connection.prepare("SELECT * FROM device ORDER BY no").map_err(doing())?;
         for device in statement.query_map([], read::device).map_err(doing())? {
             directory.put_device(device.map_err(doing())?);
         }
-        let mut statement = connection
-            .prepare("SELECT * FROM zone ORDER BY id")
-            .map_err(doing())?;
+        let mut statement = connection.prepare("SELECT * FROM zone ORDER BY id").map_err(doing())?;
         for zone in statement.query_map([], read::zone).map_err(doing())? {
             directory.put_zone(zone.map_err(doing())?);
         }
-        let mut statement = connection
-            .prepare("SELECT no, name FROM metric")
-            .map_err(doing())?;
+        let mut statement = connection.prepare("SELECT no, name FROM metric").map_err(doing())?;
         let mut rows = statement.query([]).map_err(doing())?;
         while let Some(row) = rows.next().map_err(doing())? {
             let name: String = row.get(1).map_err(doing())?;
@@ -111,15 +100,13 @@ impl Shared {
         // Memory first: what leaves it meanwhile is in the file by then, and merging by identity makes the
         // overlap harmless. The other way round, points could be missed.
         let tail = self.hot.read().points(device, metric, from, to);
-        let sealed = self
-            .readers
-            .with(|connection| read::sealed_points(connection, (device, metric), from, to))?;
+        let sealed =
+            self.readers.with(|connection| read::sealed_points(connection, (device, metric), from, to))?;
         Ok(merge(&sealed, &tail).points)
     }
 
     pub fn alerts(&self, filter: &AlertFilter, limit: usize) -> Result<Page<Alert>> {
-        self.readers
-            .with(|connection| read::alerts(connection, filter, limit))
+        self.readers.with(|connection| read::alerts(connection, filter, limit))
     }
 
     /// An alert with its whole history.
@@ -133,13 +120,11 @@ impl Shared {
     }
 
     pub fn quarantine(&self, before: Option<i64>, limit: usize) -> Result<Page<Quarantined>> {
-        self.readers
-            .with(|connection| read::quarantine(connection, before, limit))
+        self.readers.with(|connection| read::quarantine(connection, before, limit))
     }
 
     pub fn last_known(&self, device: DeviceNo) -> Result<Vec<LastKnown>> {
-        self.readers
-            .with(|connection| read::last_known(connection, device))
+        self.readers.with(|connection| read::last_known(connection, device))
     }
 
     pub fn account(&self, name: &str) -> Result<Option<Account>> {
@@ -147,8 +132,7 @@ impl Shared {
     }
 
     pub fn session_account(&self, token_sha256: &[u8; 32], now: TimestampMs) -> Result<Option<Account>> {
-        self.readers
-            .with(|connection| read::session_account(connection, token_sha256, now))
+        self.readers.with(|connection| read::session_account(connection, token_sha256, now))
     }
 
     /// A word remembered about the site as a whole.
@@ -159,9 +143,8 @@ impl Shared {
     pub fn account_names(&self) -> Result<Vec<(String, String)>> {
         self.readers.with(|connection| {
             let doing = || StoreError::doing("read accounts");
-            let mut statement = connection
-                .prepare("SELECT name, role FROM account ORDER BY name")
-                .map_err(doing())?;
+            let mut statement =
+                connection.prepare("SELECT name, role FROM account ORDER BY name").map_err(doing())?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
             rows.and_then(Iterator::collect).map_err(doing())
         })
@@ -182,21 +165,15 @@ fn load_hot(connection: &Connection) -> Result<HotState> {
         };
         hot.set_latest(DeviceNo(row.get("device_no").map_err(doing())?), latest);
     }
-    let mut statement = connection
-        .prepare("SELECT device_no, digest, received_at FROM payload_digest")
-        .map_err(doing())?;
+    let mut statement =
+        connection.prepare("SELECT device_no, digest, received_at FROM payload_digest").map_err(doing())?;
     let mut rows = statement.query([]).map_err(doing())?;
     while let Some(row) = rows.next().map_err(doing())? {
         let device = DeviceNo(row.get(0).map_err(doing())?);
-        hot.set_digest(
-            device,
-            row.get(1).map_err(doing())?,
-            TimestampMs(row.get(2).map_err(doing())?),
-        );
+        hot.set_digest(device, row.get(1).map_err(doing())?, TimestampMs(row.get(2).map_err(doing())?));
     }
-    let mut statement = connection
-        .prepare("SELECT seq, records FROM journal ORDER BY seq")
-        .map_err(doing())?;
+    let mut statement =
+        connection.prepare("SELECT seq, records FROM journal ORDER BY seq").map_err(doing())?;
     let mut rows = statement.query([]).map_err(doing())?;
     while let Some(row) = rows.next().map_err(doing())? {
         let blob: Vec<u8> = row.get(1).map_err(doing())?;

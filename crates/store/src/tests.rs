@@ -29,24 +29,12 @@ fn device(no: u32) -> Device {
 }
 
 fn message(no: u32, at: TimestampMs, value: f64) -> JournalMessage {
-    let readings = vec![JournalReading {
-        metric: MetricNo(0),
-        at,
-        value,
-    }];
-    JournalMessage {
-        device: DeviceNo(no),
-        received_at: at,
-        digest: None,
-        readings,
-    }
+    let readings = vec![JournalReading { metric: MetricNo(0), at, value }];
+    JournalMessage { device: DeviceNo(no), received_at: at, digest: None, readings }
 }
 
 fn commit(store: &mut Store, group: &Group) {
-    store
-        .writer
-        .commit(group, &RuleSet::default(), START)
-        .expect("a commit");
+    store.writer.commit(group, &RuleSet::default(), START).expect("a commit");
 }
 
 fn seal(store: &mut Store) {
@@ -57,21 +45,14 @@ fn seal(store: &mut Store) {
             true
         })
         .expect("a seal");
-        steps
-            .iter()
-            .for_each(|step| store.writer.apply_seal_step(step).expect("a step"));
+        steps.iter().for_each(|step| store.writer.apply_seal_step(step).expect("a step"));
     }
 }
 
 fn all(store: &Store, no: u32) -> Vec<(i64, f64)> {
     let points = store
         .shared
-        .telemetry(
-            DeviceNo(no),
-            MetricNo(0),
-            TimestampMs(0),
-            TimestampMs(i64::MAX / 2),
-        )
+        .telemetry(DeviceNo(no), MetricNo(0), TimestampMs(0), TimestampMs(i64::MAX / 2))
         .expect("an answer");
     points.iter().map(|p| (p.at.0, p.value)).collect()
 }
@@ -83,10 +64,7 @@ fn what_was_committed_is_there_after_a_restart() {
     let group = Group {
         new_devices: vec![device(0)],
         new_metrics: vec![(MetricNo(1_000), "door_angle".into())],
-        messages: vec![JournalMessage {
-            digest: Some([7; 16]),
-            ..message(0, START, 83.0)
-        }],
+        messages: vec![JournalMessage { digest: Some([7; 16]), ..message(0, START, 83.0) }],
         statuses: vec![(DeviceNo(0), true, START)],
         ..Group::default()
     };
@@ -97,42 +75,23 @@ fn what_was_committed_is_there_after_a_restart() {
     assert_eq!(all(&store, 0), [(START.0, 83.0)]);
     let directory = store.shared.directory.read();
     assert_eq!(directory.metric_name(MetricNo(1_000)), Some("door_angle"));
-    assert_eq!(
-        directory.device(DeviceNo(0)).expect("the device").online,
-        Some((true, START))
-    );
-    assert_eq!(
-        store.shared.hot.read().digest(DeviceNo(0)),
-        Some(([7; 16], START))
-    );
+    assert_eq!(directory.device(DeviceNo(0)).expect("the device").online, Some((true, START)));
+    assert_eq!(store.shared.hot.read().digest(DeviceNo(0)), Some(([7; 16], START)));
 }
 
 #[test]
 fn sealing_keeps_the_newest_reading_and_the_digest() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut store = Store::open(folder.path()).expect("a store");
-    let digested = JournalMessage {
-        digest: Some([9; 16]),
-        ..message(0, START, 83.0)
-    };
-    commit(
-        &mut store,
-        &Group {
-            new_devices: vec![device(0)],
-            messages: vec![digested],
-            ..Group::default()
-        },
-    );
+    let digested = JournalMessage { digest: Some([9; 16]), ..message(0, START, 83.0) };
+    commit(&mut store, &Group { new_devices: vec![device(0)], messages: vec![digested], ..Group::default() });
     seal(&mut store);
     assert_eq!(store.shared.hot.read().unsealed_points(), 0);
     drop(store);
 
     let store = Store::open(folder.path()).expect("the store again");
     let hot = store.shared.hot.read();
-    assert_eq!(
-        hot.latest(DeviceNo(0)).next().map(|latest| latest.value),
-        Some(83.0)
-    );
+    assert_eq!(hot.latest(DeviceNo(0)).next().map(|latest| latest.value), Some(83.0));
     assert_eq!(hot.digest(DeviceNo(0)), Some(([9; 16], START)));
 }
 
@@ -142,14 +101,7 @@ fn a_seal_that_breaks_off_loses_and_doubles_nothing() {
     let mut store = Store::open(folder.path()).expect("a store");
     let devices: Vec<Device> = (0..200).map(device).collect();
     let messages = (0..200).map(|no| message(no, START, f64::from(no))).collect();
-    commit(
-        &mut store,
-        &Group {
-            new_devices: devices,
-            messages,
-            ..Group::default()
-        },
-    );
+    commit(&mut store, &Group { new_devices: devices, messages, ..Group::default() });
     let job = store.writer.begin_seal().expect("a job").expect("work to do");
     let mut steps = Vec::new();
     job.run(|step| {
@@ -158,10 +110,7 @@ fn a_seal_that_breaks_off_loses_and_doubles_nothing() {
     })
     .expect("a seal");
     assert!(steps.len() > 2, "the test needs several steps");
-    store
-        .writer
-        .apply_seal_step(&steps[0])
-        .expect("the first step only");
+    store.writer.apply_seal_step(&steps[0]).expect("the first step only");
     drop(store);
 
     let mut store = Store::open(folder.path()).expect("the store again");
@@ -180,16 +129,11 @@ fn a_reload_makes_the_steps_of_an_older_seal_void() {
     let mut store = Store::open(folder.path()).expect("a store");
     commit(
         &mut store,
-        &Group {
-            new_devices: vec![device(0)],
-            messages: vec![message(0, START, 1.0)],
-            ..Group::default()
-        },
+        &Group { new_devices: vec![device(0)], messages: vec![message(0, START, 1.0)], ..Group::default() },
     );
     let job = store.writer.begin_seal().expect("a job").expect("work to do");
     store.writer.reload().expect("a reload");
-    job.run(|step| store.writer.apply_seal_step(&step).is_ok())
-        .expect("a seal");
+    job.run(|step| store.writer.apply_seal_step(&step).is_ok()).expect("a seal");
     assert_eq!(all(&store, 0), [(START.0, 1.0)]);
     assert_eq!(store.shared.hot.read().unsealed_points(), 1);
 }
@@ -203,13 +147,7 @@ fn a_directory_is_for_one_sanimon_at_a_time() {
 }
 
 fn quarantined(topic: &str, message: &str) -> QuarantineEntry {
-    QuarantineEntry::new(
-        topic,
-        "test".into(),
-        Fault::new(FaultCode::NotJson, message),
-        b"{",
-        START,
-    )
+    QuarantineEntry::new(topic, "test".into(), Fault::new(FaultCode::NotJson, message), b"{", START)
 }
 
 #[test]
@@ -217,13 +155,7 @@ fn the_same_fault_a_thousand_times_is_one_entry_with_a_count() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut store = Store::open(folder.path()).expect("a store");
     for _ in 0..10 {
-        commit(
-            &mut store,
-            &Group {
-                quarantine: vec![quarantined("t", "why"); 100],
-                ..Group::default()
-            },
-        );
+        commit(&mut store, &Group { quarantine: vec![quarantined("t", "why"); 100], ..Group::default() });
     }
     let page = store.shared.quarantine(None, 10).expect("a page");
     assert_eq!((page.items.len(), page.items[0].count), (1, 1_000));
@@ -235,16 +167,8 @@ fn the_quarantine_is_bounded_and_its_pages_cover_it() {
     let mut store = Store::open(folder.path()).expect("a store");
     let bound = usize::try_from(crate::write::QUARANTINE_ROWS_MAX).expect("a small number");
     for batch in 0..11 {
-        let entries = (0..1_000)
-            .map(|n| quarantined(&format!("t/{batch}/{n}"), "why"))
-            .collect();
-        commit(
-            &mut store,
-            &Group {
-                quarantine: entries,
-                ..Group::default()
-            },
-        );
+        let entries = (0..1_000).map(|n| quarantined(&format!("t/{batch}/{n}"), "why")).collect();
+        commit(&mut store, &Group { quarantine: entries, ..Group::default() });
     }
     let (mut count, mut before) = (0, None);
     loop {

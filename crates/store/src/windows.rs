@@ -29,10 +29,7 @@ impl Function {
     ];
 
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(name, _)| *name == word)
-            .map(|(_, function)| *function)
+        Self::ALL.iter().find(|(name, _)| *name == word).map(|(_, function)| *function)
     }
 
     /// `None` for an empty window: a gap is a gap, not a zero.
@@ -62,8 +59,7 @@ pub struct Window {
 impl Window {
     /// The start of the window that holds this time.
     pub fn start(self, at: TimestampMs) -> TimestampMs {
-        self.origin
-            .plus_ms(at.since_ms(self.origin).div_euclid(self.length_ms) * self.length_ms)
+        self.origin.plus_ms(at.since_ms(self.origin).div_euclid(self.length_ms) * self.length_ms)
     }
 }
 
@@ -71,12 +67,7 @@ impl Window {
 pub fn aggregate(points: &[Point], window: Window, function: Function) -> Vec<Point> {
     points
         .chunk_by(|a, b| window.start(a.at) == window.start(b.at))
-        .filter_map(|chunk| {
-            Some(Point {
-                at: window.start(chunk[0].at),
-                value: function.of(chunk)?,
-            })
-        })
+        .filter_map(|chunk| Some(Point { at: window.start(chunk[0].at), value: function.of(chunk)? }))
         .collect()
 }
 
@@ -86,19 +77,13 @@ mod tests {
 
     fn points() -> Vec<Point> {
         [(0, 1.0), (30, 3.0), (60, 10.0), (250, 7.0)]
-            .map(|(at, value)| Point {
-                at: TimestampMs(at),
-                value,
-            })
+            .map(|(at, value)| Point { at: TimestampMs(at), value })
             .to_vec()
     }
 
     #[test]
     fn each_function_says_what_its_name_says() {
-        let window = Window {
-            length_ms: 100,
-            origin: TimestampMs(0),
-        };
+        let window = Window { length_ms: 100, origin: TimestampMs(0) };
         for (function, first) in [
             ("mean", 14.0 / 3.0),
             ("min", 1.0),
@@ -116,23 +101,14 @@ mod tests {
 
     #[test]
     fn a_window_without_points_is_a_gap() {
-        let window = Window {
-            length_ms: 100,
-            origin: TimestampMs(0),
-        };
-        let starts: Vec<i64> = aggregate(&points(), window, Function::Count)
-            .iter()
-            .map(|p| p.at.0)
-            .collect();
+        let window = Window { length_ms: 100, origin: TimestampMs(0) };
+        let starts: Vec<i64> = aggregate(&points(), window, Function::Count).iter().map(|p| p.at.0).collect();
         assert_eq!(starts, [0, 200]);
     }
 
     #[test]
     fn windows_are_counted_from_their_origin_in_both_directions() {
-        let window = Window {
-            length_ms: 100,
-            origin: TimestampMs(50),
-        };
+        let window = Window { length_ms: 100, origin: TimestampMs(50) };
         assert_eq!(window.start(TimestampMs(49)), TimestampMs(-50));
         assert_eq!(window.start(TimestampMs(150)), TimestampMs(150));
     }

@@ -72,24 +72,16 @@ pub(crate) fn alerts(connection: &Connection, filter: &AlertFilter, limit: usize
     let mut values: Vec<Value> = Vec::new();
     let mut one_of = |column: &str, words: Vec<&str>| {
         if !words.is_empty() {
-            sql.push_str(&format!(
-                " AND {column} IN ({})",
-                vec!["?"; words.len()].join(",")
-            ));
+            sql.push_str(&format!(" AND {column} IN ({})", vec!["?"; words.len()].join(",")));
             values.extend(words.into_iter().map(|word| Value::Text(word.to_owned())));
         }
     };
-    one_of(
-        "condition",
-        filter.conditions.iter().map(|c| c.as_str()).collect(),
-    );
+    one_of("condition", filter.conditions.iter().map(|c| c.as_str()).collect());
     one_of("handling", filter.handlings.iter().map(|h| h.as_str()).collect());
     one_of("severity", filter.severities.iter().map(|s| s.as_str()).collect());
     if !filter.zones.is_empty() {
         let places = vec!["?"; filter.zones.len()].join(",");
-        sql.push_str(&format!(
-            " AND device_no IN (SELECT no FROM device WHERE zone IN ({places}))"
-        ));
+        sql.push_str(&format!(" AND device_no IN (SELECT no FROM device WHERE zone IN ({places}))"));
         values.extend(filter.zones.iter().cloned().map(Value::Text));
     }
     if let Some(device) = filter.device {

@@ -40,9 +40,7 @@ impl EngineMemory {
             let rule: String = row.get(2).map_err(doing())?;
             let severity = word(row, "severity", Severity::parse).map_err(doing())?;
             match rules.position(&rule) {
-                Some(index) => memory
-                    .open
-                    .push((device, RuleNo(index as u16), OpenAlert { id, severity })),
+                Some(index) => memory.open.push((device, RuleNo(index as u16), OpenAlert { id, severity })),
                 None => memory.orphans.push(id),
             }
         }
@@ -67,17 +65,8 @@ impl EngineMemory {
             };
             let state = word(row, "state", parse).map_err(doing())?;
             let found = rules.position(&rule).and_then(|index| {
-                let level = rules
-                    .get(index)?
-                    .levels
-                    .iter()
-                    .position(|level| level.key() == key)?;
-                Some(RestoredLevel {
-                    device,
-                    rule: RuleNo(index as u16),
-                    level: level as u8,
-                    state,
-                })
+                let level = rules.get(index)?.levels.iter().position(|level| level.key() == key)?;
+                Some(RestoredLevel { device, rule: RuleNo(index as u16), level: level as u8, state })
             });
             self.levels.extend(found);
         }

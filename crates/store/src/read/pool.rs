@@ -19,10 +19,7 @@ pub(crate) struct ReaderPool {
 
 impl ReaderPool {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            idle: Mutex::default(),
-        }
+        Self { path, idle: Mutex::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -26,15 +26,9 @@ pub(crate) fn optional_time(row: &Row<'_>, column: &str) -> rusqlite::Result<Opt
 
 pub(crate) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
     let zone: Option<String> = row.get("zone")?;
-    let place = row
-        .get::<_, Option<f64>>("lat")?
-        .zip(row.get::<_, Option<f64>>("lon")?);
-    let distances = row
-        .get::<_, Option<f64>>("empty_mm")?
-        .zip(row.get::<_, Option<f64>>("full_mm")?);
-    let online = row
-        .get::<_, Option<bool>>("online")?
-        .zip(optional_time(row, "online_at")?);
+    let place = row.get::<_, Option<f64>>("lat")?.zip(row.get::<_, Option<f64>>("lon")?);
+    let distances = row.get::<_, Option<f64>>("empty_mm")?.zip(row.get::<_, Option<f64>>("full_mm")?);
+    let online = row.get::<_, Option<bool>>("online")?.zip(optional_time(row, "online_at")?);
     Ok(Device {
         no: DeviceNo(row.get("no")?),
         id: word(row, "id", |text| DeviceId::new(text).ok())?,
@@ -120,17 +114,9 @@ pub(crate) fn last_known(connection: &Connection, device: DeviceNo) -> Result<Ve
 
 pub(crate) fn account(connection: &Connection, name: &str) -> Result<Option<Account>> {
     connection
-        .query_row(
-            "SELECT name, password_hash, role FROM account WHERE name = ?1",
-            [name],
-            |row| {
-                Ok(Account {
-                    name: row.get(0)?,
-                    password_hash: row.get(1)?,
-                    role: row.get(2)?,
-                })
-            },
-        )
+        .query_row("SELECT name, password_hash, role FROM account WHERE name = ?1", [name], |row| {
+            Ok(Account { name: row.get(0)?, password_hash: row.get(1)?, role: row.get(2)? })
+        })
         .optional()
         .map_err(StoreError::doing("read an account"))
 }
@@ -146,13 +132,7 @@ pub(crate) fn session_account(
             "SELECT a.name, a.password_hash, a.role FROM session s JOIN account a ON a.name = s.account
              WHERE s.token_sha256 = ?1 AND s.expires_at > ?2",
             params![token_sha256.as_slice(), now.0],
-            |row| {
-                Ok(Account {
-                    name: row.get(0)?,
-                    password_hash: row.get(1)?,
-                    role: row.get(2)?,
-                })
-            },
+            |row| Ok(Account { name: row.get(0)?, password_hash: row.get(1)?, role: row.get(2)? }),
         )
         .optional()
         .map_err(StoreError::doing("read a session"))

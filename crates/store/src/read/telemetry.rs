@@ -23,23 +23,13 @@ pub(crate) fn sealed_points(
         )
         .map_err(doing())?;
     let mut rows = statement
-        .query(params![
-            device.0,
-            metric.0,
-            from.utc_day(),
-            to.utc_day(),
-            from.0,
-            to.0
-        ])
+        .query(params![device.0, metric.0, from.utc_day(), to.utc_day(), from.0, to.0])
         .map_err(doing())?;
     let mut points = Vec::new();
     while let Some(row) = rows.next().map_err(doing())? {
         let blob: Vec<u8> = row.get(0).map_err(doing())?;
         match decode(&blob) {
-            Ok(part) => points.extend(
-                part.into_iter()
-                    .filter(|point| point.at >= from && point.at <= to),
-            ),
+            Ok(part) => points.extend(part.into_iter().filter(|point| point.at >= from && point.at <= to)),
             Err(error) => {
                 let utc_day: i64 = row.get(1).map_err(doing())?;
                 tracing::error!(device = device.0, metric = metric.0, utc_day, %error, "damaged block skipped");

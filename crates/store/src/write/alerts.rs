@@ -26,29 +26,15 @@ pub(super) fn write(
     let mut changed: Vec<AlertId> = Vec::new();
     for effect in effects {
         let alert = match *effect {
-            Effect::Level {
-                device,
-                rule,
-                level,
-                state,
-            } => {
+            Effect::Level { device, rule, level, state } => {
                 write_level(transaction, rules, (device, rule, level), state)?;
                 continue;
             }
-            Effect::Raised {
-                alert,
-                device,
-                rule,
-                severity,
-                at,
-                value,
-            } => {
+            Effect::Raised { alert, device, rule, severity, at, value } => {
                 write_raised(transaction, rules, (alert, device, rule), severity, at, value)?;
                 alert
             }
-            Effect::SeverityChanged {
-                alert, to, at, value, ..
-            } => {
+            Effect::SeverityChanged { alert, to, at, value, .. } => {
                 let acknowledge_by = acknowledge_within_ms(to).map(|ms| at.plus_ms(ms).0);
                 execute(
                     transaction,
@@ -58,10 +44,7 @@ pub(super) fn write(
                      WHERE id = ?1",
                     params![alert.0 as i64, to.as_str(), stored(value), at.0, acknowledge_by],
                 )?;
-                append(
-                    transaction,
-                    &step(alert, at, StepKind::SeverityChanged, to, value),
-                )?;
+                append(transaction, &step(alert, at, StepKind::SeverityChanged, to, value))?;
                 alert
             }
             Effect::Cleared { alert, at, value } => {
@@ -89,15 +72,7 @@ fn stored(value: f64) -> f64 {
 
 fn step<'a>(alert: AlertId, at: TimestampMs, kind: StepKind, severity: Severity, value: f64) -> NewStep<'a> {
     let value = (!value.is_nan()).then_some(value);
-    NewStep {
-        alert,
-        at,
-        kind,
-        who: None,
-        severity,
-        value,
-        note: None,
-    }
+    NewStep { alert, at, kind, who: None, severity, value, note: None }
 }
 
 fn write_raised(
@@ -108,9 +83,7 @@ fn write_raised(
     at: TimestampMs,
     value: f64,
 ) -> Result<()> {
-    let rule = rules
-        .get(usize::from(rule.0))
-        .expect("effects are made with this rule set");
+    let rule = rules.get(usize::from(rule.0)).expect("effects are made with this rule set");
     let acknowledge_by = acknowledge_within_ms(severity).map(|ms| at.plus_ms(ms).0);
     execute(
         transaction,
@@ -139,14 +112,8 @@ fn write_level(
     (device, rule, level): (DeviceNo, RuleNo, u8),
     state: LevelState,
 ) -> Result<()> {
-    let rule = rules
-        .get(usize::from(rule.0))
-        .expect("effects are made with this rule set");
-    let key = rule
-        .levels
-        .get(usize::from(level))
-        .expect("a level of this rule")
-        .key();
+    let rule = rules.get(usize::from(rule.0)).expect("effects are made with this rule set");
+    let key = rule.levels.get(usize::from(level)).expect("a level of this rule").key();
     let (word, since) = match state {
         LevelState::Idle => {
             return execute(
@@ -188,10 +155,8 @@ fn severity_of(transaction: &Transaction<'_>, alert: AlertId) -> Result<Severity
         .prepare_cached("SELECT severity FROM alert WHERE id = ?1")
         .and_then(|mut statement| statement.query_row([alert.0 as i64], |row| row.get(0)))
         .map_err(StoreError::doing("read an alert"))?;
-    Severity::parse(&word).ok_or_else(|| StoreError::Damaged {
-        what: "an alert",
-        detail: format!("the severity `{word}`"),
-    })
+    Severity::parse(&word)
+        .ok_or_else(|| StoreError::Damaged { what: "an alert", detail: format!("the severity `{word}`") })
 }
 
 fn execute(transaction: &Transaction<'_>, sql: &str, values: impl rusqlite::Params) -> Result<()> {

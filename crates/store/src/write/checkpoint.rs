@@ -36,23 +36,13 @@ impl Checkpointer {
         // One wake-up waiting is enough: a checkpoint takes all that is there.
         let (wake, woken) = sync_channel(1);
         let connection = Connection::open(&path).map_err(|source| StoreError::Open { path, source })?;
-        let spawned = std::thread::Builder::new()
-            .name("checkpoint".to_owned())
-            .spawn(move || {
-                while woken.recv().is_ok() {
-                    checkpoint(&connection, "PASSIVE");
-                }
-            });
-        let thread = spawned.map_err(|source| StoreError::Directory {
-            path: database.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            wal: wal.into(),
-            commits: 0,
-            wake: Some(wake),
-            thread: Some(thread),
-        })
+        let spawned = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(move || {
+            while woken.recv().is_ok() {
+                checkpoint(&connection, "PASSIVE");
+            }
+        });
+        let thread = spawned.map_err(|source| StoreError::Directory { path: database.to_owned(), source })?;
+        Ok(Self { wal: wal.into(), commits: 0, wake: Some(wake), thread: Some(thread) })
     }
 
     pub(super) fn after_commit(&mut self, writer: &Connection) {

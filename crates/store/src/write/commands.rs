@@ -16,10 +16,7 @@ impl Writer {
     /// Takes a step of an alert's life, if the table of steps allows it from where the alert is now.
     pub fn act(&mut self, request: &AlertAction, now: TimestampMs) -> Outcome<Alert> {
         let transaction = self.transaction()?;
-        let not_found = || CommandError::NotFound {
-            what: "alert",
-            id: request.alert.0.to_string(),
-        };
+        let not_found = || CommandError::NotFound { what: "alert", id: request.alert.0.to_string() };
         let alert = commit::changed_alert(&transaction, request.alert)?.ok_or_else(not_found)?;
         let (handling, kind) = lifecycle::step(alert.handling, request.action)?;
         let acknowledged_at = match handling {
@@ -43,13 +40,8 @@ impl Writer {
         };
         alerts::append(&transaction, &step)?;
         let changed = commit::changed_alert(&transaction, request.alert)?.ok_or_else(not_found)?;
-        transaction
-            .commit()
-            .map_err(StoreError::doing("commit a step of an alert"))?;
-        self.shared.feed.publish(Committed {
-            alerts: vec![changed.clone()],
-            ..Committed::default()
-        });
+        transaction.commit().map_err(StoreError::doing("commit a step of an alert"))?;
+        self.shared.feed.publish(Committed { alerts: vec![changed.clone()], ..Committed::default() });
         Ok(changed)
     }
 
@@ -63,10 +55,7 @@ impl Writer {
                     return Device { no: known, ..device };
                 }
                 next += 1;
-                Device {
-                    no: DeviceNo(next - 1),
-                    ..device
-                }
+                Device { no: DeviceNo(next - 1), ..device }
             };
             devices.into_iter().map(&mut number).collect()
         };
@@ -74,19 +63,12 @@ impl Writer {
         for device in &numbered {
             commit::put_device(&transaction, device)?;
         }
-        transaction
-            .commit()
-            .map_err(StoreError::doing("commit devices"))?;
+        transaction.commit().map_err(StoreError::doing("commit devices"))?;
         let mut directory = self.shared.directory.write();
-        numbered
-            .iter()
-            .for_each(|device| directory.put_device(device.clone()));
+        numbered.iter().for_each(|device| directory.put_device(device.clone()));
         drop(directory);
         let devices = numbered.iter().map(|device| device.no).collect();
-        self.shared.feed.publish(Committed {
-            devices,
-            ..Committed::default()
-        });
+        self.shared.feed.publish(Committed { devices, ..Committed::default() });
         Ok(numbered)
     }
 
@@ -96,25 +78,16 @@ impl Writer {
             let directory = self.shared.directory.read();
             directory.number(id).and_then(|no| directory.device(no).cloned())
         };
-        let known = known.ok_or_else(|| CommandError::NotFound {
-            what: "device",
-            id: id.to_string(),
-        })?;
-        self.put_devices(vec![Device {
-            state: DeviceState::Retired,
-            ..Device::clone(&known)
-        }])?;
+        let known = known.ok_or_else(|| CommandError::NotFound { what: "device", id: id.to_string() })?;
+        self.put_devices(vec![Device { state: DeviceState::Retired, ..Device::clone(&known) }])?;
         Ok(())
     }
 
     pub fn put_zones(&mut self, zones: Vec<Zone>) -> Result<()> {
         let transaction = self.transaction()?;
         for zone in &zones {
-            let corners: Vec<String> = zone
-                .outline
-                .iter()
-                .map(|[lon, lat]| format!("[{lon},{lat}]"))
-                .collect();
+            let corners: Vec<String> =
+                zone.outline.iter().map(|[lon, lat]| format!("[{lon},{lat}]")).collect();
             transaction
                 .execute(
                     "INSERT OR REPLACE INTO zone VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -137,10 +110,7 @@ impl Writer {
     pub fn put_account(&mut self, account: &Account, now: TimestampMs) -> Result<()> {
         let sql = "INSERT INTO account VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (name) DO UPDATE SET password_hash = ?2, role = ?3";
-        self.execute(
-            sql,
-            params![account.name, account.password_hash, account.role, now.0],
-        )
+        self.execute(sql, params![account.name, account.password_hash, account.role, now.0])
     }
 
     pub fn start_session(
@@ -158,10 +128,7 @@ impl Writer {
     }
 
     pub fn end_session(&mut self, token_sha256: &[u8; 32]) -> Result<()> {
-        self.execute(
-            "DELETE FROM session WHERE token_sha256 = ?1",
-            [token_sha256.as_slice()],
-        )
+        self.execute("DELETE FROM session WHERE token_sha256 = ?1", [token_sha256.as_slice()])
     }
 
     /// A word to remember about the site as a whole, such as where a demo's clock stood.
@@ -170,9 +137,6 @@ impl Writer {
     }
 
     fn execute(&mut self, sql: &str, values: impl rusqlite::Params) -> Result<()> {
-        self.connection
-            .execute(sql, values)
-            .map(|_| ())
-            .map_err(StoreError::doing("write"))
+        self.connection.execute(sql, values).map(|_| ()).map_err(StoreError::doing("write"))
     }
 }

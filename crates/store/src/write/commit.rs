@@ -27,9 +27,7 @@ impl Writer {
                 changed.push(read::alert(&transaction, alert)?);
             }
             added_quarantine_rows = write_quarantine(&transaction, &group.quarantine, rows_before)?;
-            transaction
-                .commit()
-                .map_err(StoreError::doing("commit a group of messages"))?;
+            transaction.commit().map_err(StoreError::doing("commit a group of messages"))?;
         }
         self.quarantine_rows += added_quarantine_rows;
         self.checkpointer.after_commit(&self.connection);
@@ -40,20 +38,11 @@ impl Writer {
     fn publish(&self, group: &Group, alerts: Vec<Alert>, now: TimestampMs) {
         if !group.new_devices.is_empty() || !group.new_metrics.is_empty() || !group.statuses.is_empty() {
             let mut directory = self.shared.directory.write();
-            group
-                .new_devices
-                .iter()
-                .for_each(|device| directory.put_device(device.clone()));
-            group
-                .new_metrics
-                .iter()
-                .for_each(|(no, name)| directory.put_metric(*no, name));
+            group.new_devices.iter().for_each(|device| directory.put_device(device.clone()));
+            group.new_metrics.iter().for_each(|(no, name)| directory.put_metric(*no, name));
             for (no, online, at) in &group.statuses {
                 if let Some(known) = directory.device(*no) {
-                    let device = Device {
-                        online: Some((*online, *at)),
-                        ..Device::clone(known)
-                    };
+                    let device = Device { online: Some((*online, *at)), ..Device::clone(known) };
                     directory.put_device(device);
                 }
             }
@@ -71,16 +60,9 @@ impl Writer {
             };
             message.readings.iter().map(seen)
         });
-        let devices = group
-            .new_devices
-            .iter()
-            .map(|device| device.no)
-            .chain(group.statuses.iter().map(|s| s.0));
-        let committed = Committed {
-            readings: readings.collect(),
-            alerts,
-            devices: devices.collect(),
-        };
+        let devices =
+            group.new_devices.iter().map(|device| device.no).chain(group.statuses.iter().map(|s| s.0));
+        let committed = Committed { readings: readings.collect(), alerts, devices: devices.collect() };
         let counters = &self.shared.health.counters;
         Counters::add(&counters.groups, 1);
         Counters::add(&counters.received, group.received);
@@ -88,10 +70,7 @@ impl Writer {
         Counters::add(&counters.duplicates, group.duplicates);
         Counters::add(&counters.corrections, group.corrections);
         Counters::add(&counters.quarantined, group.quarantine.len() as u64);
-        self.shared
-            .health
-            .last_commit_at
-            .store(now.0, std::sync::atomic::Ordering::Relaxed);
+        self.shared.health.last_commit_at.store(now.0, std::sync::atomic::Ordering::Relaxed);
         self.shared.feed.publish(committed);
     }
 }

@@ -42,14 +42,7 @@ impl QuarantineEntry {
     pub fn new(topic: &str, source: Arc<str>, fault: Fault, payload: &[u8], at: TimestampMs) -> Self {
         let kept = &payload[..payload.len().min(QUARANTINE_PAYLOAD_BYTES)];
         let topic = topic.chars().take(QUARANTINE_TOPIC_CHARS).collect();
-        Self {
-            topic,
-            source,
-            fault,
-            payload: kept.to_vec(),
-            payload_bytes: payload.len(),
-            at,
-        }
+        Self { topic, source, fault, payload: kept.to_vec(), payload_bytes: payload.len(), at }
     }
 }
 

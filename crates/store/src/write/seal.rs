@@ -38,13 +38,7 @@ impl Writer {
         }
         self.seal_running = true;
         let (hot, readers) = (self.shared.hot.clone(), self.readers.clone());
-        Ok(Some(SealJob {
-            generation: self.generation,
-            up_to_seq,
-            series,
-            hot,
-            readers,
-        }))
+        Ok(Some(SealJob { generation: self.generation, up_to_seq, series, hot, readers }))
     }
 
     /// Commits one step. The last one also takes the journal's rows away.
@@ -63,9 +57,7 @@ impl Writer {
                 .execute("DELETE FROM journal WHERE seq <= ?1", [seq])
                 .map_err(StoreError::doing("remove sealed journal rows"))?;
         }
-        transaction
-            .commit()
-            .map_err(StoreError::doing("commit a step of sealing"))?;
+        transaction.commit().map_err(StoreError::doing("commit a step of sealing"))?;
         let counters = &self.shared.health.counters;
         Counters::add(&counters.sealed_points, step.points);
         Counters::add(&counters.corrections, step.corrections);
@@ -83,11 +75,7 @@ impl Writer {
 fn start(hot: &mut HotState) -> Vec<(DeviceNo, MetricNo)> {
     let mut series = Vec::new();
     for (index, device) in hot.devices.iter_mut().enumerate() {
-        for (metric, memory) in device
-            .series
-            .iter_mut()
-            .filter(|(_, memory)| !memory.tail.is_empty())
-        {
+        for (metric, memory) in device.series.iter_mut().filter(|(_, memory)| !memory.tail.is_empty()) {
             memory.sealing = std::mem::take(&mut memory.tail);
             series.push((DeviceNo(index as u32), *metric));
         }
@@ -109,13 +97,7 @@ fn finish(hot: &mut HotState) {
 
 fn write_part(transaction: &Transaction<'_>, change: &PartChange) -> Result<()> {
     let doing = || StoreError::doing("write a block");
-    let PartChange {
-        device,
-        metric,
-        utc_day,
-        remove,
-        add,
-    } = change;
+    let PartChange { device, metric, utc_day, remove, add } = change;
     for first_at in remove {
         transaction
             .prepare_cached(

@@ -1,0 +1,169 @@
+//! Load: many connections, each with one publish under way, at as little cost as possible.
+//!
+//! The measured machine also makes the load, so this speaks MQTT 3.1.1 by hand: CONNECT, PUBLISH QoS 1, PUBACK and
+//! nothing else (sections 3.1, 3.3 and 3.4 of the OASIS standard). It sends to loopback only.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What to send.
+#[derive(Debug, Clone)]
+pub struct LoadPlan {
+    pub broker: SocketAddr,
+    pub connections: usize,
+    pub metrics: usize,
+    pub duration: Duration,
+    /// Messages a second over all connections; `None`: as many as the broker takes.
+    pub rate: Option<f64>,
+    /// Sets the part of the device ids that tells runs apart.
+    pub run: u32,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct LoadOutcome {
+    pub sent: u64,
+    pub acknowledged: u64,
+    pub seconds: f64,
+    /// Publish to PUBACK, in microseconds.
+    pub puback_us: Histogram<u64>,
+}
+
+/// Runs the plan; ends by itself.
+pub async fn run(plan: &LoadPlan) -> io::Result<LoadOutcome> {
+    if !plan.broker.ip().is_loopback() {
+        return Err(io::Error::other("load is only sent to loopback addresses"));
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let sent = Arc::new(AtomicU64::new(0));
+    let mut streams = Vec::with_capacity(plan.connections);
+    for index in 0..plan.connections {
+        streams.push(connect(plan.broker, &format!("load-{}-{index}", plan.run)).await?);
+    }
+    let started = Instant::now();
+    let tasks: Vec<_> = streams
+        .into_iter()
+        .enumerate()
+        .map(|(index, stream)| {
+            let publisher = Publisher {
+                stream,
+                index,
+                metrics: plan.metrics,
+                run: plan.run,
+                pause: plan.rate.map(|rate| Duration::from_secs_f64(plan.connections as f64 / rate)),
+                started,
+                stop: stop.clone(),
+                sent: sent.clone(),
+            };
+            tokio::spawn(publisher.run())
+        })
+        .collect();
+    tokio::time::sleep(plan.duration).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut puback_us = histogram();
+    for task in tasks {
+        let part = task.await.map_err(io::Error::other)??;
+        puback_us.add(part).map_err(io::Error::other)?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(LoadOutcome { sent: sent.load(Ordering::Relaxed), acknowledged: puback_us.len(), seconds, puback_us })
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3)
+        .expect("one microsecond to a minute with three digits is valid")
+}
+
+async fn connect(broker: SocketAddr, client_id: &str) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(broker).await?;
+    stream.set_nodelay(true)?;
+    // Protocol MQTT 4, clean session, keep-alive 600 s.
+    let mut packet =
+        vec![0x10, (12 + client_id.len()) as u8, 0, 4, b'M', b'Q', b'T', b'T', 4, 0x02, 0x02, 0x58];
+    packet.extend_from_slice(&(client_id.len() as u16).to_be_bytes());
+    packet.extend_from_slice(client_id.as_bytes());
+    stream.write_all(&packet).await?;
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).await?;
+    if answer == [0x20, 2, 0, 0] {
+        Ok(stream)
+    } else {
+        Err(io::Error::other(format!("the broker answered CONNECT with {answer:02x?}")))
+    }
+}
+
+struct Publisher {
+    stream: TcpStream,
+    index: usize,
+    metrics: usize,
+    run: u32,
+    pause: Option<Duration>,
+    started: Instant,
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+}
+
+impl Publisher {
+    async fn run(mut self) -> io::Result<Histogram<u64>> {
+        let mut latencies = histogram();
+        let mut packet = Vec::with_capacity(512);
+        let mut number = 0_u32;
+        let mut pace = self.pause.map(|pause| {
+            // Spread over one pause, so that connections do not beat in step.
+            let offset = pause.mul_f64(self.index as f64 % 97.0 / 97.0);
+            tokio::time::interval_at((self.started + offset).into(), pause)
+        });
+        while !self.stop.load(Ordering::Relaxed) {
+            if let Some(pace) = &mut pace {
+                pace.tick().await;
+            }
+            number += 1;
+            self.encode(&mut packet, number);
+            let sent_at = Instant::now();
+            self.stream.write_all(&packet).await?;
+            self.sent.fetch_add(1, Ordering::Relaxed);
+            let mut answer = [0; 4];
+            self.stream.read_exact(&mut answer).await?;
+            if answer[..2] != [0x40, 2] {
+                return Err(io::Error::other(format!("the broker answered PUBLISH with {answer:02x?}")));
+            }
+            latencies.saturating_record(sent_at.elapsed().as_micros() as u64);
+        }
+        Ok(latencies)
+    }
+
+    fn encode(&self, packet: &mut Vec<u8>, number: u32) {
+        const NAMES: [&str; 5] = ["fill_pct", "temperature_c", "tilt_deg", "battery_v", "rssi_dbm"];
+        let topic = format!("sanitation/bench/bin/load-{}-{}/telemetry", self.run, self.index);
+        let ts = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
+        let values = [f64::from(number % 60), 20.5, 2.0, 3.61, -97.0];
+        let mut payload = format!("{{\"ts\":{ts}");
+        for (name, value) in NAMES.iter().zip(values).take(self.metrics) {
+            payload.push_str(&format!(",\"{name}\":{value}"));
+        }
+        payload.push('}');
+        packet.clear();
+        packet.push(0x32);
+        let mut length = 2 + topic.len() + 2 + payload.len();
+        while length >= 0x80 {
+            packet.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        packet.push(length as u8);
+        packet.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+        packet.extend_from_slice(topic.as_bytes());
+        // A packet identifier is never zero.
+        packet.extend_from_slice(&((number % 65_535) as u16 + 1).to_be_bytes());
+        packet.extend_from_slice(payload.as_bytes());
+    }
+}
