@@ -1,1 +1,76 @@
+//! HTTP: the JSON API under `/api/v1`, live events, sign-in, health and metrics.
+//!
+//! [`router`] takes an [`ApiState`] and gives an axum router; the caller adds the console and serves it. Reads are
+//! snapshots of the store off the async threads; every change is a [`sanimon_store::Command`] to the one writer.
+//! [`openapi`] is the document that is checked in as `docs/openapi.json`.
+//!
+//! It does *not* know where messages come from, and it does not serve the console's files.
 
+mod alerts;
+mod auth;
+mod devices;
+mod error;
+mod etag;
+mod events;
+mod health;
+mod openapi;
+mod quarantine;
+mod site;
+mod state;
+mod telemetry;
+mod wire;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue};
+use axum::routing::{get, post};
+use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+pub use auth::{ROLES, hash_password, random_password, valid_account_name};
+pub use error::Problem;
+pub use openapi::openapi;
+pub use site::{MapSource, SiteInfo};
+pub use state::ApiState;
+
+/// All routes but the console's.
+pub fn router(state: ApiState) -> Router {
+    let no_sniff = SetResponseHeaderLayer::overriding(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    let polled = Router::new()
+        .route("/devices", get(devices::list))
+        .route("/alerts", get(alerts::list))
+        .route("/zones", get(site::zones))
+        .layer(axum::middleware::from_fn(etag::layer));
+    let api = Router::new()
+        .route("/session", post(auth::sign_in).delete(auth::sign_out))
+        .route("/me", get(auth::me))
+        .route("/site", get(site::site))
+        .route("/metrics", get(site::metrics))
+        .route("/devices/{id}", get(devices::one).put(devices::put).delete(devices::retire))
+        .route("/devices/{id}/latest", get(devices::latest))
+        .route("/devices/{id}/telemetry", get(telemetry::telemetry))
+        .route("/alerts/{id}", get(alerts::one))
+        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
+        .route("/alerts/{id}/comment", post(alerts::comment))
+        .route("/quarantine", get(quarantine::list))
+        .route("/stats", get(quarantine::stats))
+        .route("/events", get(events::events))
+        .merge(polled)
+        .fallback(error::no_such_endpoint)
+        .method_not_allowed_fallback(error::no_such_method);
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/api/openapi.json", get(openapi::document))
+        .route("/api/{*rest}", axum::routing::any(error::no_such_endpoint))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .layer(CompressionLayer::new())
+        .layer(no_sniff)
+        .with_state(state)
+}
+
+#[cfg(test)]
+mod tests;

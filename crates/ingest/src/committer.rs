@@ -11,16 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sanimon_alerting::{Effect, Engine, Input, RuleSet};
-use sanimon_domain::{AlertId, Clock, DeviceNo, TimestampMs};
-use sanimon_store::{
-    Command, CommandError, Counters, Device, DeviceState, Group, Reply, Shared, Store, StoreError, Writer,
-};
+use sanimon_alerting::RuleSet;
+use sanimon_domain::{Clock, TimestampMs};
+use sanimon_store::{Command, CommandError, Counters, Reply, Shared, Store, StoreError};
 use tokio::sync::mpsc;
 
+use crate::core::Core;
 use crate::error::IngestError;
 use crate::message::Message;
-use crate::pipeline::{Admission, GroupBuilder};
+use crate::pipeline::Admission;
 use crate::queue::{Queue, Work};
 
 /// Messages in a group at most: bounds the memory of a group and the loss of time when its commit fails.
@@ -54,16 +53,16 @@ impl Committer {
         let shared = store.shared.clone();
         let stopping = Arc::new(AtomicBool::new(false));
         let Store { writer, lock, .. } = store;
+        let CommitterOptions { rules, clock, admission } = options;
+        let core = Core::new(writer, rules, admission, clock.now())?;
         let mut worker = Worker {
-            engine: Engine::new(options.rules.clone(), AlertId(1)),
-            writer,
-            options,
+            core,
+            clock,
             receiver,
             queue: queue.clone(),
             stopping: stopping.clone(),
             last_now: TimestampMs(i64::MIN),
         };
-        worker.restore()?;
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
             worker.run();
             drop(lock);
@@ -82,9 +81,8 @@ impl Committer {
 }
 
 struct Worker {
-    writer: Writer,
-    engine: Engine,
-    options: CommitterOptions,
+    core: Core,
+    clock: Arc<dyn Clock>,
     receiver: mpsc::Receiver<Work>,
     queue: Queue,
     stopping: Arc<AtomicBool>,
@@ -117,7 +115,7 @@ impl Worker {
 
     /// The site's time, never stepping back.
     fn now(&mut self) -> TimestampMs {
-        self.last_now = self.last_now.max(self.options.clock.now());
+        self.last_now = self.last_now.max(self.clock.now());
         self.last_now
     }
 
@@ -146,7 +144,7 @@ impl Worker {
         if self.commit_until_stored(&mut messages) {
             let acknowledged = messages.into_iter().map(|message| message.ack.release());
             let count = acknowledged.filter(|told| *told).count();
-            Counters::add(&self.writer.shared().health.counters.acknowledged, count as u64);
+            Counters::add(&self.core.writer.shared().health.counters.acknowledged, count as u64);
         }
         next
     }
@@ -155,9 +153,8 @@ impl Worker {
     fn commit_until_stored(&mut self, messages: &mut Vec<Message>) -> bool {
         loop {
             let now = self.now();
-            let group = self.build(now, messages);
-            let Err(error) = self.writer.commit(&group, self.engine.rules(), now) else {
-                self.writer.shared().health.set_store_fault(None);
+            let Err(error) = self.core.commit_messages(now, messages) else {
+                self.core.writer.shared().health.set_store_fault(None);
                 return true;
             };
             self.note_failure(&error);
@@ -168,17 +165,8 @@ impl Worker {
         }
     }
 
-    fn build(&mut self, now: TimestampMs, messages: &[Message]) -> Group {
-        let shared = self.writer.shared().clone();
-        let (directory, hot) = (shared.directory.read(), shared.hot.read());
-        let mut builder = GroupBuilder::new(&directory, &hot, &mut self.engine, self.options.admission);
-        messages.iter().for_each(|message| builder.message(now, message));
-        builder.tick(now);
-        builder.group
-    }
-
     fn note_failure(&self, error: &StoreError) {
-        let health = &self.writer.shared().health;
+        let health = &self.core.writer.shared().health;
         Counters::add(&health.counters.commit_failures, 1);
         if health.store_fault().is_none() {
             tracing::error!(%error, "commit failed, holding messages without acknowledgement");
@@ -194,46 +182,12 @@ impl Worker {
                 tracing::error!("stopping while the store refuses: messages are left unacknowledged");
                 return false;
             }
-            match self.writer.reload().and_then(|()| self.restore()) {
+            let now = self.now();
+            match self.core.reload(now) {
                 Ok(()) => return true,
                 Err(error) => self.note_failure(&error),
             }
         }
-    }
-
-    /// The engine as the file remembers it, brought in line with today's rules.
-    fn restore(&mut self) -> Result<(), StoreError> {
-        let now = self.now();
-        let rules = self.options.rules.clone();
-        let memory = self.writer.engine_memory(&rules)?;
-        let mut engine = Engine::new(rules.clone(), AlertId(memory.next_alert));
-        let mut effects = Vec::new();
-        {
-            let shared = self.writer.shared();
-            let (directory, hot) = (shared.directory.read(), shared.hot.read());
-            for device in directory.devices() {
-                if device.state != DeviceState::Retired {
-                    let placement = directory.placement(device);
-                    let input = Input::Device { device: device.no, id: &device.id, placement: &placement };
-                    engine.apply(now, input, &mut effects);
-                }
-                for latest in hot.latest(device.no) {
-                    engine.restore_latest(device.no, latest.metric, latest.at, latest.value);
-                }
-            }
-        }
-        engine.restore(&memory.levels, &memory.open);
-        engine.settle_all(now, &mut effects);
-        let open = engine.open_alerts();
-        let unplaced = memory.open.iter().filter(|(device, rule, _)| !open.contains_key(&(*device, *rule)));
-        let abandoned = unplaced.map(|(_, _, alert)| alert.id).filter(|id| !was_cleared(&effects, *id));
-        let lost: Vec<AlertId> = memory.orphans.iter().copied().chain(abandoned).collect();
-        effects.extend(lost.into_iter().map(|alert| Effect::Cleared { alert, at: now, value: f64::NAN }));
-        self.engine = engine;
-        if !effects.is_empty() {
-            self.writer.commit(&Group { effects, ..Group::default() }, &rules, now)?;
-        }
-        Ok(())
     }
 
     /// Everything that is not a message. True when the thread must end.
@@ -242,7 +196,7 @@ impl Worker {
             Work::Stop => return true,
             Work::Command(command) => self.command(*command),
             Work::Seal(step) => {
-                if let Err(error) = self.writer.apply_seal_step(&step) {
+                if let Err(error) = self.core.writer.apply_seal_step(&step) {
                     self.seal_failed(&error.to_string());
                 }
             }
@@ -255,13 +209,14 @@ impl Worker {
     /// A seal that fails costs nothing: the journal still has it all. The reload makes its other steps void.
     fn seal_failed(&mut self, why: &str) {
         tracing::warn!(why, "sealing failed, will be tried again");
-        if let Err(error) = self.writer.reload().and_then(|()| self.restore()) {
+        let now = self.now();
+        if let Err(error) = self.core.reload(now) {
             self.note_failure(&error);
         }
     }
 
     fn begin_seal(&mut self) {
-        let job = match self.writer.begin_seal_if_due() {
+        let job = match self.core.writer.begin_seal_if_due() {
             Ok(Some(job)) => job,
             Ok(None) => return,
             Err(error) => return tracing::warn!(%error, "cannot begin to seal"),
@@ -282,75 +237,46 @@ impl Worker {
     fn command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Alert(action, reply) => answer(reply, self.writer.act(&action, now)),
+            Command::Alert(action, reply) => answer(reply, self.core.writer.act(&action, now)),
             Command::PutDevices(devices, reply) => {
-                let outcome = self.put_devices(now, devices);
-                answer(reply, outcome.map_err(CommandError::from));
+                let outcome = self.core.put_devices(now, devices);
+                self.answer_change(reply, outcome.map_err(CommandError::from));
             }
             Command::RetireDevice(id, reply) => {
-                let outcome = self.writer.retire_device(&id);
-                let number = self.writer.shared().directory.read().number(&id);
+                let number = self.core.writer.shared().directory.read().number(&id);
+                let mut outcome = self.core.writer.retire_device(&id);
                 if let (Ok(()), Some(device)) = (&outcome, number) {
-                    let mut effects = Vec::new();
-                    self.engine.apply(now, Input::Retired { device }, &mut effects);
-                    self.commit_effects(now, effects);
+                    outcome = self.core.place(now, &[device]).map_err(CommandError::from);
                 }
-                answer(reply, outcome);
+                self.answer_change(reply, outcome);
             }
             Command::PutZones(zones, reply) => {
-                let outcome = self.writer.put_zones(zones).map_err(CommandError::from);
-                let all = self.writer.shared().directory.read().devices().to_vec();
-                self.place(now, &all.iter().map(|device| device.no).collect::<Vec<_>>());
-                answer(reply, outcome);
+                let outcome = self.core.writer.put_zones(zones).and_then(|()| self.core.place_all(now));
+                self.answer_change(reply, outcome.map_err(CommandError::from));
             }
             Command::PutAccount(account, at, reply) => {
-                answer(reply, self.writer.put_account(&account, at).map_err(CommandError::from));
+                answer(reply, self.core.writer.put_account(&account, at).map_err(CommandError::from));
             }
             Command::StartSession { token_sha256, account, now, expires_at, reply } => {
-                let outcome = self.writer.start_session(&token_sha256, &account, now, expires_at);
+                let outcome = self.core.writer.start_session(&token_sha256, &account, now, expires_at);
                 answer(reply, outcome.map_err(CommandError::from));
             }
             Command::EndSession { token_sha256, reply } => {
-                answer(reply, self.writer.end_session(&token_sha256).map_err(CommandError::from));
+                answer(reply, self.core.writer.end_session(&token_sha256).map_err(CommandError::from));
             }
         }
     }
 
-    fn put_devices(&mut self, now: TimestampMs, devices: Vec<Device>) -> Result<(), StoreError> {
-        let stored = self.writer.put_devices(devices)?;
-        self.place(now, &stored.iter().map(|device| device.no).collect::<Vec<_>>());
-        Ok(())
-    }
-
-    /// Tells the engine where devices are now, and stores what follows from it.
-    fn place(&mut self, now: TimestampMs, devices: &[DeviceNo]) {
-        let shared = self.writer.shared().clone();
-        let mut effects = Vec::new();
-        {
-            let directory = shared.directory.read();
-            for device in devices.iter().filter_map(|no| directory.device(*no)) {
-                let placement = directory.placement(device);
-                let input = match device.state {
-                    DeviceState::Retired => Input::Retired { device: device.no },
-                    _ => Input::Device { device: device.no, id: &device.id, placement: &placement },
-                };
-                self.engine.apply(now, input, &mut effects);
+    /// Answers a change that also went through the engine: if it failed half-way, memory is ahead of the file.
+    fn answer_change(&mut self, reply: Reply<()>, outcome: Result<(), CommandError>) {
+        if matches!(&outcome, Err(CommandError::Store(_))) {
+            let now = self.now();
+            if let Err(error) = self.core.reload(now) {
+                self.note_failure(&error);
             }
         }
-        self.commit_effects(now, effects);
+        answer(reply, outcome);
     }
-
-    fn commit_effects(&mut self, now: TimestampMs, effects: Vec<Effect>) {
-        let group = Group { effects, ..Group::default() };
-        if let Err(error) = self.writer.commit(&group, self.engine.rules(), now) {
-            self.note_failure(&error);
-            self.rebuild_while_running();
-        }
-    }
-}
-
-fn was_cleared(effects: &[Effect], id: AlertId) -> bool {
-    effects.iter().any(|effect| matches!(effect, Effect::Cleared { alert, .. } if *alert == id))
 }
 
 /// The asker may have gone; the change was made all the same.

@@ -11,14 +11,17 @@
 //!
 //! It does *not* serve HTTP and knows no person; what people ask for arrives as [`sanimon_store::Command`].
 
+mod backfill;
 pub mod client;
 mod committer;
+mod core;
 pub mod embedded;
 mod error;
 mod message;
 mod pipeline;
 pub mod queue;
 
+pub use backfill::Backfill;
 pub use committer::{Committer, CommitterOptions};
 pub use error::IngestError;
 pub use message::{Ack, Message, Qos};

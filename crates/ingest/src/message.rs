@@ -36,6 +36,24 @@ pub struct Message {
     pub(crate) _share: Option<OwnedSemaphorePermit>,
 }
 
+impl Message {
+    /// Decodes a message that nobody waits for.
+    pub fn decode(source: Arc<str>, topic: String, payload: Bytes, received_at: TimestampMs) -> Self {
+        let decoded = sanimon_codec::decode(&topic, &payload, received_at);
+        Self {
+            source,
+            topic,
+            payload,
+            received_at,
+            dup: false,
+            retained: false,
+            decoded,
+            ack: Ack::None,
+            _share: None,
+        }
+    }
+}
+
 /// The way back to the sender. Dropping it unreleased is a refusal: the sender will send again.
 #[derive(Debug)]
 pub enum Ack {

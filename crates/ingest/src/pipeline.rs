@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use sanimon_alerting::{Effect, Engine, Input};
+use sanimon_alerting::{Engine, Input};
 use sanimon_codec::{Address, Body, RawReading};
 use sanimon_domain::time::{ObservedAt, PlausibleWindow, observed_or_received};
 use sanimon_domain::{
@@ -93,11 +93,6 @@ impl<'a> GroupBuilder<'a> {
 
     pub(crate) fn tick(&mut self, now: TimestampMs) {
         self.engine.apply(now, Input::Tick, &mut self.group.effects);
-    }
-
-    /// Effects that did not come from a message, such as those of a moved device.
-    pub(crate) fn effects(&mut self) -> &mut Vec<Effect> {
-        &mut self.group.effects
     }
 
     /// Takes one message in. Whatever it holds ends in the group: as readings, or in its quarantine.

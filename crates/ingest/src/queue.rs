@@ -69,9 +69,8 @@ impl Queue {
         let kilobytes = (payload.len() / 1024 + 1).min(KILOBYTES_MAX) as u32;
         let share = self.kilobytes.clone().acquire_many_owned(kilobytes).await.map_err(|_| Stopped)?;
         let received_at = self.clock.now();
-        let decoded = sanimon_codec::decode(&topic, &payload, received_at);
-        let message =
-            Message { source, topic, payload, received_at, dup, retained, decoded, ack, _share: Some(share) };
+        let message = Message::decode(source, topic, payload, received_at);
+        let message = Message { dup, retained, ack, _share: Some(share), ..message };
         self.sender.send(Work::Message(Box::new(message))).await.map_err(|_| Stopped)
     }
 

@@ -1,1 +1,64 @@
-fn main() {}
+//! sanimon: a town's sanitation monitor. One binary, one command.
+//!
+//! This crate is the command line, the configuration, and the one place where the parts are put together
+//! ([`site`]). Each command is a file in `commands/`.
+
+mod clock;
+mod commands;
+mod config;
+mod http;
+mod screen;
+mod site;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A town's sanitation monitor: bins, drains and public toilets over MQTT.
+#[derive(Debug, Parser)]
+#[command(name = "sanimon", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A working town in a browser: embedded broker, simulated township, console.
+    Demo(commands::demo::Demo),
+    /// Runs a site from its configuration.
+    Serve(commands::serve::Serve),
+    /// Publishes a simulated township to a broker.
+    Simulate(commands::simulate::Simulate),
+    /// Measures; prints one JSON object.
+    #[command(subcommand)]
+    Bench(commands::bench::Bench),
+    /// Says every fault of a configuration, with file, line and fix.
+    Check(commands::check::Check),
+    /// Adds and lists the people who may sign in.
+    #[command(subcommand)]
+    User(commands::user::User),
+    /// Prints the OpenAPI document.
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    // clap ends the process with 2 on wrong use.
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Demo(demo) => demo.run(),
+        Command::Serve(serve) => serve.run(),
+        Command::Simulate(simulate) => simulate.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Check(check) => check.run(),
+        Command::User(user) => user.run(),
+        Command::Openapi => screen::print(&sanimon_api::openapi()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Errors as RFC 9457 problem details. What is internal is logged, not told.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sanimon_store::{CommandError, StoreError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One error type for all handlers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// What kind of problem, in short.
+    pub title: String,
+    /// The HTTP status code.
+    pub status: u16,
+    /// What was found, what was expected, what to do.
+    pub detail: String,
+    /// The steps that are possible, where one was not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        Self { title, status: status.as_u16(), detail: detail.into(), allowed: Vec::new() }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_found(what: &str, id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("there is no {what} `{id}`"))
+    }
+
+    /// For what only the log should know.
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
+        tracing::error!(%error, "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "something failed inside; the log says what")
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() {
+            tracing::error!(%error, "store not available");
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store cannot be written or read now; /readyz says why",
+            );
+        }
+        Self::internal(error)
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotAllowed(not_allowed) => {
+                let allowed =
+                    not_allowed.allowed.iter().map(|action| format!("{action:?}").to_lowercase()).collect();
+                Self { allowed, ..Self::new(StatusCode::CONFLICT, not_allowed.to_string()) }
+            }
+            CommandError::NotFound { what, id } => Self::not_found(what, &id),
+            CommandError::Store(error) => error.into(),
+            CommandError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "sanimon is stopping"),
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+pub(crate) async fn no_such_endpoint() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no such endpoint; /api/openapi.json lists them all")
+}
+
+pub(crate) async fn no_such_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this endpoint does not take this method; see /api/openapi.json",
+    )
+}

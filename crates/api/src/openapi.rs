@@ -1,0 +1,54 @@
+//! The OpenAPI document, from the code.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use crate::error::Problem;
+use crate::{alerts, auth, devices, events, health, quarantine, site, telemetry};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "sanimon",
+        description = "A town's sanitation monitor. Sign in with POST /api/v1/session; the session is a cookie. \
+                       Errors are RFC 9457 problem details. Times are RFC 3339 in UTC.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        auth::sign_in,
+        auth::sign_out,
+        auth::me,
+        site::site,
+        site::zones,
+        site::metrics,
+        devices::list,
+        devices::one,
+        devices::put,
+        devices::retire,
+        devices::latest,
+        telemetry::telemetry,
+        alerts::list,
+        alerts::one,
+        alerts::acknowledge,
+        alerts::comment,
+        quarantine::list,
+        quarantine::stats,
+        events::events,
+        health::healthz,
+        health::readyz,
+        health::metrics,
+    ),
+    components(schemas(Problem, events::Change))
+)]
+struct Document;
+
+/// The document as pretty JSON, as it is checked in.
+pub fn openapi() -> String {
+    let mut json = Document::openapi().to_pretty_json().expect("the document is plain data");
+    json.push('\n');
+    json
+}
+
+pub(crate) async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}

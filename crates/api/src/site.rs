@@ -1,0 +1,138 @@
+//! What the console must know of the site before it can draw anything.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{LocalResult, NaiveTime, TimeZone};
+use chrono_tz::Tz;
+use sanimon_domain::{TimestampMs, metric};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::auth::User;
+use crate::error::Problem;
+use crate::state::ApiState;
+
+/// Where the map's background comes from. Left out: a plain background with the zones' outlines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapSource {
+    /// Raster tiles: `https://host/{z}/{x}/{y}.png`.
+    pub tiles_url: String,
+    pub attribution: String,
+}
+
+/// The site's own facts, from the configuration.
+#[derive(Debug, Clone)]
+pub struct SiteInfo {
+    pub name: String,
+    pub time_zone: Tz,
+    /// How many times faster than life the clock runs; `None`: it is the real one.
+    pub simulation_speed: Option<f64>,
+    pub map: Option<MapSource>,
+}
+
+impl SiteInfo {
+    /// The start of the site's day that holds this time.
+    pub(crate) fn local_midnight(&self, at: TimestampMs) -> TimestampMs {
+        let LocalResult::Single(utc) = chrono::Utc.timestamp_millis_opt(at.0) else { return at };
+        let midnight = utc.with_timezone(&self.time_zone).date_naive().and_time(NaiveTime::MIN);
+        match self.time_zone.from_local_datetime(&midnight).earliest() {
+            Some(midnight) => TimestampMs(midnight.timestamp_millis()),
+            // A zone that skips midnight on this day: the day begins with the next hour.
+            None => at,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MapBody {
+    tiles_url: String,
+    attribution: String,
+}
+
+/// The site.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SiteBody {
+    name: String,
+    /// IANA name.
+    time_zone: String,
+    /// The site's clock, RFC 3339.
+    now: String,
+    /// Set when this is a simulation: how many times faster than life.
+    simulation_speed: Option<f64>,
+    map: Option<MapBody>,
+    version: String,
+}
+
+/// The site and its clock.
+#[utoipa::path(get, path = "/api/v1/site", tag = "site", responses((status = 200, body = SiteBody)))]
+pub(crate) async fn site(State(state): State<ApiState>) -> Json<SiteBody> {
+    let site = &state.site;
+    Json(SiteBody {
+        name: site.name.clone(),
+        time_zone: site.time_zone.to_string(),
+        now: state.now().to_string(),
+        simulation_speed: site.simulation_speed,
+        map: site.map.clone().map(|map| MapBody { tiles_url: map.tiles_url, attribution: map.attribution }),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// A zone with its outline.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ZoneBody {
+    id: String,
+    name: crate::wire::Text,
+    class: String,
+    /// `[lon, lat]` corners, the first repeated at the end.
+    #[schema(value_type = Vec<Vec<f64>>)]
+    outline: Vec<[f64; 2]>,
+}
+
+/// All zones.
+#[utoipa::path(get, path = "/api/v1/zones", tag = "site", responses((status = 200, body = Vec<ZoneBody>), (status = 401, body = Problem)))]
+pub(crate) async fn zones(
+    State(state): State<ApiState>,
+    _user: User,
+) -> Result<Json<Vec<ZoneBody>>, Problem> {
+    let directory = state.shared.directory.read();
+    let body = directory.zones().iter().map(|zone| ZoneBody {
+        id: zone.id.to_string(),
+        name: crate::wire::Text { en: zone.name_en.clone(), zh: zone.name_zh.clone() },
+        class: zone.class.to_string(),
+        outline: zone.outline.clone(),
+    });
+    Ok(Json(body.collect()))
+}
+
+/// A metric of the contract.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MetricBody {
+    name: String,
+    unit: String,
+}
+
+/// Every metric that has a unit and limits; others are kept under their own names.
+#[utoipa::path(get, path = "/api/v1/metrics", tag = "site", responses((status = 200, body = Vec<MetricBody>), (status = 401, body = Problem)))]
+pub(crate) async fn metrics(_user: User) -> Json<Vec<MetricBody>> {
+    let body = metric::METRICS
+        .iter()
+        .map(|info| MetricBody { name: info.name.to_owned(), unit: info.unit.to_owned() });
+    Json(body.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_site_s_day_begins_at_its_own_midnight() {
+        let site = SiteInfo {
+            name: String::new(),
+            time_zone: chrono_tz::Asia::Shanghai,
+            simulation_speed: None,
+            map: None,
+        };
+        let at = TimestampMs::parse_rfc3339("2026-03-01T20:00:00Z").expect("a time");
+        assert_eq!(site.local_midnight(at).to_string(), "2026-03-01T16:00:00.000Z");
+    }
+}

@@ -1,0 +1,63 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use sanimon_domain::{Clock, TimestampMs};
+use sanimon_store::{Command, CommandError, Reply, Shared};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::error::Problem;
+use crate::site::SiteInfo;
+
+/// Password checks at once: each takes 19 MiB and some tens of milliseconds by design.
+const PASSWORD_CHECKS_MAX: usize = 2;
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    pub shared: Shared,
+    pub clock: Arc<dyn Clock>,
+    pub site: Arc<SiteInfo>,
+    commands: mpsc::Sender<Command>,
+    /// Becomes true when sanimon stops: event streams end then, or the server would wait for them for ever.
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) password_checks: Arc<Semaphore>,
+    /// Tells this run of the process from others in event ids.
+    pub(crate) run_id: Arc<str>,
+}
+
+impl ApiState {
+    pub fn new(
+        shared: Shared,
+        clock: Arc<dyn Clock>,
+        site: SiteInfo,
+        commands: mpsc::Sender<Command>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let run_id = format!("{:08x}", rand::random::<u32>()).into();
+        let password_checks = Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX));
+        Self { shared, clock, site: Arc::new(site), commands, stop, password_checks, run_id }
+    }
+
+    pub(crate) fn now(&self) -> TimestampMs {
+        self.clock.now()
+    }
+
+    /// Sends a command to the writer and waits for its answer.
+    pub(crate) async fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let stopping = || Problem::from(CommandError::Stopping);
+        self.commands.send(command(reply)).await.map_err(|_| stopping())?;
+        Ok(answer.await.map_err(|_| stopping())??)
+    }
+
+    /// Reads from the store off the async threads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Shared) -> sanimon_store::Result<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let shared = self.shared.clone();
+        let outcome = tokio::task::spawn_blocking(move || read(&shared)).await;
+        outcome.map_err(|_| Problem::internal("a reading task broke off"))?.map_err(Problem::from)
+    }
+}

@@ -1,0 +1,164 @@
+//! The JSON shapes that several endpoints share.
+
+use std::collections::BTreeMap;
+
+use sanimon_domain::{Severity, TimestampMs, metric};
+use sanimon_store::{Alert, Device, DirectoryState, HotState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The newest value of a metric.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct LatestValue {
+    pub(crate) value: f64,
+    /// RFC 3339; null for a retained message of unknown age.
+    pub(crate) observed_at: Option<String>,
+    pub(crate) received_at: String,
+}
+
+/// A device with its newest values and its worst open alert.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct DeviceBody {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) zone: Option<String>,
+    /// What the topic said when the device was first heard.
+    pub(crate) district: String,
+    /// `registered`, `discovered` or `retired`.
+    pub(crate) state: String,
+    pub(crate) lat: Option<f64>,
+    pub(crate) lon: Option<f64>,
+    pub(crate) interval_s: Option<i64>,
+    pub(crate) empty_mm: Option<f64>,
+    pub(crate) full_mm: Option<f64>,
+    pub(crate) first_seen_at: String,
+    pub(crate) last_seen_at: Option<String>,
+    /// What the status topic said last, if it ever did.
+    pub(crate) online: Option<bool>,
+    /// The severity of the worst open alert.
+    pub(crate) worst: Option<String>,
+    pub(crate) latest: BTreeMap<String, LatestValue>,
+}
+
+impl DeviceBody {
+    pub(crate) fn new(
+        device: &Device,
+        directory: &DirectoryState,
+        hot: &HotState,
+        worst: Option<Severity>,
+    ) -> Self {
+        let latest: BTreeMap<String, LatestValue> = hot
+            .latest(device.no)
+            .filter_map(|latest| {
+                let value = LatestValue {
+                    value: latest.value,
+                    observed_at: Some(latest.at.to_string()),
+                    received_at: latest.received_at.to_string(),
+                };
+                Some((directory.metric_name(latest.metric)?.to_owned(), value))
+            })
+            .collect();
+        let last_seen = hot.latest(device.no).map(|latest| latest.received_at).max();
+        Self {
+            id: device.id.to_string(),
+            name: device.name.clone(),
+            kind: device.kind.to_string(),
+            zone: device.zone.as_ref().map(ToString::to_string),
+            district: device.district.clone(),
+            state: device.state.as_str().to_owned(),
+            lat: device.place.map(|place| place.lat),
+            lon: device.place.map(|place| place.lon),
+            interval_s: device.interval_ms.map(|ms| ms / 1000),
+            empty_mm: device.calibration.map(|c| c.empty_mm),
+            full_mm: device.calibration.map(|c| c.full_mm),
+            first_seen_at: device.first_seen_at.to_string(),
+            last_seen_at: last_seen.map(|at| at.to_string()),
+            online: device.online.map(|(online, _)| online),
+            worst: worst.map(|severity| severity.to_string()),
+            latest,
+        }
+    }
+}
+
+/// A text in both languages of the product.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Text {
+    pub(crate) en: String,
+    pub(crate) zh: String,
+}
+
+/// Where an alert is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct AlertDevice {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) zone: Option<String>,
+    pub(crate) lat: Option<f64>,
+    pub(crate) lon: Option<f64>,
+}
+
+/// An alert as it stands now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct AlertBody {
+    pub(crate) id: u64,
+    pub(crate) device: AlertDevice,
+    pub(crate) rule: String,
+    pub(crate) title: Text,
+    pub(crate) metric: String,
+    pub(crate) unit: String,
+    /// The value at the last transition.
+    pub(crate) value: f64,
+    pub(crate) severity: String,
+    pub(crate) condition: String,
+    pub(crate) handling: String,
+    pub(crate) raised_at: String,
+    pub(crate) changed_at: String,
+    pub(crate) cleared_at: Option<String>,
+    /// Until when somebody must have acknowledged it; null: no clock.
+    pub(crate) acknowledge_by: Option<String>,
+    pub(crate) acknowledged_at: Option<String>,
+}
+
+impl AlertBody {
+    pub(crate) fn new(alert: &Alert, directory: &DirectoryState) -> Self {
+        let text = |at: Option<TimestampMs>| at.map(|at| at.to_string());
+        let device = directory.device(alert.device);
+        Self {
+            id: alert.id.0,
+            device: AlertDevice {
+                id: device.map(|d| d.id.to_string()).unwrap_or_default(),
+                name: device.map(|d| d.name.clone()).unwrap_or_default(),
+                kind: device.map(|d| d.kind.to_string()).unwrap_or_default(),
+                zone: device.and_then(|d| d.zone.as_ref()).map(ToString::to_string),
+                lat: device.and_then(|d| d.place).map(|place| place.lat),
+                lon: device.and_then(|d| d.place).map(|place| place.lon),
+            },
+            rule: alert.rule.to_string(),
+            title: Text { en: alert.title_en.clone(), zh: alert.title_zh.clone() },
+            metric: directory.metric_name(alert.metric).unwrap_or_default().to_owned(),
+            unit: metric::info(alert.metric).map_or("", |info| info.unit).to_owned(),
+            value: alert.value,
+            severity: alert.severity.to_string(),
+            condition: alert.condition.to_string(),
+            handling: alert.handling.to_string(),
+            raised_at: alert.raised_at.to_string(),
+            changed_at: alert.changed_at.to_string(),
+            cleared_at: text(alert.cleared_at),
+            acknowledge_by: text(alert.acknowledge_by),
+            acknowledged_at: text(alert.acknowledged_at),
+        }
+    }
+}
+
+/// A comma-separated list of words, each of which must be known.
+pub(crate) fn words<T>(
+    text: Option<&str>,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, crate::error::Problem> {
+    let words = text.into_iter().flat_map(|text| text.split(',')).filter(|word| !word.is_empty());
+    let unknown = |word: &str| crate::error::Problem::bad_request(format!("`{word}` is not a {name}"));
+    words.map(|word| parse(word).ok_or_else(|| unknown(word))).collect()
+}

@@ -1,0 +1,124 @@
+//! The writer and the engine together: what a group changes, and how both come back from the file.
+
+use std::sync::Arc;
+
+use sanimon_alerting::{Effect, Engine, Input, RuleSet};
+use sanimon_domain::{AlertId, DeviceNo, TimestampMs};
+use sanimon_store::{Device, DeviceState, Group, Result, Writer};
+
+use crate::message::Message;
+use crate::pipeline::{Admission, GroupBuilder};
+
+/// Whoever holds it is the one writer. Time is an argument.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) writer: Writer,
+    engine: Engine,
+    rules: Arc<RuleSet>,
+    admission: Admission,
+}
+
+impl Core {
+    /// Restores the engine from the file.
+    pub(crate) fn new(
+        writer: Writer,
+        rules: Arc<RuleSet>,
+        admission: Admission,
+        now: TimestampMs,
+    ) -> Result<Self> {
+        let engine = Engine::new(rules.clone(), AlertId(1));
+        let mut core = Self { writer, engine, rules, admission };
+        core.restore(now)?;
+        Ok(core)
+    }
+
+    /// Takes messages through the pipeline and commits what they cause. After an `Err`, [`Core::reload`] is due.
+    pub(crate) fn commit_messages(&mut self, now: TimestampMs, messages: &[Message]) -> Result<()> {
+        let group = {
+            let shared = self.writer.shared().clone();
+            let (directory, hot) = (shared.directory.read(), shared.hot.read());
+            let mut builder = GroupBuilder::new(&directory, &hot, &mut self.engine, self.admission);
+            messages.iter().for_each(|message| builder.message(now, message));
+            builder.tick(now);
+            builder.group
+        };
+        self.writer.commit(&group, &self.rules, now)
+    }
+
+    /// Forgets what is in memory and takes it from the file again: memory may be ahead after a failed commit.
+    pub(crate) fn reload(&mut self, now: TimestampMs) -> Result<()> {
+        self.writer.reload()?;
+        self.restore(now)
+    }
+
+    /// The engine as the file remembers it, brought in line with today's rules.
+    fn restore(&mut self, now: TimestampMs) -> Result<()> {
+        let rules = self.rules.clone();
+        let memory = self.writer.engine_memory(&rules)?;
+        let mut engine = Engine::new(rules.clone(), AlertId(memory.next_alert));
+        let mut effects = Vec::new();
+        {
+            let shared = self.writer.shared();
+            let (directory, hot) = (shared.directory.read(), shared.hot.read());
+            for device in directory.devices() {
+                if device.state != DeviceState::Retired {
+                    let placement = directory.placement(device);
+                    let input = Input::Device { device: device.no, id: &device.id, placement: &placement };
+                    engine.apply(now, input, &mut effects);
+                }
+                for latest in hot.latest(device.no) {
+                    engine.restore_latest(device.no, latest.metric, latest.at, latest.value);
+                }
+            }
+        }
+        engine.restore(&memory.levels, &memory.open);
+        engine.settle_all(now, &mut effects);
+        let open = engine.open_alerts();
+        let unplaced = memory.open.iter().filter(|(device, rule, _)| !open.contains_key(&(*device, *rule)));
+        let abandoned = unplaced.map(|(_, _, alert)| alert.id).filter(|id| !was_cleared(&effects, *id));
+        let lost: Vec<AlertId> = memory.orphans.iter().copied().chain(abandoned).collect();
+        effects.extend(lost.into_iter().map(|alert| Effect::Cleared { alert, at: now, value: f64::NAN }));
+        self.engine = engine;
+        if !effects.is_empty() {
+            self.writer.commit(&Group { effects, ..Group::default() }, &rules, now)?;
+        }
+        Ok(())
+    }
+
+    /// Enters or changes devices and tells the engine.
+    pub(crate) fn put_devices(&mut self, now: TimestampMs, devices: Vec<Device>) -> Result<()> {
+        let stored = self.writer.put_devices(devices)?;
+        self.place(now, &stored.iter().map(|device| device.no).collect::<Vec<_>>())
+    }
+
+    /// After a change of zones: every device may be selected by other rules now.
+    pub(crate) fn place_all(&mut self, now: TimestampMs) -> Result<()> {
+        let count = self.writer.shared().directory.read().devices().len();
+        self.place(now, &(0..count as u32).map(DeviceNo).collect::<Vec<_>>())
+    }
+
+    /// Tells the engine where devices are now, and stores what follows from it.
+    pub(crate) fn place(&mut self, now: TimestampMs, devices: &[DeviceNo]) -> Result<()> {
+        let shared = self.writer.shared().clone();
+        let mut effects = Vec::new();
+        {
+            let directory = shared.directory.read();
+            for device in devices.iter().filter_map(|no| directory.device(*no)) {
+                let placement = directory.placement(device);
+                let input = match device.state {
+                    DeviceState::Retired => Input::Retired { device: device.no },
+                    _ => Input::Device { device: device.no, id: &device.id, placement: &placement },
+                };
+                self.engine.apply(now, input, &mut effects);
+            }
+        }
+        if effects.is_empty() {
+            return Ok(());
+        }
+        self.writer.commit(&Group { effects, ..Group::default() }, &self.rules, now)
+    }
+}
+
+fn was_cleared(effects: &[Effect], id: AlertId) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Cleared { alert, .. } if *alert == id))
+}

@@ -1,0 +1,299 @@
+//! `sanimon demo`: a simulated township with a month of past, alive on a fast clock.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use chrono_tz::Tz;
+use clap::Args;
+use sanimon_alerting::RuleSet;
+use sanimon_alerting::lifecycle::Action;
+use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use sanimon_domain::{AlertId, Calibration, Clock, DeviceId, DeviceNo, TimestampMs, ZoneId};
+use sanimon_ingest::embedded::EmbeddedOptions;
+use sanimon_ingest::{Admission, Backfill, Message};
+use sanimon_simulator::{Simulation, Town, publish};
+use sanimon_store::{AlertAction, Device, DeviceState, LatLon, Store, Zone};
+
+use super::check::refused;
+use crate::clock::{FastClock, RealClock};
+use crate::config::{DEFAULT_HTTP, DEFAULT_MQTT, default_rules};
+use crate::site::{self, Site, SiteParts};
+use crate::{http, screen};
+
+const PAST_MS: i64 = 30 * DAY_MS;
+/// The past is committed in groups of this length: small enough for the operators of the past to be in time.
+const GROUP_MS: i64 = HOUR_MS;
+const ACCOUNT: &str = "demo";
+const OPERATORS: [&str; 3] = ["li.wei", "chen.fang", "zhao.min"];
+/// Where the store remembers how the town was made, and where its clock stood.
+const META_TOWN: &str = "demo.town";
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How many devices the township has.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=20_000))]
+    devices: u32,
+    /// How many times faster than life its clock runs.
+    #[arg(long, default_value_t = 60.0, value_parser = speed)]
+    speed: f64,
+    /// Where its data stays.
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    data: PathBuf,
+    /// Where the console is.
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_HTTP)]
+    http: SocketAddr,
+    /// Where the embedded broker is.
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_MQTT)]
+    mqtt: SocketAddr,
+    /// Another seed makes another township.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a number such as 60".to_owned())?;
+    if (0.1..=3_600.0).contains(&speed) { Ok(speed) } else { Err("between 0.1 and 3600".to_owned()) }
+}
+
+/// How the town of this data directory was made: fixed at its first start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct TownMemory {
+    seed: u64,
+    devices: u32,
+    start: TimestampMs,
+}
+
+impl TownMemory {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(' ');
+        let memory = Self {
+            seed: parts.next()?.parse().ok()?,
+            devices: parts.next()?.parse().ok()?,
+            start: TimestampMs(parts.next()?.parse().ok()?),
+        };
+        parts.next().is_none().then_some(memory)
+    }
+
+    fn text(self) -> String {
+        format!("{} {} {}", self.seed, self.devices, self.start.0)
+    }
+}
+
+impl Demo {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        screen::start_log("error");
+        screen::print("sanimon demo: a simulated township\n")?;
+        site::runtime()?.block_on(self.live())
+    }
+
+    async fn live(self) -> anyhow::Result<()> {
+        let http = http::listen(self.http).await?;
+        let store = site::open_store(&self.data)?;
+        let rules = Arc::new(default_rules().map_err(|faults| refused(&faults))?);
+        let remembered = store.shared.meta(META_TOWN)?;
+        let memory = match remembered.as_deref() {
+            Some(text) => TownMemory::parse(text)
+                .with_context(|| format!("`{text}` in the data does not describe a demo's town"))?,
+            None => TownMemory {
+                seed: self.seed,
+                devices: self.devices,
+                start: RealClock.now().minus_ms(PAST_MS),
+            },
+        };
+        let is_new = remembered.is_none();
+        anyhow::ensure!(
+            !is_new || store.shared.directory.read().devices().is_empty(),
+            "{} holds a real site's data: choose another --data for the demo",
+            self.data.display()
+        );
+        screen::step("data", &self.data.display().to_string());
+        let mut simulation = Simulation::new(Town::new(memory.seed, memory.devices as usize), memory.start);
+        let (devices, zones) = (simulation.town.devices.len(), simulation.town.zones.len());
+        screen::step("township", &format!("{devices} devices in {zones} zones"));
+        let (store, now) = if is_new {
+            let now = memory.start.plus_ms(PAST_MS);
+            (store_past(store, rules.clone(), &mut simulation, memory)?, now)
+        } else {
+            let now = newest(&store).max(memory.start.plus_ms(PAST_MS));
+            relive(&mut simulation, now);
+            (store, now)
+        };
+        let clock = Arc::new(FastClock::new(now, self.speed));
+        let parts = SiteParts {
+            name: "Qingxi 清溪".to_owned(),
+            time_zone: Tz::Asia__Shanghai,
+            clock: clock.clone(),
+            simulation_speed: Some(self.speed),
+            map: None,
+            store,
+            rules,
+            admission: Admission::default(),
+            zones: Vec::new(),
+            http,
+            embedded: Some(EmbeddedOptions { tcp: self.mqtt, websocket: None }),
+            brokers: Vec::new(),
+        };
+        let site = Site::start(parts).await?;
+        let password = std::env::var("SANIMON_DEMO_PASSWORD")
+            .unwrap_or_else(|_| sanimon_api::random_password()[..8].to_owned());
+        site.put_account(ACCOUNT, password.clone(), "admin", &*clock).await?;
+        let broker = site.embedded.as_ref().map_or(self.mqtt, |embedded| embedded.tcp);
+        screen::step("broker", &format!("mqtt://{broker}"));
+        screen::step("clock", &format!("{} times faster than life", self.speed));
+        screen::print(&format!(
+            "\n  Console    http://{}\n  Sign in    {ACCOUNT} / {password}\n\n  Ctrl-C stops it; the data stays.\n",
+            site.http
+        ))?;
+        let publishing = tokio::spawn(publish_live(simulation, clock, broker));
+        site::until_stopped().await;
+        publishing.abort();
+        screen::print("\n  stopping: finishing the running group\n")?;
+        site.stop().await;
+        Ok(())
+    }
+}
+
+/// The newest receipt in the store: a restarted town goes on from there.
+fn newest(store: &Store) -> TimestampMs {
+    let (directory, hot) = (store.shared.directory.read(), store.shared.hot.read());
+    let received =
+        directory.devices().iter().flat_map(|device| hot.latest(device.no)).map(|latest| latest.received_at);
+    received.max().unwrap_or_default().plus_ms(1)
+}
+
+/// Lives through what is stored already, without publishing.
+fn relive(simulation: &mut Simulation, until: TimestampMs) {
+    while simulation.next_at().is_some_and(|at| at < until) {
+        simulation.next_uplink();
+        simulation.take_truth();
+    }
+}
+
+fn store_past(
+    store: Store,
+    rules: Arc<RuleSet>,
+    simulation: &mut Simulation,
+    memory: TownMemory,
+) -> anyhow::Result<Store> {
+    let started = Instant::now();
+    let mut backfill = Backfill::start(store, rules, Admission::default(), memory.start)?;
+    let (zones, devices) = registry(&simulation.town, memory.start)?;
+    backfill.enter(memory.start, zones, devices)?;
+    let end = memory.start.plus_ms(PAST_MS);
+    let mut operators = Operators::new(memory.seed);
+    let mut count = 0_usize;
+    let mut now = memory.start;
+    let mut messages: Vec<Message> = Vec::new();
+    let source: Arc<str> = "past".into();
+    while now < end {
+        now = now.plus_ms(GROUP_MS).min(end);
+        messages.clear();
+        while simulation.next_at().is_some_and(|at| at < now) {
+            let Some(uplink) = simulation.next_uplink() else { break };
+            messages.push(Message::decode(source.clone(), uplink.topic, uplink.payload.into(), uplink.at));
+        }
+        simulation.take_truth();
+        backfill.group(now, &messages)?;
+        operators.work(&mut backfill, now)?;
+        count += messages.len();
+        let days = now.since_ms(memory.start) / DAY_MS;
+        screen::progress("past", &format!("day {days} of 30, {count} messages"));
+    }
+    backfill.remember(META_TOWN, &memory.text())?;
+    screen::progress_done();
+    screen::step(
+        "past",
+        &format!("30 days, {count} messages, stored in {:.1} s", started.elapsed().as_secs_f64()),
+    );
+    Ok(backfill.finish())
+}
+
+fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zone>, Vec<Device>)> {
+    let zones = town.zones.iter().map(|zone| {
+        Ok(Zone {
+            id: ZoneId::new(zone.id)?,
+            name_en: zone.name_en.to_owned(),
+            name_zh: zone.name_zh.to_owned(),
+            class: zone.class,
+            outline: zone.outline.clone(),
+        })
+    });
+    let devices = town.devices.iter().map(|device| {
+        Ok(Device {
+            no: DeviceNo(0),
+            id: DeviceId::new(&device.id)?,
+            name: device.name.clone(),
+            kind: device.kind,
+            zone: Some(ZoneId::new(town.zones[device.zone].id)?),
+            district: town.zones[device.zone].id.to_owned(),
+            state: DeviceState::Registered,
+            place: Some(LatLon { lat: device.lat, lon: device.lon }),
+            interval_ms: Some(device.interval_ms),
+            calibration: device.distances_mm.and_then(|(empty, full)| Calibration::new(empty, full)),
+            first_seen_at: now,
+            online: None,
+        })
+    });
+    Ok((zones.collect::<anyhow::Result<_>>()?, devices.collect::<anyhow::Result<_>>()?))
+}
+
+/// The dispatchers of the past: most alerts are acknowledged within the hour, some are not.
+struct Operators {
+    seed: u64,
+    last_seen: u64,
+    waiting: VecDeque<(TimestampMs, AlertId)>,
+}
+
+impl Operators {
+    fn new(seed: u64) -> Self {
+        Self { seed, last_seen: 0, waiting: VecDeque::new() }
+    }
+
+    fn work(&mut self, backfill: &mut Backfill, now: TimestampMs) -> anyhow::Result<()> {
+        let page = backfill.shared().alerts(&sanimon_store::AlertFilter::default(), 200)?;
+        let seen = self.last_seen;
+        for alert in page.items.iter().rev().filter(|alert| alert.id.0 > seen) {
+            self.last_seen = alert.id.0;
+            let chance = self.chance(alert.id);
+            // One in eight is overlooked, as in life.
+            if chance % 8 != 0 {
+                self.waiting
+                    .push_back((alert.raised_at.plus_ms((3 + (chance % 40) as i64) * MINUTE_MS), alert.id));
+            }
+        }
+        for (at, alert) in std::mem::take(&mut self.waiting) {
+            if at > now {
+                self.waiting.push_back((at, alert));
+                continue;
+            }
+            let who = OPERATORS[(self.chance(alert) / 64) as usize % OPERATORS.len()];
+            let action = AlertAction { alert, action: Action::Acknowledge, who: who.to_owned(), note: None };
+            backfill.act(at, &action)?;
+        }
+        Ok(())
+    }
+
+    /// A number that looks random and is the same at each run (SplitMix64).
+    fn chance(&self, alert: AlertId) -> u64 {
+        let mut z = self.seed.wrapping_add(alert.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+/// The town publishes over real MQTT, each uplink when the site's clock has come to it.
+async fn publish_live(mut simulation: Simulation, clock: Arc<FastClock>, broker: SocketAddr) {
+    let publisher = publish::start(&broker.ip().to_string(), broker.port(), "sanimon-demo-town");
+    while let Some(uplink) = simulation.next_uplink() {
+        simulation.take_truth();
+        tokio::time::sleep(clock.real_time_until(uplink.at)).await;
+        if publisher.uplinks.send(uplink).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! One file a command: its arguments, and what it does.
+
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod serve;
+pub(crate) mod simulate;
+pub(crate) mod user;

@@ -1,0 +1,66 @@
+//! `sanimon serve`: a site from its configuration.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::check::refused;
+use crate::clock::RealClock;
+use crate::config::{self, Config};
+use crate::site::{self, Site, SiteParts};
+use crate::{http, screen};
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        screen::start_log("info");
+        let config = config::load(&self.config).map_err(|faults| refused(&faults))?;
+        site::runtime()?.block_on(serve(config))
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let clock = Arc::new(RealClock);
+    let http = http::listen(config.http).await?;
+    let store = site::open_store(&config.data)?;
+    let first_start = store.shared.account_names()?.is_empty();
+    let parts = SiteParts {
+        name: config.site_name,
+        time_zone: config.time_zone,
+        clock: clock.clone(),
+        simulation_speed: None,
+        map: config.map,
+        store,
+        rules: Arc::new(config.rules),
+        admission: config.admission,
+        zones: config.zones,
+        http,
+        embedded: config.embedded,
+        brokers: config.brokers,
+    };
+    let site = Site::start(parts).await?;
+    if first_start {
+        let password = sanimon_api::random_password();
+        site.put_account("admin", password.clone(), "admin", &*clock).await?;
+        // Shown once; only its hash is kept.
+        screen::step("account", &format!("admin / {password}   (shown once: keep it)"));
+    }
+    if let Some(embedded) = &site.embedded {
+        screen::step("mqtt", &format!("mqtt://{}", embedded.tcp));
+        if let Some(websocket) = embedded.websocket {
+            screen::step("mqtt", &format!("ws://{websocket}"));
+        }
+    }
+    screen::step("console", &format!("http://{}", site.http));
+    site::until_stopped().await;
+    screen::step("stopping", "finishing the running group");
+    site.stop().await;
+    Ok(())
+}

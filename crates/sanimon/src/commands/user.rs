@@ -1,0 +1,101 @@
+//! `sanimon user`: the people who may sign in. For a site that is not running.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use sanimon_domain::Clock;
+use sanimon_store::Account;
+
+use crate::clock::RealClock;
+use crate::{screen, site};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Adds a person; the password is read from the standard input, or made and shown once.
+    Add(Entry),
+    /// Gives a person another password.
+    Passwd(Entry),
+    /// Lists names and roles.
+    List(Place),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Entry {
+    name: String,
+    /// viewer, crew, dispatcher, manager or admin
+    #[arg(long, default_value = "dispatcher", value_parser = sanimon_api::ROLES)]
+    role: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl User {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::List(place) => {
+                let store = site::open_store(&place.data)?;
+                let lines: Vec<String> = store
+                    .shared
+                    .account_names()?
+                    .iter()
+                    .map(|(name, role)| format!("{name}\t{role}\n"))
+                    .collect();
+                screen::print(&lines.concat())
+            }
+            Self::Add(entry) => entry.store(false),
+            Self::Passwd(entry) => entry.store(true),
+        }
+    }
+}
+
+impl Entry {
+    fn store(self, must_exist: bool) -> anyhow::Result<()> {
+        let Self { name, role, place } = self;
+        anyhow::ensure!(
+            sanimon_api::valid_account_name(&name),
+            "`{name}` is no account name: letters, digits, - _ . @, at most 64"
+        );
+        let mut store = site::open_store(&place.data)?;
+        let known = store.shared.account(&name)?;
+        anyhow::ensure!(
+            known.is_some() || !must_exist,
+            "there is no account `{name}`: `sanimon user list` shows all"
+        );
+        anyhow::ensure!(
+            known.is_none() || must_exist,
+            "there is an account `{name}` already: use `sanimon user passwd {name}`"
+        );
+        let (password, was_made) = password()?;
+        let password_hash = sanimon_api::hash_password(&password).map_err(|error| anyhow::anyhow!(error))?;
+        let role = known.map_or(role, |account| account.role);
+        store.writer.put_account(&Account { name: name.clone(), password_hash, role }, RealClock.now())?;
+        if was_made {
+            screen::print(&format!("{name} / {password}   (shown once: keep it)\n"))?;
+        }
+        Ok(())
+    }
+}
+
+/// From a pipe, or made.
+fn password() -> anyhow::Result<(String, bool)> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        return Ok((sanimon_api::random_password(), true));
+    }
+    let mut line = String::new();
+    input.lock().read_line(&mut line)?;
+    let password = line.trim_end_matches(['\n', '\r']);
+    if password.is_empty() {
+        return Ok((sanimon_api::random_password(), true));
+    }
+    anyhow::ensure!(password.chars().count() >= 8, "the password has fewer than 8 characters");
+    Ok((password.to_owned(), false))
+}

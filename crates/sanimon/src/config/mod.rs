@@ -1,0 +1,256 @@
+//! The configuration: read and checked once, handed down in parts.
+
+mod reader;
+mod rules;
+mod zones;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use sanimon_alerting::RuleSet;
+use sanimon_api::MapSource;
+use sanimon_domain::time::PlausibleWindow;
+use sanimon_ingest::client::{ClientOptions, Credentials};
+use sanimon_ingest::embedded::EmbeddedOptions;
+use sanimon_ingest::{Admission, SiteLimits};
+use sanimon_store::Zone;
+
+pub(crate) use reader::ConfigFault;
+use reader::{Document, Section, duration_ms};
+pub(crate) use rules::default_rules;
+
+pub(crate) const DEFAULT_HTTP: &str = "127.0.0.1:8080";
+pub(crate) const DEFAULT_MQTT: &str = "127.0.0.1:1883";
+const DEFAULT_TOPICS: [&str; 2] = ["sanitation/+/+/+/telemetry", "sanitation/+/+/+/status"];
+
+/// Everything that `serve` needs to know.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) site_name: String,
+    pub(crate) time_zone: Tz,
+    pub(crate) data: PathBuf,
+    pub(crate) http: SocketAddr,
+    pub(crate) embedded: Option<EmbeddedOptions>,
+    pub(crate) brokers: Vec<ClientOptions>,
+    pub(crate) rules: RuleSet,
+    pub(crate) zones: Vec<Zone>,
+    pub(crate) admission: Admission,
+    pub(crate) map: Option<MapSource>,
+}
+
+/// The single values; the files that they name are read afterwards.
+struct Main {
+    site_name: String,
+    time_zone: Tz,
+    data: String,
+    rules: Option<(String, usize)>,
+    zones: Option<(String, usize)>,
+    http: SocketAddr,
+    embedded: Option<EmbeddedOptions>,
+    brokers: Vec<ClientOptions>,
+    admission: Admission,
+    map: Option<MapSource>,
+}
+
+/// Reads the file and those that it names; gives every fault of all of them.
+pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
+    let mut document = Document::read(file);
+    let main = document.parse(main);
+    let mut faults = std::mem::take(&mut document.faults);
+    let Some(main) = main else { return Err(faults) };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let rules = match &main.rules {
+        Some((name, _)) => rules::read(Document::read(&folder.join(name))),
+        None => default_rules(),
+    };
+    let zones = match &main.zones {
+        Some((name, _)) => zones::read(Document::read(&folder.join(name))),
+        None => Ok(Vec::new()),
+    };
+    let (rules, zones) = match (rules, zones) {
+        (Ok(rules), Ok(zones)) if faults.is_empty() => (rules, zones),
+        (rules, zones) => {
+            faults.extend(rules.err().into_iter().flatten());
+            faults.extend(zones.err().into_iter().flatten());
+            return Err(faults);
+        }
+    };
+    let Main { site_name, time_zone, data, http, embedded, brokers, admission, map, .. } = main;
+    Ok(Config {
+        site_name,
+        time_zone,
+        data: folder.join(data),
+        http,
+        embedded,
+        brokers,
+        rules,
+        zones,
+        admission,
+        map,
+    })
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
+}
+
+fn main(root: &mut Section<'_>) -> Main {
+    const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
+    let default_http = address(DEFAULT_HTTP).expect("the default address is sound");
+    let site = root.table("site", |site| {
+        let name = site.text("name").map_or_else(|| "sanimon".to_owned(), |(text, _)| text);
+        let zone =
+            site.parsed("time_zone", "an IANA name such as Asia/Shanghai", |text| text.parse::<Tz>().ok());
+        let data = site.text("data").map_or_else(|| "data".to_owned(), |(text, _)| text);
+        (name, zone.unwrap_or(Tz::Asia__Shanghai), data, site.text("rules"), site.text("zones"))
+    });
+    let (site_name, time_zone, data, rules, zones) =
+        site.unwrap_or_else(|| ("sanimon".to_owned(), Tz::Asia__Shanghai, "data".to_owned(), None, None));
+    let http = root.table("http", |http| http.parsed("listen", ADDRESS, address)).flatten();
+    let mqtt_line = root.line;
+    let (embedded, brokers) = root
+        .table("mqtt", |mqtt| {
+            let embedded = mqtt.table("embedded", |embedded| {
+                let tcp = embedded.parsed("listen", ADDRESS, address);
+                let websocket = embedded.parsed("websocket", ADDRESS, address);
+                let tcp = tcp.unwrap_or_else(|| address(DEFAULT_MQTT).expect("the default address is sound"));
+                EmbeddedOptions { tcp, websocket }
+            });
+            (embedded, mqtt.tables("broker", broker))
+        })
+        .unwrap_or_default();
+    if embedded.is_none() && brokers.is_empty() {
+        root.fault(mqtt_line, "there is no source of messages: add `[mqtt.embedded]` or a `[[mqtt.broker]]`");
+    }
+    let brokers: Vec<ClientOptions> = brokers.into_iter().flatten().collect();
+    for (index, broker) in brokers.iter().enumerate() {
+        if brokers[..index].iter().any(|earlier| earlier.name == broker.name) {
+            root.fault(
+                mqtt_line,
+                format!("two brokers are named `{}`: give each a name of its own", broker.name),
+            );
+        }
+    }
+    let admission = root.table("limits", limits).unwrap_or_default();
+    let map = root.table("map", |map| {
+        let tiles = map.parsed("tiles_url", "a URL such as https://host/{z}/{x}/{y}.png", |text| {
+            let sound = text.starts_with("https://") || text.starts_with("http://");
+            (sound && ["{z}", "{x}", "{y}"].iter().all(|part| text.contains(part))).then(|| text.to_owned())
+        });
+        let attribution = map.text("attribution").map_or_else(String::new, |(text, _)| text);
+        tiles.map(|tiles_url| MapSource { tiles_url, attribution })
+    });
+    let http = http.unwrap_or(default_http);
+    Main { site_name, time_zone, data, rules, zones, http, embedded, brokers, admission, map: map.flatten() }
+}
+
+fn broker(section: &mut Section<'_>) -> Option<ClientOptions> {
+    let name = section.text_required("name").map(|(text, _)| text);
+    section.text_required("url");
+    let url = section.parsed("url", "mqtt://HOST:PORT", parse_broker_url);
+    let client_id = section.text("client_id").map_or_else(|| "sanimon".to_owned(), |(text, _)| text);
+    let username = section.text("username").map(|(text, _)| text);
+    let password = section.text("password").map(|(text, _)| text);
+    let credentials =
+        username.map(|username| Credentials { username, password: password.unwrap_or_default() });
+    let topics: Vec<String> = section.texts("topics").into_iter().map(|(text, _)| text).collect();
+    let topic_filters = if topics.is_empty() { DEFAULT_TOPICS.map(str::to_owned).to_vec() } else { topics };
+    let keep_alive_ms = section.parsed("keep_alive", "a duration such as 30s, 5s at least", |text| {
+        duration_ms(text).filter(|ms| (5_000..=65_535_000).contains(ms))
+    });
+    let keep_alive = Duration::from_millis(keep_alive_ms.unwrap_or(30_000) as u64);
+    let (host, port) = url?;
+    Some(ClientOptions { name: name?, host, port, client_id, credentials, topic_filters, keep_alive })
+}
+
+/// `mqtt://HOST:PORT`; the port is 1883 if left out.
+pub(crate) fn parse_broker_url(text: &str) -> Option<(String, u16)> {
+    let rest = text.strip_prefix("mqtt://").or_else(|| text.strip_prefix("tcp://"))?.trim_end_matches('/');
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
+        _ => (rest, 1883),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let sound = !host.is_empty() && !host.contains(['/', '@', ' ']);
+    sound.then(|| (host.to_owned(), port))
+}
+
+fn limits(section: &mut Section<'_>) -> Admission {
+    const DURATION: &str = "a duration such as 5m, 12h or 30d";
+    let mut admission = Admission::default();
+    let SiteLimits { discovered_devices_max, custom_metrics_max } = &mut admission.limits;
+    let PlausibleWindow { ahead_ms, behind_ms } = &mut admission.window;
+    *discovered_devices_max =
+        section.integer("discovered_devices", 0..=1_000_000).map_or(*discovered_devices_max, |n| n as usize);
+    *custom_metrics_max =
+        section.integer("custom_metrics", 0..=50_000).map_or(*custom_metrics_max, |n| n as usize);
+    *ahead_ms = section.parsed("clock_ahead", DURATION, duration_ms).unwrap_or(*ahead_ms);
+    *behind_ms = section.parsed("clock_behind", DURATION, duration_ms).unwrap_or(*behind_ms);
+    admission
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Vec<String> {
+        let folder =
+            std::env::temp_dir().join(format!("sanimon-config-{}-{}", std::process::id(), text.len()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("sanimon.toml");
+        std::fs::write(&file, text).expect("a file");
+        let faults = load(&file).err().unwrap_or_default();
+        std::fs::remove_dir_all(&folder).expect("cleaned up");
+        faults.iter().map(|fault| format!("{}: {}", fault.line, fault.message)).collect()
+    }
+
+    #[test]
+    fn the_example_configuration_is_sound() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/sanimon.toml");
+        let config = load(&file).expect("a sound configuration");
+        assert_eq!(config.zones.len(), 2);
+        assert!(config.embedded.is_some());
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_line_and_what_to_write() {
+        let found = check(
+            "[site]\ntime_zone = \"Mars\"\n[http]\nlisten = 8080\n[mqtt.embedded]\nlisten = \"localhost\"\n[https]\n",
+        );
+        for expected in [
+            "2: `site.time_zone` is `Mars`",
+            "4: `http.listen` must be a text",
+            "6: `mqtt.embedded.listen`",
+            "7: `https` is not known",
+        ] {
+            assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected} in {found:#?}");
+        }
+    }
+
+    #[test]
+    fn a_site_without_a_source_is_refused() {
+        assert!(
+            check("[http]\nlisten = \"127.0.0.1:1\"\n")
+                .iter()
+                .any(|fault| fault.contains("no source of messages"))
+        );
+    }
+
+    #[test]
+    fn broker_addresses_are_understood() {
+        for (url, expected) in [
+            ("mqtt://h:1", Some(("h", 1))),
+            ("mqtt://h", Some(("h", 1883))),
+            ("mqtt://[::1]:1884", Some(("::1", 1884))),
+            ("mqtt://[::1]", Some(("::1", 1883))),
+            ("http://h", None),
+            ("mqtt://", None),
+            ("mqtt://user@h", None),
+            ("mqtt://h:99999", None),
+        ] {
+            assert_eq!(parse_broker_url(url), expected.map(|(host, port)| (host.to_owned(), port)), "{url}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `rules.toml`.
+
+use sanimon_alerting::{Direction, Level, Rule, RuleSet, Title};
+use sanimon_domain::{DeviceId, DeviceKind, RuleId, Severity, ZoneClass, ZoneId, metric};
+
+use super::reader::{ConfigFault, Document, Section, duration_ms};
+
+/// The rules that come with sanimon: the defaults of the domain.
+pub(crate) const DEFAULT_RULES: &str = include_str!("../../../../config/rules.toml");
+
+/// The defaults, which a test keeps sound.
+pub(crate) fn default_rules() -> Result<RuleSet, Vec<ConfigFault>> {
+    read(Document::of("the built-in rules.toml", DEFAULT_RULES))
+}
+
+pub(crate) fn read(mut document: Document) -> Result<RuleSet, Vec<ConfigFault>> {
+    let rules = document.parse(|root| root.tables("rule", |section| (section.line, rule(section))));
+    if !document.faults.is_empty() {
+        return Err(document.faults);
+    }
+    let (lines, rules): (Vec<usize>, Vec<Option<Rule>>) = rules.unwrap_or_default().into_iter().unzip();
+    RuleSet::new(rules.into_iter().flatten().collect()).map_err(|faults| {
+        let line = |index: usize| lines.get(index).copied().unwrap_or(0);
+        let named = |fault: sanimon_alerting::RuleFault| ConfigFault {
+            file: document.file.clone(),
+            line: line(fault.index),
+            message: fault.to_string(),
+        };
+        faults.into_iter().map(named).collect()
+    })
+}
+
+fn rule(section: &mut Section<'_>) -> Option<Rule> {
+    let id = section.text_required("id").and_then(|(text, line)| {
+        RuleId::new(&text).map_err(|error| section.fault(line, format!("`id`: {error}"))).ok()
+    });
+    let title = section.table("title", |title| {
+        let en = title.text_required("en").map(|(text, _)| text);
+        let zh = title.text_required("zh").map(|(text, _)| text);
+        Some(Title { en: en?, zh: zh? })
+    });
+    if title.is_none() {
+        section.fault(section.line, "`title` is missing: write title = { en = \"...\", zh = \"...\" }");
+    }
+    if section.text("kind").is_none() {
+        section.fault(section.line, "`kind` is missing: write bin, drain or toilet");
+    }
+    let kind = section.parsed("kind", "bin, drain or toilet", DeviceKind::parse);
+    let metric = section.parsed(
+        "metric",
+        "a metric of the list (GET /api/v1/metrics), such as fill_pct",
+        metric::by_name,
+    );
+    if metric.is_none() && section.text("metric").is_none() {
+        section.fault(section.line, "`metric` is missing: write one of the list, such as fill_pct");
+    }
+    let classes = "market, old_residential, dense, street, school, scenic or village";
+    let zones = section.all_parsed("zones", "the id of a zone", |text| ZoneId::new(text).ok());
+    let zone_classes = section.all_parsed("zone_classes", classes, ZoneClass::parse);
+    let devices = section.all_parsed("devices", "the id of a device", |text| DeviceId::new(text).ok());
+    let levels = section.tables("level", level).into_iter().collect::<Option<Vec<Level>>>();
+    Some(Rule {
+        id: id?,
+        title: title??,
+        kind: kind?,
+        metric: metric?,
+        zones,
+        zone_classes,
+        devices,
+        levels: levels?,
+    })
+}
+
+fn level(section: &mut Section<'_>) -> Option<Level> {
+    for key in ["severity", "raise", "clear"] {
+        if section.text(key).is_none() {
+            section.fault(section.line, format!("`{key}` is missing in this level"));
+        }
+    }
+    let severity = section.parsed("severity", "critical, major, minor or warning", Severity::parse);
+    let raise = section.parsed("raise", "`>= 75` or `<= 10`", |text| bound(text, ">=", "<="));
+    let clear = section.parsed("clear", "`< 60` for a level that rises, `> 15` for one that falls", |text| {
+        bound(text, "<", ">")
+    });
+    let for_ms = match section.text("for") {
+        None => Some(0),
+        Some(_) => section.parsed("for", "a duration such as 30s, 10m or 4h", duration_ms),
+    };
+    let ((direction, raise), (clears, clear)) = (raise?, clear?);
+    if direction != clears {
+        section.fault(
+            section.line,
+            "`raise` and `clear` point the same way: `>= 75` goes with `< 60`, `<= 10` with `> 15`",
+        );
+        return None;
+    }
+    Some(Level { severity: severity?, direction, raise, clear, for_ms: for_ms? })
+}
+
+/// A comparison and its number; the first sign belongs to a rising level.
+fn bound(text: &str, rising: &str, falling: &str) -> Option<(Direction, f64)> {
+    let number = |rest: &str| rest.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let text = text.trim();
+    match text.strip_prefix(rising) {
+        Some(rest) => Some((Direction::Rising, number(rest)?)),
+        None => Some((Direction::Falling, number(text.strip_prefix(falling)?)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        let faults = read(Document::of("r.toml", text)).expect_err("faults");
+        faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_rules_that_come_with_sanimon_are_sound() {
+        let rules = default_rules().expect("sound rules");
+        assert!(rules.len() >= 19, "{}", rules.len());
+        for kind in DeviceKind::ALL {
+            assert!(rules.iter().any(|rule| rule.kind == *kind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_line() {
+        let text = "[[rule]]\nid = \"a b\"\ntitle = { en = \"x\" }\nkind = \"lamp\"\nmetric = \"no_such\"\ncolour = 1\n\
+                    [[rule.level]]\nseverity = \"bad\"\nraise = \"75\"\nclear = \"< 60\"\n";
+        let found = faults(text);
+        for expected in [
+            "r.toml:2: `id`",
+            "r.toml:3: `rule.title.zh` is missing",
+            "r.toml:4: ",
+            "r.toml:5: ",
+            "r.toml:6: `rule.colour` is not known",
+            "r.toml:8: ",
+            "r.toml:9: ",
+        ] {
+            assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected} in {found:#?}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_clears_on_the_wrong_side_is_refused_at_its_rule() {
+        let text = "[[rule]]\nid = \"a\"\ntitle = { en = \"x\", zh = \"y\" }\nkind = \"bin\"\nmetric = \"fill_pct\"\n\
+                    [[rule.level]]\nseverity = \"minor\"\nraise = \">= 75\"\nclear = \"< 80\"\n";
+        assert!(
+            faults(text)[0].starts_with("r.toml:1: rule `a`: the minor level clears at 80"),
+            "{:?}",
+            faults(text)
+        );
+    }
+
+    #[test]
+    fn a_syntax_error_is_named_with_its_line() {
+        assert!(
+            faults("[[rule]]\nid = \n")[0].starts_with("r.toml:2: "),
+            "{:?}",
+            faults("[[rule]]\nid = \n")
+        );
+    }
+}
