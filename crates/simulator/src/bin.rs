@@ -17,19 +17,21 @@ pub(crate) struct Bin {
     tilted_until: Option<TimestampMs>,
     /// How busy its place is beside others of its zone.
     busyness: f64,
+    /// Share of its rounds on which it is really emptied: some bins are where the lorry cannot turn.
+    service: f64,
     last_round: i64,
 }
 
 /// Percent an hour at a place's busiest hour.
 fn busiest_pct_per_hour(class: ZoneClass) -> f64 {
     match class {
-        ZoneClass::Market => 7.5,
-        ZoneClass::OldResidential => 4.4,
-        ZoneClass::Dense => 4.8,
-        ZoneClass::Street => 4.0,
-        ZoneClass::School => 4.6,
-        ZoneClass::Scenic => 3.5,
-        ZoneClass::Village => 2.2,
+        ZoneClass::Market => 12.0,
+        ZoneClass::OldResidential => 7.4,
+        ZoneClass::Dense => 7.8,
+        ZoneClass::Street => 6.6,
+        ZoneClass::School => 7.0,
+        ZoneClass::Scenic => 5.5,
+        ZoneClass::Village => 4.2,
     }
 }
 
@@ -65,6 +67,7 @@ impl Bin {
             fire_until: None,
             tilted_until: None,
             busyness: rng.random_range(0.55..1.25),
+            service: if rng.random_bool(0.08) { 0.4 } else { 0.94 },
             last_round: i64::MIN,
         }
     }
@@ -90,8 +93,8 @@ impl Bin {
         if round > self.last_round {
             let first = self.last_round == i64::MIN;
             self.last_round = round;
-            // A round is missed now and then, and the first look is not a round.
-            if !first && due > 0 && rng.random_bool(0.93) {
+            // The first look is not a round.
+            if !first && due > 0 && rng.random_bool(self.service) {
                 truth.change(at, id, TruthKind::Overflow, self.fill_pct >= 98.0, false);
                 truth.instant(at, id, TruthKind::Service);
                 self.fill_pct = rng.random_range(0.0..4.0);

@@ -59,7 +59,7 @@ impl Toilet {
         self.occupancy_count = (visitors / (hours * 12.0).max(1.0)).round().min(8.0);
         self.nh3_ppm = 0.05
             + (self.nh3_ppm - 0.05) * 0.86_f64.powf(hours)
-            + visitors * 0.0032 * rng.random_range(0.6..1.4);
+            + visitors * 0.0055 * rng.random_range(0.6..1.4);
         self.humidity_pct = (55.0 + visitors * 0.4 + rng.random_range(-4.0..4.0)).clamp(30.0, 99.0);
         self.paper_pct = (self.paper_pct - visitors * 0.16).max(0.0);
         self.soap_pct = (self.soap_pct - visitors * 0.07).max(0.0);

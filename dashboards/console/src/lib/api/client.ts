@@ -1,0 +1,94 @@
+import type { components } from './schema';
+
+export type Alert = components['schemas']['AlertBody'];
+export type AlertWithHistory = components['schemas']['AlertWithHistory'];
+export type AlertPage = components['schemas']['AlertPage'];
+export type Change = components['schemas']['Change'];
+export type Device = components['schemas']['DeviceBody'];
+export type Me = components['schemas']['Me'];
+export type QuarantinePage = components['schemas']['QuarantinePage'];
+export type Readiness = components['schemas']['Readiness'];
+export type Site = components['schemas']['SiteBody'];
+export type Stats = components['schemas']['Stats'];
+export type Telemetry = components['schemas']['Telemetry'];
+export type Zone = components['schemas']['ZoneBody'];
+
+/** An answer that is not the one that was asked for, with what the server says about it. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+let whenSignedOut: () => void = () => {};
+
+/** Called when the server no longer knows the session. */
+export function onSignedOut(callback: () => void): void {
+  whenSignedOut = callback;
+}
+
+async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const init: RequestInit = { method };
+  if (body !== undefined) {
+    init.headers = { 'content-type': 'application/json' };
+    init.body = JSON.stringify(body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch {
+    throw new ApiError(0, 'no answer');
+  }
+  if (response.status === 401 && path !== '/api/v1/session') whenSignedOut();
+  if (!response.ok) {
+    const problem = (await response.json().catch(() => ({}))) as { detail?: string };
+    throw new ApiError(response.status, problem.detail ?? response.statusText);
+  }
+  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+}
+
+function query(values: Record<string, string | number | undefined>): string {
+  const used = Object.entries(values).filter(([, value]) => value !== undefined && value !== '');
+  return used.length ? `?${new URLSearchParams(used.map(([key, value]) => [key, String(value)]))}` : '';
+}
+
+const path = encodeURIComponent;
+
+export const api = {
+  me: () => request<Me>('GET', '/api/v1/me'),
+  signIn: (username: string, password: string) => request<Me>('POST', '/api/v1/session', { username, password }),
+  signOut: () => request<void>('DELETE', '/api/v1/session'),
+  site: () => request<Site>('GET', '/api/v1/site'),
+  zones: () => request<Zone[]>('GET', '/api/v1/zones'),
+  stats: () => request<Stats>('GET', '/api/v1/stats'),
+  alerts: (filter: { condition?: string; device?: string; cursor?: number; limit?: number }) =>
+    request<AlertPage>('GET', `/api/v1/alerts${query(filter)}`),
+  alert: (id: number) => request<AlertWithHistory>('GET', `/api/v1/alerts/${id}`),
+  acknowledge: (id: number) => request<Alert>('POST', `/api/v1/alerts/${id}/acknowledge`, {}),
+  comment: (id: number, note: string) => request<Alert>('POST', `/api/v1/alerts/${id}/comment`, { note }),
+  device: (id: string) => request<Device>('GET', `/api/v1/devices/${path(id)}`),
+  telemetry: (id: string, options: { metric: string; from: string; to: string; every?: string; fn?: string }) =>
+    request<Telemetry>('GET', `/api/v1/devices/${path(id)}/telemetry${query(options)}`),
+  quarantine: () => request<QuarantinePage>('GET', '/api/v1/quarantine'),
+
+  /** Every device, page after page. */
+  async devices(): Promise<Device[]> {
+    const all: Device[] = [];
+    let cursor: number | undefined;
+    do {
+      const page: components['schemas']['DevicePage'] = await request('GET', `/api/v1/devices${query({ limit: 5000, cursor })}`);
+      all.push(...page.items);
+      cursor = page.next_cursor ?? undefined;
+    } while (cursor !== undefined);
+    return all;
+  },
+
+  /** Whether messages can be taken and stored; also when the answer is 503. */
+  async readiness(): Promise<Readiness> {
+    const response = await fetch('/readyz');
+    return (await response.json()) as Readiness;
+  },
+};

@@ -1,0 +1,35 @@
+import { api, ApiError, onSignedOut, type Me } from './api/client';
+import { town } from './town.svelte';
+
+type Session = { kind: 'unknown' } | { kind: 'out' } | { kind: 'in'; me: Me };
+
+const state = $state<{ current: Session }>({ current: { kind: 'unknown' } });
+
+function signedOut(): void {
+  town.stop();
+  state.current = { kind: 'out' };
+}
+onSignedOut(signedOut);
+
+export const session = {
+  get current(): Session {
+    return state.current;
+  },
+  async resume(): Promise<void> {
+    try {
+      state.current = { kind: 'in', me: await api.me() };
+      await town.start();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) state.current = { kind: 'out' };
+    }
+  },
+  async signIn(name: string, password: string): Promise<void> {
+    const me = await api.signIn(name, password);
+    state.current = { kind: 'in', me };
+    await town.start();
+  },
+  async signOut(): Promise<void> {
+    await api.signOut().catch(() => undefined);
+    signedOut();
+  },
+};

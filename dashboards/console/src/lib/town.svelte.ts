@@ -1,0 +1,162 @@
+import { SvelteMap } from 'svelte/reactivity';
+import { api, type Alert, type Change, type Device, type Readiness, type Site, type Zone } from './api/client';
+import { rank, stateOf, type State } from './severity';
+import { clock } from './time.svelte';
+
+/** How often the state of the store and the sources is asked for. */
+const READINESS_EVERY_MS = 10_000;
+/** Between two tries to connect, when the browser does not try by itself. */
+const RECONNECT_MS = 3_000;
+
+/** The town as this page knows it: loaded once, then kept up to date by the live feed. */
+class Town {
+  site = $state<Site | null>(null);
+  zones = $state<Zone[]>([]);
+  readonly devices = new SvelteMap<string, Device>();
+  /** Alerts whose condition is active, by number. */
+  readonly alerts = new SvelteMap<number, Alert>();
+  /** Alerts that changed since they were loaded, also those that were cleared: pages that show one follow it. */
+  lastChanged = $state<Alert | null>(null);
+  loaded = $state(false);
+  failure = $state<string | null>(null);
+  live = $state(false);
+  /** The site's time when the connection was last known to be good. */
+  lastHeard = $state(0);
+  readiness = $state<Readiness | null>(null);
+  /** Counts changes, so that the map draws again no more often than it must. */
+  version = $state(0);
+
+  #source: EventSource | null = null;
+  #readinessTimer: ReturnType<typeof setInterval> | undefined;
+  #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
+
+  async start(): Promise<void> {
+    await this.load();
+    this.#connect();
+    this.#readinessTimer ??= setInterval(() => this.#askReadiness(), READINESS_EVERY_MS);
+    void this.#askReadiness();
+  }
+
+  stop(): void {
+    this.#source?.close();
+    this.#source = null;
+    clearInterval(this.#readinessTimer);
+    this.#readinessTimer = undefined;
+    clearTimeout(this.#reconnectTimer);
+    this.loaded = false;
+    this.devices.clear();
+    this.alerts.clear();
+  }
+
+  async load(): Promise<void> {
+    try {
+      const [site, zones, devices, alerts] = await Promise.all([
+        api.site(),
+        api.zones(),
+        api.devices(),
+        api.alerts({ condition: 'active', limit: 1000 }),
+      ]);
+      clock.zone = site.time_zone;
+      clock.set(site.now, site.simulation_speed ?? 1);
+      this.site = site;
+      this.zones = zones;
+      this.devices.clear();
+      for (const device of devices) this.devices.set(device.id, device);
+      this.alerts.clear();
+      for (const alert of alerts.items) this.alerts.set(alert.id, alert);
+      this.failure = null;
+      this.loaded = true;
+      this.version++;
+    } catch (error) {
+      this.failure = (error as Error).message;
+    }
+  }
+
+  zoneName(id: string | null | undefined, language: 'en' | 'zh'): string {
+    const zone = this.zones.find((known) => known.id === id);
+    return zone ? zone.name[language] : (id ?? '');
+  }
+
+  /** The state of a device by its open alerts. */
+  stateOf(device: Device): State {
+    return stateOf(device.worst);
+  }
+
+  #connect(): void {
+    this.#source?.close();
+    const source = new EventSource('/api/v1/events');
+    this.#source = source;
+    const heard = () => {
+      this.live = true;
+      this.lastHeard = clock.now;
+    };
+    source.addEventListener('hello', (event) => {
+      heard();
+      clock.set((event as MessageEvent<string>).data);
+    });
+    source.addEventListener('change', (event) => {
+      heard();
+      this.#apply(JSON.parse((event as MessageEvent<string>).data) as Change);
+    });
+    source.addEventListener('reset', () => void this.load());
+    source.onerror = () => {
+      this.live = false;
+      // The browser tries again by itself unless it was refused; then so do we.
+      if (source.readyState === EventSource.CLOSED && this.#source === source) {
+        this.#reconnectTimer = setTimeout(() => {
+          void api.me().catch(() => undefined);
+          this.#connect();
+        }, RECONNECT_MS);
+      }
+    };
+  }
+
+  #apply(change: Change): void {
+    clock.set(change.now);
+    for (const device of change.devices) {
+      const worst = this.devices.get(device.id)?.worst;
+      if (device.state === 'retired') this.devices.delete(device.id);
+      else this.devices.set(device.id, { ...device, worst: worst ?? device.worst });
+    }
+    for (const reading of change.readings) this.#read(reading, change.now);
+    for (const alert of change.alerts) {
+      if (alert.condition === 'active') this.alerts.set(alert.id, alert);
+      else this.alerts.delete(alert.id);
+      this.lastChanged = alert;
+      this.#judge(alert.device.id);
+    }
+    this.version++;
+  }
+
+  #read(reading: Change['readings'][number], now: string): void {
+    const device = this.devices.get(reading.device);
+    if (!device) return;
+    const known = device.latest[reading.metric];
+    // Late readings are stored where they belong in time; they are not the newest.
+    if (known?.observed_at && Date.parse(known.observed_at) > reading.at) return;
+    const observed_at = new Date(reading.at).toISOString();
+    const latest = { ...device.latest, [reading.metric]: { value: reading.value, observed_at, received_at: now } };
+    this.devices.set(reading.device, { ...device, latest, last_seen_at: now });
+  }
+
+  #judge(id: string): void {
+    const device = this.devices.get(id);
+    if (!device) return;
+    let worst: string | null = null;
+    for (const alert of this.alerts.values()) {
+      if (alert.device.id === id && rank(alert.severity) < rank(worst)) worst = alert.severity;
+    }
+    this.devices.set(id, { ...device, worst });
+  }
+
+  async #askReadiness(): Promise<void> {
+    if (document.hidden) return;
+    try {
+      this.readiness = await api.readiness();
+    } catch {
+      this.readiness = null;
+    }
+  }
+}
+
+export const town = new Town();
