@@ -124,6 +124,7 @@ impl Engine {
     }
 
     /// Applies one input and appends what must be stored.
+    #[expect(clippy::needless_pass_by_value, reason = "an input is made for this call and used up by it")]
     pub fn apply(&mut self, now: TimestampMs, input: Input<'_>, effects: &mut Vec<Effect>) {
         match input {
             Input::Reading { device, metric, at, value } => self.reading(device, metric, at, value, effects),

@@ -127,7 +127,7 @@ pub(crate) async fn sign_in(
 fn check(account: Option<Account>, password: &str) -> Option<Account> {
     static NOBODY: OnceLock<String> = OnceLock::new();
     let nobody = || NOBODY.get_or_init(|| hash_password(&random_password()).unwrap_or_default());
-    let hash = account.as_ref().map_or_else(|| nobody(), |account| &account.password_hash);
+    let hash = account.as_ref().map_or_else(nobody, |account| &account.password_hash);
     let parsed = PasswordHash::new(hash).ok()?;
     Argon2::default().verify_password(password.as_bytes(), &parsed).ok()?;
     account

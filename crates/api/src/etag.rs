@@ -25,8 +25,8 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
     };
     let digest = Sha256::digest(&body);
     // Weak: compression may change the bytes on the way.
-    let hex: String = digest[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = HeaderValue::from_str(&format!("W/\"{hex}\"")).expect("hex digits are a valid header");
+    let short = digest[..12].iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    let tag = HeaderValue::from_str(&format!("W/\"{short:024x}\"")).expect("hex digits are a valid header");
     parts.headers.insert(header::ETAG, tag.clone());
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if known.is_some_and(|known| known == tag) {

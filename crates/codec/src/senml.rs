@@ -79,7 +79,7 @@ fn one(record: Record, base: &mut Base, received: TimestampMs, samples: &mut Sam
     };
     match (&field, converted(measure, unit)) {
         (Field::Number(value), Some((metric, factor, offset))) => {
-            samples.value(metric, value * factor + offset, at)
+            samples.value(metric, value * factor + offset, at);
         }
         _ => samples.field(measure, &field, at),
     }

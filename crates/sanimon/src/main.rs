@@ -52,7 +52,10 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),
         Command::User(user) => user.run(),
-        Command::Openapi => screen::print(&sanimon_api::openapi()),
+        Command::Openapi => {
+            screen::print(&sanimon_api::openapi());
+            Ok(())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,9 +5,8 @@ use std::io::{IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 
 /// Prints a text to the standard output. A closed pipe is no fault of ours.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(())
 }
 
 /// One step of a start, as a line: what, and how it stands.

@@ -1,7 +1,7 @@
 //! A running site: where all parts are put together, and taken apart in order.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use sanimon_domain::Clock;
 use sanimon_ingest::client::{self, ClientOptions};
 use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
 use sanimon_ingest::{Admission, Committer, CommitterOptions, Queue, Work};
-use sanimon_store::{Account, Command, Shared, Store, Zone};
+use sanimon_store::{Account, Command, Store, Zone};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -50,7 +50,6 @@ pub(crate) struct SiteParts {
 pub(crate) struct Site {
     pub(crate) http: SocketAddr,
     pub(crate) embedded: Option<Embedded>,
-    pub(crate) shared: Shared,
     committer: Committer,
     commands: mpsc::Sender<Command>,
     stop_sources: watch::Sender<bool>,
@@ -61,7 +60,7 @@ pub(crate) struct Site {
 }
 
 /// Opens the store; the error says where and what to do.
-pub(crate) fn open_store(data: &PathBuf) -> anyhow::Result<Store> {
+pub(crate) fn open_store(data: &Path) -> anyhow::Result<Store> {
     Store::open(data).with_context(|| format!("cannot open the data in {}", data.display()))
 }
 
@@ -100,18 +99,7 @@ impl Site {
         let clients = clients.collect();
         let ticker = tokio::spawn(tick(queue));
         shared.health.set_ready();
-        Ok(Self {
-            http,
-            embedded,
-            shared,
-            committer,
-            commands,
-            stop_sources,
-            stop_http,
-            clients,
-            server,
-            ticker,
-        })
+        Ok(Self { http, embedded, committer, commands, stop_sources, stop_http, clients, server, ticker })
     }
 
     /// Enters an account or gives it a new password.

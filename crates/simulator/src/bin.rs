@@ -73,6 +73,7 @@ impl Bin {
     }
 
     /// Lets `hours` pass, ending at `at`.
+    #[expect(clippy::too_many_arguments, reason = "a life is told of everything around it, once")]
     pub(crate) fn live(
         &mut self,
         rng: &mut ChaCha8Rng,

@@ -21,7 +21,8 @@ impl Check {
                 screen::print(&format!(
                     "{}: sound ({rules} rules, {zones} zones, {brokers} external brokers)\n",
                     self.config.display()
-                ))
+                ));
+                Ok(())
             }
             Err(faults) => Err(refused(&faults)),
         }

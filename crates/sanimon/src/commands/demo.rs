@@ -86,7 +86,7 @@ impl TownMemory {
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         screen::start_log("error");
-        screen::print("sanimon demo: a simulated township\n")?;
+        screen::print("sanimon demo: a simulated township\n");
         site::runtime()?.block_on(self.live())
     }
 
@@ -147,11 +147,11 @@ impl Demo {
         screen::print(&format!(
             "\n  Console    http://{}\n  Sign in    {ACCOUNT} / {password}\n\n  Ctrl-C stops it; the data stays.\n",
             site.http
-        ))?;
+        ));
         let publishing = tokio::spawn(publish_live(simulation, clock, broker));
         site::until_stopped().await;
         publishing.abort();
-        screen::print("\n  stopping: finishing the running group\n")?;
+        screen::print("\n  stopping: finishing the running group\n");
         site.stop().await;
         Ok(())
     }
@@ -260,7 +260,7 @@ impl Operators {
             self.last_seen = alert.id.0;
             let chance = self.chance(alert.id);
             // One in eight is overlooked, as in life.
-            if chance % 8 != 0 {
+            if !chance.is_multiple_of(8) {
                 self.waiting
                     .push_back((alert.raised_at.plus_ms((3 + (chance % 40) as i64) * MINUTE_MS), alert.id));
             }

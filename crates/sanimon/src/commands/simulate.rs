@@ -83,7 +83,8 @@ impl Simulate {
         let acknowledged = tokio::time::timeout(Duration::from_secs(30), task).await;
         let acknowledged =
             acknowledged.context("the broker did not acknowledge everything within 30 s")??;
-        screen::print(&format!("{sent} messages sent, {acknowledged} acknowledged\n"))
+        screen::print(&format!("{sent} messages sent, {acknowledged} acknowledged\n"));
+        Ok(())
     }
 
     /// Until the next message: by the pace as long as it is of the past, then by its own time.

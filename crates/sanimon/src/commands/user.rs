@@ -48,7 +48,8 @@ impl User {
                     .iter()
                     .map(|(name, role)| format!("{name}\t{role}\n"))
                     .collect();
-                screen::print(&lines.concat())
+                screen::print(&lines.concat());
+                Ok(())
             }
             Self::Add(entry) => entry.store(false),
             Self::Passwd(entry) => entry.store(true),
@@ -78,7 +79,7 @@ impl Entry {
         let role = known.map_or(role, |account| account.role);
         store.writer.put_account(&Account { name: name.clone(), password_hash, role }, RealClock.now())?;
         if was_made {
-            screen::print(&format!("{name} / {password}   (shown once: keep it)\n"))?;
+            screen::print(&format!("{name} / {password}   (shown once: keep it)\n"));
         }
         Ok(())
     }

@@ -114,7 +114,7 @@ impl<'a> Section<'a> {
     }
 
     /// The environment's word for a single value, if it has one.
-    fn from_environment(&self, key: &str) -> Option<String> {
+    fn environment_value(&self, key: &str) -> Option<String> {
         let name: String = format!("SANIMON_{}{key}", self.path)
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
@@ -132,7 +132,7 @@ impl<'a> Section<'a> {
     /// A text with its line; the environment's value counts as line 0.
     pub(crate) fn text(&mut self, key: &str) -> Option<(String, usize)> {
         let value = self.take(key);
-        if let Some(text) = self.from_environment(key) {
+        if let Some(text) = self.environment_value(key) {
             return Some((text, 0));
         }
         let value = value?;
@@ -174,7 +174,7 @@ impl<'a> Section<'a> {
     /// A whole number in a range.
     pub(crate) fn integer(&mut self, key: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
         let value = self.take(key);
-        let (number, line) = match self.from_environment(key) {
+        let (number, line) = match self.environment_value(key) {
             Some(text) => (text.parse::<i64>().ok(), 0),
             None => {
                 let value = value?;

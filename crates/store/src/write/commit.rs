@@ -116,7 +116,7 @@ pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Resu
                 device.id.as_str(),
                 device.name,
                 device.kind.as_str(),
-                device.zone.as_ref().map(|zone| zone.as_str()),
+                device.zone.as_ref().map(sanimon_domain::ZoneId::as_str),
                 device.district,
                 device.state.as_str(),
                 device.place.map(|place| place.lat),

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# The one test command: checks or installs what it needs, runs everything, ends with the totals.
+#
+# On a user's machine, what is missing is skipped with a word; under CI=true it is an error.
+# Caches live outside the checkout (~/.cache/sanimon) and may be deleted at any time.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+is_ci() { [ "${CI:-}" = "true" ]; }
+passed=0 failed=0 skipped=0
+log_folder=$(mktemp -d)
+trap 'rm -rf "$log_folder"' EXIT
+
+say() { printf '\n== %s\n' "$*"; }
+
+# The build cache only under CI: a user's own target folder is their own business.
+if is_ci; then export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/sanimon/target}"; fi
+
+install_debian() {
+  local missing=()
+  for pair in "$@"; do command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}"); done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing ${missing[*]}"
+    apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null && return 0
+  fi
+  echo "missing: ${missing[*]} (apt-get install ${missing[*]})"
+  return 1
+}
+
+# Runs a step and adds up what its runner counted. A step that fails without a count is one failure.
+step() {
+  local name=$1 log; shift
+  log="$log_folder/$(echo "$name" | tr -c 'a-z0-9\n' '_')"
+  say "$name"
+  "$@" 2>&1 | tee "$log"
+  local status=${PIPESTATUS[0]} p f s
+  # cargo test: "test result: ok. 11 passed; 0 failed; 0 ignored". vitest: "Tests  9 passed (9)".
+  p=$(grep -oE '^test result: .* [0-9]+ passed' "$log" | grep -oE '[0-9]+ passed' | awk '{n+=$1} END{print n+0}')
+  f=$(grep -oE '^test result: .*; [0-9]+ failed' "$log" | grep -oE '[0-9]+ failed' | awk '{n+=$1} END{print n+0}')
+  s=$(grep -oE '^test result: .*; [0-9]+ ignored' "$log" | grep -oE '[0-9]+ ignored' | awk '{n+=$1} END{print n+0}')
+  if grep -qE 'Test Files' "$log"; then
+    local line; line=$(sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -E '^ *Tests ' | tail -n 1)
+    p=$((p + $(echo "$line" | grep -oE '[0-9]+ passed' | awk '{print $1+0}' || echo 0)))
+    f=$((f + $(echo "$line" | grep -oE '[0-9]+ failed' | awk '{n=$1} END{print n+0}')))
+  fi
+  # A check without a count of its own counts as one.
+  if [ "$p" -eq 0 ] && [ "$f" -eq 0 ]; then
+    if [ "$status" -eq 0 ]; then p=1; else f=1; fi
+  elif [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
+    f=1
+  fi
+  passed=$((passed + p)); failed=$((failed + f)); skipped=$((skipped + s))
+}
+
+skip() {
+  echo "skipped: $*"
+  skipped=$((skipped + 1))
+  if is_ci; then failed=$((failed + 1)); fi
+}
+
+command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs"; exit 1; }
+services=yes
+install_debian mosquitto:mosquitto mosquitto_pub:mosquitto-clients || services=no
+browser=yes
+install_debian chromium:chromium || browser=no
+node=yes
+command -v npm >/dev/null || node=no
+
+step "format" cargo fmt --all --check
+step "clippy" env SANIMON_CONSOLE=skip cargo clippy --locked --workspace --all-targets -- -D warnings
+step "unit and property tests" env SANIMON_CONSOLE=skip cargo test --locked --workspace --lib --bins
+
+if [ "$node" = yes ]; then
+  console_install() { (cd dashboards/console && npm ci --no-audit --no-fund --loglevel=error); }
+  step "console: install" console_install
+  console_check() { (cd dashboards/console && npm run -s check); }
+  step "console: types" console_check
+  console_test() { (cd dashboards/console && npm test --silent); }
+  step "console: unit tests" console_test
+else
+  skip "the console: Node.js 20.19 or newer with npm was not found"
+fi
+
+if [ "$services" = yes ] && [ "$browser" = yes ] && [ "$node" = yes ]; then
+  step "whole system: real binary, Mosquitto, browser" cargo test --locked -p sanimon --test system
+else
+  skip "the whole-system tests: Mosquitto, Chromium or Node.js is missing"
+fi
+
+printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ]

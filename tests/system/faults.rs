@@ -1,0 +1,119 @@
+//! Bad input stops nothing; a bad start is one clear line.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+
+use crate::harness::{BINARY, Site, publish, publish_file};
+
+fn codes(site: &Site) -> Vec<String> {
+    let page = site.json("/api/v1/quarantine");
+    page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|item| Some(item["code"].as_str()?.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_kind_of_bad_input_ends_as_a_reading_or_in_the_quarantine() {
+    let site = Site::started("");
+    let topic = "sanitation/east/bin/b-1/telemetry";
+    let long = format!("sanitation/east/bin/{}/telemetry", "x".repeat(500));
+    let deep = format!(r#"{{"fill_pct":{}1{}}}"#, "[".repeat(1000), "]".repeat(1000));
+    for (topic, payload, code) in [
+        (topic, "hello", "not_json"),
+        (topic, r#"{"fill_pct":NaN}"#, "not_json"),
+        (topic, r#"{"fill_pct":1e999}"#, "not_json"),
+        (topic, r#"{"fill_pct":"full"}"#, "wrong_type"),
+        (topic, deep.as_str(), "wrong_type"),
+        (topic, r#"{"fill_pct":400}"#, "out_of_range"),
+        (topic, "[]", "empty"),
+        (topic, "17", "wrong_shape"),
+        ("sanitation/nowhere", "{}", "unknown_topic"),
+        (long.as_str(), r#"{"fill_pct":1}"#, "bad_device_id"),
+        (topic, r#"{"ts":"1970-01-02T00:00:00Z","fill_pct":12}"#, "clock_wrong"),
+        (topic, r#"{"ts":"2100-01-02T00:00:00Z","fill_pct":13}"#, "clock_wrong"),
+    ] {
+        assert!(publish(site.mqtt, topic, payload), "{code} was not acknowledged");
+        assert!(codes(&site).iter().any(|known| known == code), "{code} in {:?}", codes(&site));
+    }
+    // What was good in it was kept, at the time of receipt.
+    let values: Vec<f64> = site.points("b-1", "fill_pct").iter().map(|(_, value)| *value).collect();
+    assert_eq!(values, [12.0, 13.0]);
+    assert!(publish(site.mqtt, topic, r#"{"fill_pct":"64.5","door_angle":12}"#));
+    assert_eq!(site.points("b-1", "fill_pct").last().map(|(_, value)| *value), Some(64.5));
+    assert_eq!(site.json("/api/v1/stats")["custom_metrics"], serde_json::json!(["door_angle"]));
+}
+
+#[test]
+fn a_payload_of_a_megabyte_is_stored_to_its_last_reading() {
+    let site = Site::started("");
+    let start = crate::sources::now_ms() - 100_000_000;
+    let elements: Vec<String> =
+        (0..30_000).map(|n| format!(r#"{{"ts":{},"fill_pct":{}}}"#, start + n, n % 70)).collect();
+    let payload = format!("[{}]", elements.join(","));
+    assert!(payload.len() > 1_000_000);
+    let file = site.folder.path().join("payload");
+    fs::write(&file, payload).unwrap();
+    assert!(publish_file(site.mqtt, "sanitation/east/bin/b-1/telemetry", &file));
+    assert_eq!(site.json("/api/v1/stats")["readings"], 30_000);
+}
+
+#[test]
+fn the_same_bad_message_a_hundred_times_is_one_entry_with_a_count() {
+    let site = Site::started("");
+    for _ in 0..100 {
+        assert!(publish(site.mqtt, "sanitation/east/bin/b-1/telemetry", "{"));
+    }
+    let page = site.json("/api/v1/quarantine");
+    assert_eq!(page["items"].as_array().unwrap().len(), 1);
+    assert_eq!(page["items"][0]["count"], 100);
+}
+
+/// Runs `serve` until it ends; gives its exit code and what it said.
+fn refused(site: &Site) -> (Option<i32>, String) {
+    let output = Command::new(BINARY).args(["serve", "--config"]).arg(site.config()).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_taken_port_a_bad_folder_and_a_wrong_configuration_are_one_clear_line_and_code_1() {
+    let site = Site::new("");
+    let taken = TcpListener::bind(("127.0.0.1", site.http)).unwrap();
+    let (code, said) = refused(&site);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("cannot listen for HTTP") && said.contains("--http"), "{said}");
+    drop(taken);
+
+    let taken = TcpListener::bind(("127.0.0.1", site.mqtt)).unwrap();
+    let (code, said) = refused(&site);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("cannot listen for MQTT") && said.contains("another broker"), "{said}");
+    drop(taken);
+
+    let _ = fs::remove_dir_all(site.data());
+    fs::write(site.data(), "a file, not a folder").unwrap();
+    let (code, said) = refused(&site);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("cannot use the data directory"), "{said}");
+
+    fs::write(site.config(), "[site]\ntime_zone = \"Mars\"\n[htpp]\n").unwrap();
+    let (code, said) = refused(&site);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("sanimon.toml:2: ") && said.contains("sanimon.toml:3: "), "{said}");
+}
+
+#[test]
+fn wrong_use_is_code_2() {
+    let output = Command::new(BINARY).args(["serve", "--no-such-flag"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_stop_by_sigterm_is_clean() {
+    let mut site = Site::started("");
+    assert!(publish(site.mqtt, "sanitation/east/bin/b-1/telemetry", r#"{"fill_pct":5}"#));
+    assert_eq!(site.stop(), 0, "{}", site.log());
+}

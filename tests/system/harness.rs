@@ -1,0 +1,252 @@
+//! Starting real processes, speaking to them, and waiting for conditions instead of for time.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_sanimon");
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// Asks again until the condition holds; gives up with its name.
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited 30 s for: {what}");
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// A port that nobody uses at the moment.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A process that ends with its test.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    pub(crate) fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A site: its folder, its ports, and the process while it runs.
+pub(crate) struct Site {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) http: u16,
+    pub(crate) mqtt: u16,
+    process: Option<Process>,
+    cookie: String,
+}
+
+impl Site {
+    /// Writes a configuration with the embedded broker, and what `more` adds.
+    pub(crate) fn new(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (http, mqtt) = (free_port(), free_port());
+        let config = format!(
+            "[site]\ndata = \"data\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt.embedded]\nlisten = \"127.0.0.1:{mqtt}\"\n{more}"
+        );
+        fs::write(folder.path().join("sanimon.toml"), config).unwrap();
+        Self { folder, http, mqtt, process: None, cookie: String::new() }
+    }
+
+    /// A site with an account, started and ready, signed in.
+    pub(crate) fn started(more: &str) -> Self {
+        let mut site = Self::new(more);
+        site.add_account();
+        site.start();
+        site.sign_in();
+        site
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("sanimon.toml")
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn add_account(&self) {
+        let mut add = Command::new(BINARY)
+            .args(["user", "add", "test", "--role", "admin", "--data"])
+            .arg(self.data())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        add.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+        assert!(add.wait().unwrap().success());
+    }
+
+    pub(crate) fn start(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let child = Command::new(BINARY)
+            .args(["serve", "--config"])
+            .arg(self.config())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.process = Some(Process(child));
+        wait_for("sanimon listens", || TcpStream::connect(("127.0.0.1", self.mqtt)).ok());
+        wait_for("sanimon answers", || (self.get("/healthz")?.0 == 200).then_some(()));
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        self.process.as_ref().unwrap()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// SIGTERM, and the exit code.
+    pub(crate) fn stop(&mut self) -> i32 {
+        let mut process = self.process.take().unwrap();
+        process.signal("-TERM");
+        wait_for("sanimon stops", || process.0.try_wait().unwrap()).code().unwrap_or(-1)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    pub(crate) fn sign_in(&mut self) {
+        let body = serde_json::json!({ "username": "test", "password": PASSWORD }).to_string();
+        let (status, head, text) = self.request("POST", "/api/v1/session", Some(&body)).unwrap();
+        assert_eq!(status, 200, "{text}");
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        cookie.split(';').next().unwrap().clone_into(&mut self.cookie);
+    }
+
+    /// One HTTP request; `None` when nobody answers.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Option<(u16, String, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+        let body = body.unwrap_or_default();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncookie: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.cookie,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        assert!(!head.contains("transfer-encoding: chunked"), "the harness asks for plain bodies: {head}");
+        Some((status, head.to_owned(), body.to_owned()))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
+        let (status, _, body) = self.request("GET", path, None)?;
+        Some((status, body))
+    }
+
+    /// JSON of a page that must answer 200.
+    pub(crate) fn json(&self, path: &str) -> serde_json::Value {
+        let (status, body) = self.get(path).unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    pub(crate) fn alerts(&self, query: &str) -> Vec<serde_json::Value> {
+        self.json(&format!("/api/v1/alerts?limit=1000&{query}"))["items"].as_array().unwrap().clone()
+    }
+
+    /// Readings of a metric as `(time in ms, value)`.
+    pub(crate) fn points(&self, device: &str, metric: &str) -> Vec<(i64, f64)> {
+        let path = format!(
+            "/api/v1/devices/{device}/telemetry?metric={metric}&from=2020-01-01T00:00:00Z&to=2099-01-01T00:00:00Z"
+        );
+        let Some((200, body)) = self.get(&path) else { return Vec::new() };
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let pair = |point: &serde_json::Value| Some((point[0].as_i64()?, point[1].as_f64()?));
+        answer["points"].as_array().unwrap().iter().filter_map(pair).collect()
+    }
+}
+
+/// `mosquitto_pub` to a port; true when the broker acknowledged.
+pub(crate) fn publish(port: u16, topic: &str, payload: &str) -> bool {
+    publish_with(port, topic, payload, &[])
+}
+
+pub(crate) fn publish_with(port: u16, topic: &str, payload: &str, more: &[&str]) -> bool {
+    let port = port.to_string();
+    let sent = Command::new("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-m", payload])
+        .args(more)
+        .stderr(Stdio::null())
+        .status();
+    sent.unwrap().success()
+}
+
+/// Publishes a payload of any size from a file.
+pub(crate) fn publish_file(port: u16, topic: &str, file: &Path) -> bool {
+    let sent = Command::new("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", topic, "-f"])
+        .arg(file)
+        .status();
+    sent.unwrap().success()
+}
+
+/// A real Mosquitto that keeps sessions, on a port of its own.
+pub(crate) struct Mosquitto {
+    pub(crate) port: u16,
+    _process: Process,
+    _folder: tempfile::TempDir,
+}
+
+impl Mosquitto {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let config = folder.path().join("mosquitto.conf");
+        fs::write(
+            &config,
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"),
+        )
+        .unwrap();
+        // Debian keeps it in sbin, which is not on every path.
+        let program = ["/usr/sbin/mosquitto", "mosquitto"]
+            .into_iter()
+            .find(|p| Path::new(p).exists())
+            .unwrap_or("mosquitto");
+        let child =
+            Command::new(program).arg("-c").arg(&config).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
+        let process = Process(child.unwrap());
+        wait_for("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        Self { port, _process: process, _folder: folder }
+    }
+
+    /// The section of `sanimon.toml` that follows it.
+    pub(crate) fn broker_section(&self) -> String {
+        format!(
+            "[[mqtt.broker]]\nname = \"town\"\nurl = \"mqtt://127.0.0.1:{}\"\nkeep_alive = \"5s\"\n",
+            self.port
+        )
+    }
+}

@@ -1,0 +1,12 @@
+//! Whole-system tests: the real binary, a real Mosquitto, a real browser.
+//!
+//! Each test starts its own `sanimon serve` in a folder of its own on free ports, and ends only what it started.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod alerts;
+mod browser;
+mod faults;
+mod harness;
+mod kill;
+mod sources;
