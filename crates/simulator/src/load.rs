@@ -61,6 +61,7 @@ pub async fn run(plan: &LoadPlan) -> io::Result<LoadOutcome> {
                 started,
                 stop: stop.clone(),
                 sent: sent.clone(),
+                last_ts: 0,
             };
             tokio::spawn(publisher.run())
         })
@@ -108,6 +109,7 @@ struct Publisher {
     started: Instant,
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
+    last_ts: i64,
 }
 
 impl Publisher {
@@ -139,13 +141,13 @@ impl Publisher {
         Ok(latencies)
     }
 
-    fn encode(&self, packet: &mut Vec<u8>, number: u32) {
+    fn encode(&mut self, packet: &mut Vec<u8>, number: u32) {
         const NAMES: [&str; 5] = ["fill_pct", "temperature_c", "tilt_deg", "battery_v", "rssi_dbm"];
         let topic = format!("sanitation/bench/bin/load-{}-{}/telemetry", self.run, self.index);
-        let ts = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_millis();
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        // A device's readings have times of their own, also where several go out in one millisecond.
+        self.last_ts = (since.as_millis() as i64).max(self.last_ts + 1);
+        let ts = self.last_ts;
         let values = [f64::from(number % 60), 20.5, 2.0, 3.61, -97.0];
         let mut payload = format!("{{\"ts\":{ts}");
         for (name, value) in NAMES.iter().zip(values).take(self.metrics) {

@@ -1,9 +1,213 @@
-//! `sanimon bench`.
-use clap::Subcommand;
+//! `sanimon bench`: measures a fresh `serve` process over loopback and prints one JSON object.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::{Args, Subcommand};
+use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
+use sanimon_simulator::load::{self, LoadOutcome, LoadPlan};
+use sanimon_store::Store;
+use serde_json::{Value, json};
+
+use crate::{screen, site};
+
+/// Clock ticks a second in `/proc/PID/stat`; fixed on Linux.
+const TICKS_PER_S: f64 = 100.0;
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum Bench {}
+pub(crate) enum Bench {
+    /// Messages acknowledged after the synced commit.
+    Ingest(Ingest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    /// Publishers at once, each with one publish under way.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    connections: u16,
+    /// Metrics in a message.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]
+    metrics: u8,
+    /// How long each part takes, in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=120))]
+    seconds: u16,
+}
+
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        match self {}
+        screen::start_log("warn");
+        let Self::Ingest(ingest) = self;
+        let report = site::runtime()?.block_on(ingest.measure())?;
+        screen::print(&format!("{report}\n"));
+        Ok(())
+    }
+}
+
+impl Ingest {
+    async fn measure(&self) -> anyhow::Result<Value> {
+        let folder = std::env::temp_dir().join(format!("sanimon-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let outcome = self.measure_in(&folder).await;
+        std::fs::remove_dir_all(&folder)?;
+        outcome
+    }
+
+    async fn measure_in(&self, folder: &Path) -> anyhow::Result<Value> {
+        let server = Server::start(folder)?;
+        let ready_ms = server.ready_ms;
+        // One device each, quiet: what 2,000 known devices cost when nothing happens.
+        load::run(&self.plan(&server, 2_000, Some(2_000.0), 1, 1)).await?;
+        let idle_rss_mb = server.rss_mb("VmRSS")?;
+
+        let single = load::run(&self.plan(&server, 1, None, 2, self.seconds.min(5))).await?;
+        let before = server.cpu_s()?;
+        let many =
+            load::run(&self.plan(&server, usize::from(self.connections), None, 3, self.seconds)).await?;
+        let cpu_s = server.cpu_s()? - before;
+        let peak_rss_mb = server.rss_mb("VmHWM")?;
+        let data = server.stop()?;
+        let (stored, bytes) =
+            stored(&data, &[(2, 1, self.metrics), (3, usize::from(self.connections), self.metrics)])?;
+        let expected = (single.acknowledged + many.acknowledged) * u64::from(self.metrics);
+        let readings = stored.max(1);
+        Ok(json!({
+            "acked_per_s": (many.acknowledged as f64 / many.seconds).round(),
+            "readings_per_s": (many.acknowledged as f64 * f64::from(self.metrics) / many.seconds).round(),
+            "lost": expected.saturating_sub(stored),
+            "puback_ms": quantiles(&many),
+            "cpu_s_per_million": cpu_s / (many.acknowledged as f64 / 1e6),
+            "peak_rss_mb": peak_rss_mb,
+            "bytes_per_reading": bytes as f64 / readings as f64,
+            "connections": self.connections,
+            "metrics": self.metrics,
+            "single_connection": { "acked_per_s": (single.acknowledged as f64 / single.seconds).round(), "puback_ms": quantiles(&single) },
+            "ready_ms": ready_ms,
+            "idle_2000_devices_rss_mb": idle_rss_mb,
+        }))
+    }
+
+    fn plan(
+        &self,
+        server: &Server,
+        connections: usize,
+        rate: Option<f64>,
+        run: u32,
+        seconds: u16,
+    ) -> LoadPlan {
+        let duration = Duration::from_secs(u64::from(seconds));
+        LoadPlan { broker: server.mqtt, connections, metrics: usize::from(self.metrics), duration, rate, run }
+    }
+}
+
+fn quantiles(outcome: &LoadOutcome) -> Value {
+    let ms = |quantile: f64| outcome.puback_us.value_at_quantile(quantile) as f64 / 1000.0;
+    json!({ "p50": ms(0.5), "p99": ms(0.99), "p999": ms(0.999) })
+}
+
+/// Readings of the runs `(run, connections, metrics)` that are in the store, and the size of its files.
+fn stored(data: &Path, runs: &[(u32, usize, u8)]) -> anyhow::Result<(u64, u64)> {
+    let store = Store::open(data)?;
+    let mut count = 0;
+    let numbers: Vec<DeviceNo> = {
+        let directory = store.shared.directory.read();
+        let devices = directory.devices().iter();
+        let ours = |id: &str| runs.iter().any(|(run, ..)| id.starts_with(&format!("load-{run}-")));
+        devices.filter(|device| ours(device.id.as_str())).map(|device| device.no).collect()
+    };
+    for device in numbers {
+        let metrics: Vec<MetricNo> =
+            store.shared.hot.read().latest(device).map(|latest| latest.metric).collect();
+        for metric in metrics {
+            count += store.shared.telemetry(device, metric, TimestampMs(0), TimestampMs(i64::MAX / 2))?.len()
+                as u64;
+        }
+    }
+    drop(store);
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(data)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok((count, bytes))
+}
+
+/// The measured process; ended when this is dropped.
+struct Server {
+    child: Child,
+    mqtt: SocketAddr,
+    data: PathBuf,
+    ready_ms: u128,
+}
+
+impl Server {
+    fn start(folder: &Path) -> anyhow::Result<Self> {
+        let free = || TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let (http, mqtt) = (free()?, free()?);
+        let config = folder.join("sanimon.toml");
+        let text = format!(
+            "[site]\ndata = \"data\"\n[http]\nlisten = \"{http}\"\n[mqtt.embedded]\nlisten = \"{mqtt}\"\n"
+        );
+        std::fs::write(&config, text)?;
+        let started = Instant::now();
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["serve", "--config"])
+            .arg(&config)
+            .env("SANIMON_LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the measured process")?;
+        let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        // The last line of the start names the console.
+        let mut ready = false;
+        for line in lines {
+            ensure!(started.elapsed() < READY_WITHIN, "the measured process was not ready within 20 s");
+            if line?.contains("console") {
+                ready = true;
+                break;
+            }
+        }
+        ensure!(ready, "the measured process ended at its start");
+        Ok(Self { child, mqtt, data: folder.join("data"), ready_ms: started.elapsed().as_millis() })
+    }
+
+    fn proc(&self, file: &str) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
+    }
+
+    fn rss_mb(&self, field: &str) -> anyhow::Result<f64> {
+        let status = self.proc("status")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+            .context("no such field")?;
+        let kb: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+        Ok((kb / 102.4).round() / 10.0)
+    }
+
+    /// User and system time.
+    fn cpu_s(&self) -> anyhow::Result<f64> {
+        let stat = self.proc("stat")?;
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks =
+            |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+        Ok((ticks(11) + ticks(12)) / TICKS_PER_S)
+    }
+
+    fn stop(mut self) -> anyhow::Result<PathBuf> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the measured process ended with {status}");
+        Ok(self.data.clone())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
