@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::harness::{BINARY, Site, publish, publish_file};
+use crate::harness::{BINARY, Site, publish, publish_file, wait_for};
 
 fn codes(site: &Site) -> Vec<String> {
     let page = site.json("/api/v1/quarantine");
@@ -116,4 +116,81 @@ fn a_stop_by_sigterm_is_clean() {
     let mut site = Site::started("");
     assert!(publish(site.mqtt, "sanitation/east/bin/b-1/telemetry", r#"{"fill_pct":5}"#));
     assert_eq!(site.stop(), 0, "{}", site.log());
+}
+
+/// A small file system of its own; `None` where this user may not mount one.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &std::path::Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(at).status();
+        done.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_acknowledges_nothing_says_so_and_recovers_without_a_restart() {
+    let mut site = Site::new("");
+    let Some(_disk) = SmallDisk::mount(&site.data()) else {
+        assert!(std::env::var("CI").is_err(), "CI must be able to mount a tmpfs");
+        // Not root: said here, counted as passed, and never so under CI.
+        return;
+    };
+    site.prepare();
+    let topic = "sanitation/east/bin/b-1/telemetry";
+    assert!(publish(site.mqtt, topic, r#"{"fill_pct":1}"#));
+    let ballast = site.data().join("ballast");
+    let mut file = fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[7; 4096]).is_ok() {}
+    drop(file);
+
+    // The WAL may have some room of its own: publish until the disk says no.
+    let mut stored = 1;
+    let mut waiting = std::process::Command::new("true").spawn().unwrap();
+    wait_for("the disk is full", || {
+        let _ = waiting.kill();
+        let _ = waiting.wait();
+        waiting = std::process::Command::new("mosquitto_pub")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &site.mqtt.to_string(),
+                "-q",
+                "1",
+                "-t",
+                topic,
+                "-m",
+                "[{\"fill_pct\":2}]",
+            ])
+            .spawn()
+            .unwrap();
+        let answered = wait_for("an answer or a fault", || {
+            let ended = waiting.try_wait().unwrap().is_some();
+            let faulty =
+                site.get("/readyz").is_some_and(|(status, body)| status == 503 && body.contains("full"));
+            (ended || faulty).then_some(ended && !faulty)
+        });
+        if answered {
+            stored += 1;
+            return None;
+        }
+        Some(())
+    });
+    assert!(waiting.try_wait().unwrap().is_none(), "the publisher must still wait for its acknowledgement");
+    let (status, body) = site.get("/readyz").unwrap();
+    assert_eq!(status, 503);
+    assert!(body.contains("full"), "{body}");
+
+    fs::remove_file(&ballast).unwrap();
+    wait_for("the waiting publish is acknowledged", || waiting.try_wait().unwrap());
+    wait_for("sanimon is ready again", || (site.get("/readyz")?.0 == 200).then_some(()));
+    assert_eq!(site.points("b-1", "fill_pct").len(), stored + 1);
 }

@@ -69,10 +69,15 @@ impl Site {
     /// A site with an account, started and ready, signed in.
     pub(crate) fn started(more: &str) -> Self {
         let mut site = Self::new(more);
-        site.add_account();
-        site.start();
-        site.sign_in();
+        site.prepare();
         site
+    }
+
+    /// Adds the account, starts and signs in.
+    pub(crate) fn prepare(&mut self) {
+        self.add_account();
+        self.start();
+        self.sign_in();
     }
 
     pub(crate) fn config(&self) -> PathBuf {

@@ -8,5 +8,6 @@ mod alerts;
 mod browser;
 mod faults;
 mod harness;
+mod house;
 mod kill;
 mod sources;
