@@ -1,23 +1,20 @@
 //! `sanimon bench`: measures a fresh `serve` process over loopback and prints one JSON object.
 
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod feed;
+mod mosquitto;
+mod server;
 
-use anyhow::{Context, ensure};
+use std::path::Path;
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
 use sanimon_simulator::load::{self, LoadOutcome, LoadPlan};
 use sanimon_store::Store;
 use serde_json::{Value, json};
 
+use self::server::Server;
 use crate::{screen, site};
-
-/// Clock ticks a second in `/proc/PID/stat`; fixed on Linux.
-const TICKS_PER_S: f64 = 100.0;
-const READY_WITHIN: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
@@ -58,13 +55,14 @@ impl Ingest {
     }
 
     async fn measure_in(&self, folder: &Path) -> anyhow::Result<Value> {
-        let server = Server::start(folder)?;
+        let server = Server::start(&folder.join("embedded"), "")?;
         let ready_ms = server.ready_ms;
         // One device each, quiet: what 2,000 known devices cost when nothing happens.
         load::run(&self.plan(&server, 2_000, Some(2_000.0), 1, 1)).await?;
         let idle_rss_mb = server.rss_mb("VmRSS")?;
 
         let single = load::run(&self.plan(&server, 1, None, 2, self.seconds.min(5))).await?;
+        let feed_ms = feed::measure(&server, self.seconds.min(10)).await?;
         let before = server.cpu_s()?;
         let many =
             load::run(&self.plan(&server, usize::from(self.connections), None, 3, self.seconds)).await?;
@@ -73,6 +71,7 @@ impl Ingest {
         let data = server.stop()?;
         let (stored, bytes) =
             stored(&data, &[(2, 1, self.metrics), (3, usize::from(self.connections), self.metrics)])?;
+        let external = mosquitto::measure(&folder.join("external"), self).await?;
         let expected = (single.acknowledged + many.acknowledged) * u64::from(self.metrics);
         let readings = stored.max(1);
         Ok(json!({
@@ -86,6 +85,8 @@ impl Ingest {
             "connections": self.connections,
             "metrics": self.metrics,
             "single_connection": { "acked_per_s": (single.acknowledged as f64 / single.seconds).round(), "puback_ms": quantiles(&single) },
+            "feed_at_1000_per_s_ms": feed_ms,
+            "external_mosquitto": external,
             "ready_ms": ready_ms,
             "idle_2000_devices_rss_mb": idle_rss_mb,
         }))
@@ -133,81 +134,4 @@ fn stored(data: &Path, runs: &[(u32, usize, u8)]) -> anyhow::Result<(u64, u64)> 
         bytes += entry?.metadata()?.len();
     }
     Ok((count, bytes))
-}
-
-/// The measured process; ended when this is dropped.
-struct Server {
-    child: Child,
-    mqtt: SocketAddr,
-    data: PathBuf,
-    ready_ms: u128,
-}
-
-impl Server {
-    fn start(folder: &Path) -> anyhow::Result<Self> {
-        let free = || TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let (http, mqtt) = (free()?, free()?);
-        let config = folder.join("sanimon.toml");
-        let text = format!(
-            "[site]\ndata = \"data\"\n[http]\nlisten = \"{http}\"\n[mqtt.embedded]\nlisten = \"{mqtt}\"\n"
-        );
-        std::fs::write(&config, text)?;
-        let started = Instant::now();
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["serve", "--config"])
-            .arg(&config)
-            .env("SANIMON_LOG", "error")
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the measured process")?;
-        let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        // The last line of the start names the console.
-        let mut ready = false;
-        for line in lines {
-            ensure!(started.elapsed() < READY_WITHIN, "the measured process was not ready within 20 s");
-            if line?.contains("console") {
-                ready = true;
-                break;
-            }
-        }
-        ensure!(ready, "the measured process ended at its start");
-        Ok(Self { child, mqtt, data: folder.join("data"), ready_ms: started.elapsed().as_millis() })
-    }
-
-    fn proc(&self, file: &str) -> anyhow::Result<String> {
-        Ok(std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
-    }
-
-    fn rss_mb(&self, field: &str) -> anyhow::Result<f64> {
-        let status = self.proc("status")?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
-            .context("no such field")?;
-        let kb: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
-        Ok((kb / 102.4).round() / 10.0)
-    }
-
-    /// User and system time.
-    fn cpu_s(&self) -> anyhow::Result<f64> {
-        let stat = self.proc("stat")?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks =
-            |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-        Ok((ticks(11) + ticks(12)) / TICKS_PER_S)
-    }
-
-    fn stop(mut self) -> anyhow::Result<PathBuf> {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the measured process ended with {status}");
-        Ok(self.data.clone())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
