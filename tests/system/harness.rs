@@ -141,6 +141,16 @@ impl Site {
         cookie.split(';').next().unwrap().clone_into(&mut self.cookie);
     }
 
+    /// Sends a GET and gives the connection, with what the server writes to it.
+    pub(crate) fn open(&self, path: &str, headers: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: test\r\ncookie: {}\r\n{headers}\r\n", self.cookie);
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
     /// One HTTP request; `None` when nobody answers.
     pub(crate) fn request(
         &self,

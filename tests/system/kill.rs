@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::harness::{Site, wait_for};
+use crate::harness::{Mosquitto, Site, publish, wait_for};
 use crate::sources::now_ms;
 
 /// The instants at which the process is killed, as numbers of acknowledged messages: spread by a fixed generator.
@@ -119,4 +119,29 @@ fn twenty_kills_under_load_lose_nothing_double_nothing_and_change_no_alert() {
     let stored: Vec<(i64, f64)> = site.points("b-1", "fill_pct");
     assert_eq!(stored, acknowledged.into_iter().collect::<Vec<_>>());
     assert_eq!(transitions(&site), expected);
+}
+
+#[test]
+fn kills_while_an_external_broker_is_followed_lose_nothing_and_double_nothing() {
+    let broker = Mosquitto::start();
+    let mut site = Site::started(&broker.broker_section());
+    wait_for("the subscription", || {
+        assert!(publish(broker.port, "sanitation/east/bin/b-0/telemetry", r#"{"fill_pct":1}"#));
+        site.points("b-0", "fill_pct").last().copied()
+    });
+    let start = now_ms() - 3_600_000;
+    let mut expected = Vec::new();
+    for n in 0..150 {
+        let at = start + n * 1_000;
+        let payload = format!(r#"{{"ts":{at},"fill_pct":{}}}"#, value(n as u64));
+        assert!(publish(broker.port, "sanitation/east/bin/b-1/telemetry", &payload));
+        expected.push((at, value(n as u64)));
+        if n % 30 == 17 {
+            // Right behind a publish: received or not, stored or not, acknowledged to the broker or not.
+            site.kill();
+            site.start();
+        }
+    }
+    wait_for("all messages", || (site.points("b-1", "fill_pct").len() >= expected.len()).then_some(()));
+    assert_eq!(site.points("b-1", "fill_pct"), expected);
 }

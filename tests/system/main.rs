@@ -10,4 +10,5 @@ mod faults;
 mod harness;
 mod house;
 mod kill;
+mod live;
 mod sources;

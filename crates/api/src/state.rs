@@ -9,8 +9,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::error::Problem;
 use crate::site::SiteInfo;
 
-/// Password checks at once: each takes 19 MiB and some tens of milliseconds by design.
-const PASSWORD_CHECKS_MAX: usize = 2;
+/// Password checks at once: each takes 46 MiB and some tens of milliseconds by design.
+const PASSWORD_CHECKS_MAX: usize = 1;
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]

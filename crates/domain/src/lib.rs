@@ -5,22 +5,27 @@
 //! * [`DeviceId`], [`DeviceKind`]: who speaks; [`MetricNo`] and [`metric::METRICS`]: of what, in which unit
 //! * [`TimestampMs`]: when, UTC milliseconds; [`time::observed_or_received`] decides whose clock is believed
 //! * [`Calibration`]: what a distance means in this bin or drain
+//! * [`SiteCalendar`], [`Window`]: days, weeks and months where the site is
 //! * [`Severity`], [`Condition`], [`Handling`]: the words of an alert
 //!
 //! It does *not* read a clock, a file or a socket, and it does not know how anything is encoded.
 
 pub mod alert;
+pub mod calendar;
 pub mod calibration;
 pub mod device;
 pub mod fault;
 pub mod ids;
 pub mod metric;
 pub mod time;
+pub mod window;
 
 pub use alert::{AlertId, Condition, Handling, Severity, StepKind};
+pub use calendar::{LocalDay, SiteCalendar};
 pub use calibration::Calibration;
 pub use device::{DeviceKind, Placement, ZoneClass};
 pub use fault::{Fault, FaultCode};
 pub use ids::{DeviceId, DeviceNo, IdError, RuleId, ZoneId};
 pub use metric::{Metric, MetricNo};
 pub use time::{Clock, TimestampMs};
+pub use window::{Window, WindowError};

@@ -1,7 +1,9 @@
 //! Uplinks over real MQTT: QoS 1, one connection, in order.
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
-use tokio::sync::mpsc;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use tokio::sync::{mpsc, watch};
 
 use crate::simulation::Uplink;
 
@@ -17,55 +19,47 @@ pub struct Publisher {
     pub task: tokio::task::JoinHandle<u64>,
 }
 
-/// Connects to a broker and publishes what is sent; the task ends with the number of acknowledged uplinks.
+/// Connects to a broker and publishes what is sent. The task ends with the number of uplinks, when the sender is
+/// dropped and each of them has its PUBACK.
 pub fn start(host: &str, port: u16, client_id: &str) -> Publisher {
     let mut options = MqttOptions::new(client_id, host, port);
     options.set_inflight(INFLIGHT_MAX).set_clean_session(true);
-    let (client, mut event_loop) = AsyncClient::new(options, WAITING_MAX);
-    let (sender, mut receiver) = mpsc::channel::<Uplink>(WAITING_MAX);
-    let forward = tokio::spawn(async move {
-        let mut sent = 0_u64;
-        while let Some(uplink) = receiver.recv().await {
-            if client.publish(uplink.topic, QoS::AtLeastOnce, false, uplink.payload).await.is_err() {
-                break;
-            }
-            sent += 1;
-        }
-        (client, sent)
-    });
+    let (client, event_loop) = AsyncClient::new(options, WAITING_MAX);
+    let (uplinks, receiver) = mpsc::channel::<Uplink>(WAITING_MAX);
+    let (acknowledged, mut count) = watch::channel(0);
     let task = tokio::spawn(async move {
-        let mut forward = Some(forward);
-        let mut expected = None;
-        let mut acknowledged = 0;
-        loop {
-            // All were handed over: stay until the last one is acknowledged.
-            if forward.as_ref().is_some_and(tokio::task::JoinHandle::is_finished)
-                && let Some(Ok((client, sent))) = futures_now(forward.take()).await
-            {
-                expected = Some((client, sent));
-            }
-            if expected.as_ref().is_some_and(|(_, sent)| acknowledged >= *sent) {
-                return acknowledged;
-            }
-            match tokio::time::timeout(POLL_AT_MOST, event_loop.poll()).await {
-                Ok(Ok(Event::Incoming(Packet::PubAck(_)))) => acknowledged += 1,
-                Ok(Ok(_)) | Err(_) => {}
-                // rumqttc connects again at the next poll and sends what was not acknowledged.
-                Ok(Err(_)) => tokio::time::sleep(POLL_AT_MOST).await,
-            }
-        }
+        // A task of its own: a poll that is cancelled half-way can lose what it was reading.
+        let connection = tokio::spawn(count_acknowledgements(event_loop, acknowledged));
+        let sent = forward(&client, receiver).await;
+        // Fails only when the connection's task has panicked: then there is nothing to wait for.
+        let _ = count.wait_for(|count| *count >= sent).await;
+        connection.abort();
+        sent
     });
-    Publisher { uplinks: sender, task }
+    Publisher { uplinks, task }
 }
 
-/// How often the publisher looks whether its work is over.
-const POLL_AT_MOST: std::time::Duration = std::time::Duration::from_millis(200);
+/// Hands uplinks to the client until the sender is dropped; gives their number.
+async fn forward(client: &AsyncClient, mut uplinks: mpsc::Receiver<Uplink>) -> u64 {
+    let mut sent = 0;
+    while let Some(Uplink { topic, payload, .. }) = uplinks.recv().await {
+        if client.publish(topic, QoS::AtLeastOnce, false, payload).await.is_err() {
+            break;
+        }
+        sent += 1;
+    }
+    sent
+}
 
-async fn futures_now<T>(
-    handle: Option<tokio::task::JoinHandle<T>>,
-) -> Option<Result<T, tokio::task::JoinError>> {
-    match handle {
-        Some(handle) => Some(handle.await),
-        None => None,
+async fn count_acknowledgements(mut event_loop: EventLoop, count: watch::Sender<u64>) {
+    loop {
+        match event_loop.poll().await {
+            Ok(Event::Incoming(Packet::PubAck(_))) => count.send_modify(|count| *count += 1),
+            Ok(_) => {}
+            // rumqttc connects again at the next poll and sends what was not acknowledged.
+            Err(_) => tokio::time::sleep(RECONNECT_AFTER).await,
+        }
     }
 }
+
+const RECONNECT_AFTER: Duration = Duration::from_millis(200);
