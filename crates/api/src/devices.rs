@@ -57,6 +57,8 @@ pub(crate) struct DeviceEntry {
     #[serde(default)]
     name: String,
     zone: Option<String>,
+    /// Who looks after it.
+    team: Option<String>,
     lat: Option<f64>,
     lon: Option<f64>,
     /// How often it is expected to report, in seconds.
@@ -218,6 +220,9 @@ fn checked(state: &ApiState, id: &str, entry: DeviceEntry) -> Result<Device, Pro
     if entry.name.chars().count() > 200 || entry.name.chars().any(char::is_control) {
         return Err(Problem::bad_request("`name` has at most 200 characters and no control characters"));
     }
+    if entry.team.as_deref().is_some_and(|team| !is_label(team)) {
+        return Err(Problem::bad_request("`team` has 1 to 64 characters and no control characters"));
+    }
     let known = directory.number(&id).and_then(|no| directory.device(no));
     Ok(Device {
         // The store gives the number of a device that is new.
@@ -225,6 +230,7 @@ fn checked(state: &ApiState, id: &str, entry: DeviceEntry) -> Result<Device, Pro
         name: entry.name,
         kind,
         zone,
+        team: entry.team,
         district: known.map(|device| device.district.clone()).unwrap_or_default(),
         state: DeviceState::Registered,
         place,
@@ -234,6 +240,10 @@ fn checked(state: &ApiState, id: &str, entry: DeviceEntry) -> Result<Device, Pro
         online: known.and_then(|device| device.online),
         id,
     })
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 /// Takes a device out of sight: its alerts are cleared, its history stays.

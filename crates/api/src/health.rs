@@ -65,7 +65,7 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
         ("quarantined_total", "faults put into the quarantine", &c.quarantined),
         ("commit_failures_total", "commits that the disk refused", &c.commit_failures),
         ("sealed_points_total", "points sealed into blocks", &c.sealed_points),
-        ("damaged_blocks_total", "blocks found damaged", &c.damaged),
+        ("expired_points_total", "points removed by retention; their days' sums stay", &c.expired_points),
     ];
     let mut text = String::new();
     for (name, help, counter) in counters {
@@ -79,6 +79,11 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
             "unsealed_points",
             "points in memory that are not sealed yet",
             state.shared.hot.read().unsealed_points(),
+        ),
+        (
+            "damaged_places",
+            "places in the file where telemetry was found damaged since the start",
+            state.shared.damaged_places(),
         ),
         ("live_followers", "open event streams", state.shared.feed.followers()),
         ("devices", "devices known", state.shared.directory.read().devices().len()),

@@ -18,6 +18,7 @@ mod quarantine;
 mod site;
 mod state;
 mod telemetry;
+mod trends;
 mod wire;
 
 use axum::Router;
@@ -54,6 +55,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/alerts/{id}", get(alerts::one))
         .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
         .route("/alerts/{id}/comment", post(alerts::comment))
+        .route("/trends", get(trends::trends))
         .route("/quarantine", get(quarantine::list))
         .route("/stats", get(quarantine::stats))
         .route("/events", get(events::events))

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use crate::error::Problem;
-use crate::{alerts, auth, devices, events, health, quarantine, site, telemetry};
+use crate::{alerts, auth, devices, events, health, quarantine, site, telemetry, trends};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,7 @@ use crate::{alerts, auth, devices, events, health, quarantine, site, telemetry};
         devices::retire,
         devices::latest,
         telemetry::telemetry,
+        trends::trends,
         alerts::list,
         alerts::one,
         alerts::acknowledge,

@@ -2,9 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{LocalResult, NaiveTime, TimeZone};
 use chrono_tz::Tz;
-use sanimon_domain::{TimestampMs, metric};
+use sanimon_domain::metric;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,19 +27,6 @@ pub struct SiteInfo {
     /// How many times faster than life the clock runs; `None`: it is the real one.
     pub simulation_speed: Option<f64>,
     pub map: Option<MapSource>,
-}
-
-impl SiteInfo {
-    /// The start of the site's day that holds this time.
-    pub(crate) fn local_midnight(&self, at: TimestampMs) -> TimestampMs {
-        let LocalResult::Single(utc) = chrono::Utc.timestamp_millis_opt(at.0) else { return at };
-        let midnight = utc.with_timezone(&self.time_zone).date_naive().and_time(NaiveTime::MIN);
-        match self.time_zone.from_local_datetime(&midnight).earliest() {
-            Some(midnight) => TimestampMs(midnight.timestamp_millis()),
-            // A zone that skips midnight on this day: the day begins with the next hour.
-            None => at,
-        }
-    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -118,21 +104,4 @@ pub(crate) async fn metrics(_user: User) -> Json<Vec<MetricBody>> {
         .iter()
         .map(|info| MetricBody { name: info.name.to_owned(), unit: info.unit.to_owned() });
     Json(body.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_site_s_day_begins_at_its_own_midnight() {
-        let site = SiteInfo {
-            name: String::new(),
-            time_zone: chrono_tz::Asia::Shanghai,
-            simulation_speed: None,
-            map: None,
-        };
-        let at = TimestampMs::parse_rfc3339("2026-03-01T20:00:00Z").expect("a time");
-        assert_eq!(site.local_midnight(at).to_string(), "2026-03-01T16:00:00.000Z");
-    }
 }

@@ -32,7 +32,7 @@ struct Api {
 impl Api {
     fn new(role: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let Store { mut writer, shared, lock } = Store::open(folder.path()).expect("a store");
+        let Store { mut writer, shared, lock } = Store::open(folder.path(), None).expect("a store");
         let password_hash = hash_password("a long password").expect("a hash");
         let account = Account { name: "test".to_owned(), password_hash, role: role.to_owned() };
         writer.put_account(&account, Fixed.now()).expect("an account");

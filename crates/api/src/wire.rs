@@ -23,6 +23,8 @@ pub(crate) struct DeviceBody {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) zone: Option<String>,
+    /// Who looks after it.
+    pub(crate) team: Option<String>,
     /// What the topic said when the device was first heard.
     pub(crate) district: String,
     /// `registered`, `discovered` or `retired`.
@@ -65,6 +67,7 @@ impl DeviceBody {
             name: device.name.clone(),
             kind: device.kind.to_string(),
             zone: device.zone.as_ref().map(ToString::to_string),
+            team: device.team.clone(),
             district: device.district.clone(),
             state: device.state.as_str().to_owned(),
             lat: device.place.map(|place| place.lat),

@@ -58,6 +58,11 @@ impl SiteCalendar {
         Self::new(Tz::UTC)
     }
 
+    /// By its IANA name.
+    pub fn named(zone: &str) -> Option<Self> {
+        zone.parse().ok().map(Self::new)
+    }
+
     /// IANA name.
     pub fn zone_name(self) -> &'static str {
         self.zone.name()

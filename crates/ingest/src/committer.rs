@@ -110,6 +110,18 @@ impl Worker {
                 return;
             }
             self.begin_seal();
+            self.tidy();
+        }
+    }
+
+    /// A step of retention or vacuum when nobody waits.
+    fn tidy(&mut self) {
+        if !self.receiver.is_empty() || self.core.writer.shared().health.store_fault().is_some() {
+            return;
+        }
+        let now = self.now();
+        if let Err(error) = self.core.writer.tidy(now) {
+            tracing::warn!(%error, "tidying failed, will be tried again");
         }
     }
 

@@ -149,6 +149,7 @@ impl<'a> GroupBuilder<'a> {
             name: String::new(),
             kind: address.kind,
             zone: None,
+            team: None,
             district: address.district.to_string(),
             state: DeviceState::Discovered,
             place: None,

@@ -27,7 +27,7 @@ impl Site {
 
     fn with(admission: Admission) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(folder.path()).expect("a store");
+        let store = Store::open(folder.path(), None).expect("a store");
         let backfill =
             Backfill::start(store, Arc::new(RuleSet::default()), admission, START).expect("a start");
         Self { backfill, _folder: folder }

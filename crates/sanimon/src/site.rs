@@ -9,7 +9,7 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
 use sanimon_api::{ApiState, MapSource, SiteInfo};
-use sanimon_domain::Clock;
+use sanimon_domain::{Clock, SiteCalendar};
 use sanimon_ingest::client::{self, ClientOptions};
 use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
 use sanimon_ingest::{Admission, Committer, CommitterOptions, Queue, Work};
@@ -60,8 +60,10 @@ pub(crate) struct Site {
 }
 
 /// Opens the store; the error says where and what to do.
-pub(crate) fn open_store(data: &Path) -> anyhow::Result<Store> {
-    Store::open(data).with_context(|| format!("cannot open the data in {}", data.display()))
+///
+/// Without a calendar the store stays with the one that it knows.
+pub(crate) fn open_store(data: &Path, calendar: Option<SiteCalendar>) -> anyhow::Result<Store> {
+    Store::open(data, calendar).with_context(|| format!("cannot open the data in {}", data.display()))
 }
 
 impl Site {

@@ -1,6 +1,13 @@
-//! Sealed telemetry: a part of a series' UTC day as two `pco` columns with its aggregates beside them.
+//! Sealed telemetry: parts of a series that do not overlap in time.
 //!
-//! Parts of one day do not overlap in time, so the aggregates of a day are the sums over its parts.
+//! A closed block holds about [`PART_POINTS`] points as two `pco` columns and is written once. The newest points of a
+//! series gather in its open block, packed so that appending needs no decoding, until they fill a closed one. Both
+//! stand behind a checksum.
+//!
+//! ```text
+//! closed = length of the times column u32 LE, times, values
+//! open   = first at i64 LE, (span since the point before, value)*
+//! ```
 
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress};
@@ -8,44 +15,77 @@ use sanimon_domain::TimestampMs;
 
 use crate::error::{Result, StoreError};
 use crate::model::Point;
+use crate::pack::{Input, seal, span, unseal, value};
 
-/// A part that has this many points is closed: newer points of the same day begin another. Without it, a
-/// device that reports each second would have its whole day decoded and encoded again at each seal.
-pub(crate) const PART_POINTS: usize = 4_096;
+/// Points in a closed block: enough that its header and its row weigh nothing, few enough that a day is read quickly.
+/// Tests meet full blocks with a handful of points.
+pub(crate) const PART_POINTS: usize = if cfg!(test) { 16 } else { 1_024 };
+const CLOSED: &str = "a block";
+const OPEN: &str = "an open block";
 
-/// What stands beside the points.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Summary {
+/// A block as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Block {
     pub(crate) first_at: TimestampMs,
     pub(crate) last_at: TimestampMs,
     pub(crate) count: i64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-    pub(crate) sum: f64,
-    pub(crate) first: f64,
-    pub(crate) last: f64,
+    pub(crate) points: Vec<u8>,
 }
 
-impl Summary {
-    /// `points` in ascending time; `None` when there are none.
-    pub(crate) fn of(points: &[Point]) -> Option<Self> {
+impl Block {
+    /// `None` without points, which are ascending.
+    fn of(points: &[Point], encode: impl FnOnce(&[Point]) -> Vec<u8>) -> Option<Self> {
         let (first, last) = (points.first()?, points.last()?);
-        let values = || points.iter().map(|point| point.value);
         Some(Self {
             first_at: first.at,
             last_at: last.at,
             count: points.len() as i64,
-            min: values().fold(f64::INFINITY, f64::min),
-            max: values().fold(f64::NEG_INFINITY, f64::max),
-            sum: values().sum(),
-            first: first.value,
-            last: last.value,
+            points: encode(points),
         })
+    }
+
+    pub(crate) fn closed(points: &[Point]) -> Option<Self> {
+        Self::of(points, encode)
+    }
+
+    pub(crate) fn open(points: &[Point]) -> Option<Self> {
+        Self::of(points, |points| {
+            let mut out = points[0].at.0.to_le_bytes().to_vec();
+            append(&mut out, points[0].at, points);
+            seal(&out)
+        })
+    }
+
+    /// An open block with later points behind its own.
+    pub(crate) fn with_appended(&self, points: &[Point]) -> Result<Self> {
+        let Some(last) = points.last() else { return Ok(self.clone()) };
+        let mut out = unseal(&self.points, OPEN)?.to_vec();
+        append(&mut out, self.last_at, points);
+        let count = self.count + points.len() as i64;
+        Ok(Self { first_at: self.first_at, last_at: last.at, count, points: seal(&out) })
     }
 }
 
-/// The blob: length of the times column (u32 LE), times, values.
-pub(crate) fn encode(points: &[Point]) -> Vec<u8> {
+fn append(out: &mut Vec<u8>, mut before: TimestampMs, points: &[Point]) {
+    for point in points {
+        span(out, point.at.since_ms(before));
+        value(out, point.value);
+        before = point.at;
+    }
+}
+
+pub(crate) fn decode_open(blob: &[u8]) -> Result<Vec<Point>> {
+    let mut input = Input::new(unseal(blob, OPEN)?, OPEN);
+    let mut at = TimestampMs(i64::from_le_bytes(input.array()?));
+    let mut points = Vec::new();
+    while !input.is_empty() {
+        at = at.plus_ms(input.span_ms()?);
+        points.push(Point { at, value: input.value()? });
+    }
+    Ok(points)
+}
+
+fn encode(points: &[Point]) -> Vec<u8> {
     let times: Vec<i64> = points.iter().map(|point| point.at.0).collect();
     let values: Vec<f64> = points.iter().map(|point| point.value).collect();
     let config = ChunkConfig::default();
@@ -56,13 +96,18 @@ pub(crate) fn encode(points: &[Point]) -> Vec<u8> {
     blob.extend_from_slice(&(times.len() as u32).to_le_bytes());
     blob.extend_from_slice(&times);
     blob.extend_from_slice(&values);
-    blob
+    seal(&blob)
 }
 
 pub(crate) fn decode(blob: &[u8]) -> Result<Vec<Point>> {
-    let damaged = |detail: String| StoreError::Damaged { what: "a block", detail };
+    decode_columns(unseal(blob, CLOSED)?)
+}
+
+/// The columns without a checksum before them, as data version 2 stored them.
+pub(crate) fn decode_columns(body: &[u8]) -> Result<Vec<Point>> {
+    let damaged = |detail: String| StoreError::Damaged { what: CLOSED, detail };
     let (length, rest) =
-        blob.split_first_chunk().ok_or_else(|| damaged("shorter than its header".to_owned()))?;
+        body.split_first_chunk().ok_or_else(|| damaged("shorter than its header".to_owned()))?;
     let length = u32::from_le_bytes(*length) as usize;
     let (times, values) =
         rest.split_at_checked(length).ok_or_else(|| damaged("its times are cut".to_owned()))?;
@@ -121,7 +166,19 @@ mod tests {
     proptest! {
         #[test]
         fn points_come_back_bit_by_bit(points in series()) {
-            prop_assert_eq!(decode(&encode(&points)).expect("our own block"), points);
+            if let Some(block) = Block::closed(&points) {
+                prop_assert_eq!(decode(&block.points).expect("our own block"), points);
+            }
+        }
+
+        #[test]
+        fn an_open_block_is_what_was_appended(points in series(), cut in any::<prop::sample::Index>()) {
+            let (before, after) = points.split_at(cut.index(points.len().max(1)).min(points.len()));
+            if let Some(block) = Block::open(before) {
+                let block = block.with_appended(after).expect("our own block");
+                prop_assert_eq!(decode_open(&block.points).expect("our own block"), points.clone());
+                prop_assert_eq!(block.count, points.len() as i64);
+            }
         }
 
         #[test]
@@ -133,11 +190,16 @@ mod tests {
         }
 
         #[test]
-        fn flipped_bytes_never_panic(points in series(), place in any::<prop::sample::Index>(), flip in 1_u8..) {
-            let mut blob = encode(&points);
-            let place = place.index(blob.len());
-            blob[place] ^= flip;
-            let _ = decode(&blob);
+        fn changed_bytes_are_noticed(points in series(), place in any::<prop::sample::Index>(), flip in 1_u8..) {
+            for block in [Block::closed(&points), Block::open(&points)].into_iter().flatten() {
+                let mut blob = block.points;
+                let place = place.index(blob.len());
+                blob[place] ^= flip;
+                prop_assert!(decode(&blob).is_err());
+                prop_assert!(decode_open(&blob).is_err());
+                // Without its checksum it may be anything, but never a panic.
+                let _ = decode_columns(&blob[4..]);
+            }
         }
     }
 }

@@ -24,7 +24,8 @@ pub struct Counters {
     pub dropped_qos0: AtomicU64,
     pub commit_failures: AtomicU64,
     pub sealed_points: AtomicU64,
-    pub damaged: AtomicU64,
+    /// Readings whose time to be kept was over; their days' aggregates stay.
+    pub expired_points: AtomicU64,
 }
 
 impl Counters {

@@ -86,6 +86,10 @@ impl HotState {
         self.devices.get(device.index()).into_iter().flat_map(|hot| hot.series.iter().map(|(_, s)| s.latest))
     }
 
+    pub(crate) fn series_count(&self) -> usize {
+        self.devices.iter().map(|device| device.series.len()).sum()
+    }
+
     pub fn unsealed_points(&self) -> usize {
         self.unsealed_points
     }
@@ -107,6 +111,11 @@ impl HotState {
             points[start..end.max(start)].to_vec()
         };
         merge(&slice(&series.sealing), &slice(&series.tail)).points
+    }
+
+    pub(crate) fn first_at(&self, device: DeviceNo, metric: MetricNo) -> Option<TimestampMs> {
+        let series = self.series(device, metric)?;
+        series.sealing.first().into_iter().chain(series.tail.first()).map(|point| point.at).min()
     }
 
     pub(crate) fn set_latest(&mut self, device: DeviceNo, latest: Latest) {

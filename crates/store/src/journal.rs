@@ -4,17 +4,18 @@
 //! group   = version u8 = 1, base received_at i64 LE, message*
 //! message = device varint, received_at - base zigzag, (readings << 1 | has digest) varint, [digest 16 B], reading*
 //! reading = metric varint, observed_at - received_at zigzag, value
-//! value   = zigzag(value * 1000) << 1      where that is exact and small (sensors send 83, 21.5, 3.61)
-//!         | 1, f64 LE                      else
 //! ```
+//!
+//! It stands behind a checksum; pack.rs has that, and varint, zigzag and value.
 
 use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
 
-use crate::error::{Result, StoreError};
+use crate::error::Result;
+use crate::pack::{Input, seal, unseal, unzigzag, value, varint, zigzag};
 
 const VERSION: u8 = 1;
-/// Thousandths up to here are exact as integers and fit their varint into seven bytes.
-const MILLIS_MAX: f64 = 1e12;
+/// What errors call it.
+const WHAT: &str = "a journal row";
 
 /// The first 16 bytes of the SHA-256 of a payload that carried no time of its own.
 pub type Digest = [u8; 16];
@@ -52,45 +53,18 @@ pub(crate) fn encode(messages: &[JournalMessage]) -> Vec<u8> {
             value(&mut out, reading.value);
         }
     }
-    out
-}
-
-fn value(out: &mut Vec<u8>, value: f64) {
-    let millis = (value * 1000.0).round();
-    // Bits, not `==`: minus zero must come back as minus zero.
-    if millis.abs() < MILLIS_MAX && (millis as i64 as f64 / 1000.0).to_bits() == value.to_bits() {
-        varint(out, zigzag(millis as i64) << 1);
-    } else {
-        out.push(1);
-        out.extend_from_slice(&value.to_le_bytes());
-    }
-}
-
-fn varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn zigzag(number: i64) -> u64 {
-    (number.wrapping_shl(1) ^ (number >> 63)) as u64
-}
-
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
+    seal(&out)
 }
 
 /// Reads a blob back. Errors say at which byte it stops making sense.
 pub(crate) fn decode(blob: &[u8]) -> Result<Vec<JournalMessage>> {
-    let mut input = Input { blob, place: 0 };
+    let mut input = Input::new(unseal(blob, WHAT)?, WHAT);
     if input.byte()? != VERSION {
         return Err(input.damaged("an unknown version"));
     }
     let base = i64::from_le_bytes(input.array()?);
     let mut messages = Vec::new();
-    while input.place < blob.len() {
+    while !input.is_empty() {
         let device = DeviceNo(u32::try_from(input.varint()?).map_err(|_| input.damaged("a device number"))?);
         let received_at = TimestampMs(base.wrapping_add(unzigzag(input.varint()?)));
         let head = input.varint()?;
@@ -105,50 +79,6 @@ pub(crate) fn decode(blob: &[u8]) -> Result<Vec<JournalMessage>> {
         messages.push(JournalMessage { device, received_at, digest, readings });
     }
     Ok(messages)
-}
-
-struct Input<'a> {
-    blob: &'a [u8],
-    place: usize,
-}
-
-impl Input<'_> {
-    fn damaged(&self, what: &str) -> StoreError {
-        StoreError::Damaged { what: "a journal row", detail: format!("{what} at byte {}", self.place) }
-    }
-
-    fn byte(&mut self) -> Result<u8> {
-        let byte = *self.blob.get(self.place).ok_or_else(|| self.damaged("the end"))?;
-        self.place += 1;
-        Ok(byte)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let bytes = self.blob.get(self.place..).and_then(|rest| rest.first_chunk());
-        let bytes = *bytes.ok_or_else(|| self.damaged("the end"))?;
-        self.place += N;
-        Ok(bytes)
-    }
-
-    fn varint(&mut self) -> Result<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(self.damaged("a number without end"))
-    }
-
-    fn value(&mut self) -> Result<f64> {
-        if self.blob.get(self.place) == Some(&1) {
-            self.place += 1;
-            return Ok(f64::from_le_bytes(self.array()?));
-        }
-        Ok(unzigzag(self.varint()? >> 1) as f64 / 1000.0)
-    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@
 //! It does *not* decide anything: what is a duplicate, what raises an alert and who may do what is decided by
 //! its callers. It opens no socket.
 
+mod aggregate;
 mod block;
 mod command;
+mod days;
 mod directory;
 mod error;
 mod feed;
@@ -18,13 +20,16 @@ mod health;
 mod hot;
 mod journal;
 mod model;
+mod pack;
 mod read;
+mod rebuild;
 mod schema;
 mod seal;
+mod sealed;
 mod shared;
-mod windows;
 mod write;
 
+pub use aggregate::{Aggregate, Function, Windowed, aggregate};
 pub use command::{AlertAction, Command, CommandError, Reply};
 pub use directory::{Directory, DirectoryState};
 pub use error::{Result, StoreError};
@@ -35,12 +40,11 @@ pub use journal::{Digest, JournalMessage, JournalReading};
 pub use model::{
     Account, Alert, Device, DeviceState, LastKnown, LatLon, Latest, Point, Quarantined, Step, Zone,
 };
-pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel};
+pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel, WindowQuery};
 pub use schema::DATA_VERSION;
 pub use seal::{SealJob, SealStep};
 pub use shared::{Shared, Store};
-pub use windows::{Function, Window, aggregate};
-pub use write::{Group, QuarantineEntry, Writer};
+pub use write::{Group, QuarantineEntry, Retention, Writer};
 
 #[cfg(test)]
 mod tests;

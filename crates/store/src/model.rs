@@ -44,6 +44,8 @@ pub struct Device {
     pub name: String,
     pub kind: DeviceKind,
     pub zone: Option<ZoneId>,
+    /// Who looks after it.
+    pub team: Option<String>,
     pub district: String,
     pub state: DeviceState,
     pub place: Option<LatLon>,

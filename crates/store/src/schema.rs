@@ -7,9 +7,22 @@ use rusqlite::Connection;
 
 use crate::error::{Result, StoreError};
 
+#[path = "migrations/blocks_to_v3.rs"]
+mod blocks_to_v3;
+
+/// One step from a data version to the next.
+struct Migration {
+    sql: &'static str,
+    /// What SQL alone cannot do, afterwards in the same transaction.
+    convert: Option<fn(&Connection) -> rusqlite::Result<()>>,
+}
+
 /// Migration `n` leads from data version `n` to `n + 1`.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_accounts.sql")];
+const MIGRATIONS: &[Migration] = &[
+    Migration { sql: include_str!("migrations/0001_initial.sql"), convert: None },
+    Migration { sql: include_str!("migrations/0002_accounts.sql"), convert: None },
+    Migration { sql: include_str!("migrations/0003_days.sql"), convert: Some(blocks_to_v3::convert) },
+];
 
 /// The data version that this sanimon writes.
 pub const DATA_VERSION: i64 = MIGRATIONS.len() as i64;
@@ -52,9 +65,12 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     if found > DATA_VERSION {
         return Err(StoreError::TooNew { path: path.to_owned(), found, known: DATA_VERSION });
     }
-    for (version, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
+    for (version, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let transaction = connection.transaction().map_err(open)?;
-        transaction.execute_batch(sql).map_err(open)?;
+        transaction.execute_batch(migration.sql).map_err(open)?;
+        if let Some(convert) = migration.convert {
+            convert(&transaction).map_err(open)?;
+        }
         transaction.pragma_update(None, "user_version", version as i64 + 1).map_err(open)?;
         transaction.commit().map_err(open)?;
     }
@@ -63,7 +79,12 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::params;
+    use sanimon_domain::{DeviceNo, MetricNo, TimestampMs, Window};
+
     use super::*;
+    use crate::block::Block;
+    use crate::model::Point;
 
     /// The schema as text, for comparison: whatever way a file came to the newest version, it looks the same.
     fn layout(connection: &Connection) -> Vec<String> {
@@ -84,8 +105,9 @@ mod tests {
         for from in 1..=MIGRATIONS.len() {
             let path = folder.path().join(format!("from-{from}.db"));
             let old = Connection::open(&path).expect("a file");
-            for sql in &MIGRATIONS[..from] {
-                old.execute_batch(sql).expect("an old schema");
+            for migration in &MIGRATIONS[..from] {
+                old.execute_batch(migration.sql).expect("an old schema");
+                migration.convert.map(|convert| convert(&old).expect("a conversion"));
             }
             old.pragma_update(None, "user_version", from as i64).expect("a version");
             old.execute("INSERT INTO zone VALUES ('z', 'Zone', '区', 'street', '[]')", []).expect("a row");
@@ -97,6 +119,40 @@ mod tests {
                 migrated.query_row("SELECT count(*) FROM zone", [], |r| r.get(0)).expect("a count");
             assert_eq!(zones, 1, "from version {from}");
         }
+    }
+
+    #[test]
+    fn blocks_of_data_version_2_become_blocks_and_days() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sanimon.db");
+        let old = Connection::open(&path).expect("a file");
+        MIGRATIONS[..2].iter().for_each(|migration| old.execute_batch(migration.sql).expect("an old schema"));
+        old.pragma_update(None, "user_version", 2).expect("a version");
+        let points: Vec<Point> =
+            (0..100).map(|n| Point { at: TimestampMs(n * 3_600_000), value: n as f64 / 4.0 }).collect();
+        for day in points.chunk_by(|a, b| a.at.utc_day() == b.at.utc_day()) {
+            let block = Block::closed(day).expect("points");
+            // Without today's checksum in front.
+            let (first, last, columns) = (block.first_at.0, block.last_at.0, &block.points[4..]);
+            old.execute(
+                "INSERT INTO block VALUES (3, 0, ?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, ?5)",
+                params![day[0].at.utc_day(), first, last, block.count, columns],
+            )
+            .expect("an old block");
+        }
+        drop(old);
+
+        let store = crate::Store::open(folder.path(), None).expect("the migration");
+        let all = store.shared.telemetry(DeviceNo(3), MetricNo(0), TimestampMs(0), TimestampMs(i64::MAX / 2));
+        assert_eq!(all.expect("points"), points);
+        let query = crate::WindowQuery {
+            metric: MetricNo(0),
+            from: TimestampMs(0),
+            to: TimestampMs(400 * 3_600_000),
+            window: Window::Days(1),
+        };
+        let days = store.shared.windows(query, &[vec![DeviceNo(3)]]).expect("days").remove(0);
+        assert_eq!(days.iter().map(|(_, sum)| sum.count).collect::<Vec<_>>(), [24, 24, 24, 24, 4]);
     }
 
     #[test]

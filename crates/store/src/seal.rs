@@ -7,18 +7,22 @@
 //!   there; the next start simply has a shorter tail.
 //! * A commit fails while a seal runs: the writer reloads the memory and raises its generation; steps of an older
 //!   generation are dropped, the journal still has everything.
-//! * Late points: they are in the tail like any other; their day's parts are decoded, merged and written again.
+//! * Late points: they are in the tail like any other; the blocks that they touch are decoded, merged and written
+//!   again, and their days are summed up anew.
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
-use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
+use rusqlite::Connection;
+use sanimon_domain::{LocalDay, SiteCalendar};
 
-use crate::block::{PART_POINTS, Summary, decode, encode, merge};
-use crate::error::{Result, StoreError};
+use crate::aggregate::Aggregate;
+use crate::block::{Block, PART_POINTS, merge};
+use crate::days::{self, Days};
+use crate::error::Result;
 use crate::hot::Hot;
 use crate::model::Point;
 use crate::read::ReaderPool;
+use crate::sealed::{self, Damage, Series, StoredBlock};
 
 /// Series a step: a transaction of some milliseconds, between two groups of messages.
 const SERIES_PER_STEP: usize = 64;
@@ -28,33 +32,34 @@ const SERIES_PER_STEP: usize = 64;
 pub struct SealJob {
     pub(crate) generation: u64,
     pub(crate) up_to_seq: i64,
-    pub(crate) series: Vec<(DeviceNo, MetricNo)>,
+    pub(crate) series: Vec<Series>,
     pub(crate) hot: Arc<Hot>,
     pub(crate) readers: Arc<ReaderPool>,
+    pub(crate) calendar: SiteCalendar,
 }
 
 /// One transaction of a seal.
 #[derive(Debug)]
 pub struct SealStep {
     pub(crate) generation: u64,
-    pub(crate) parts: Vec<PartChange>,
+    pub(crate) changes: Vec<SeriesChange>,
     pub(crate) points: u64,
     pub(crate) corrections: u64,
-    pub(crate) damaged: u64,
     /// Set in the last step: the journal's rows up to here are in blocks now.
     pub(crate) done_up_to_seq: Option<i64>,
-    pub(crate) series: Vec<(DeviceNo, MetricNo)>,
+    pub(crate) series: Vec<Series>,
 }
 
-/// The parts of a series' day that go, and those that come.
+/// What becomes of the blocks and days of a series.
 #[derive(Debug)]
-pub(crate) struct PartChange {
-    pub(crate) device: DeviceNo,
-    pub(crate) metric: MetricNo,
-    pub(crate) utc_day: i64,
-    /// The `first_at` of each part that is merged into the new ones.
-    pub(crate) remove: Vec<TimestampMs>,
-    pub(crate) add: Vec<(Summary, Vec<u8>)>,
+pub(crate) struct SeriesChange {
+    pub(crate) series: Series,
+    pub(crate) remove_closed: Vec<i64>,
+    pub(crate) add_closed: Vec<Block>,
+    /// The open block afterwards.
+    pub(crate) open: Option<Block>,
+    pub(crate) months: Vec<(i32, Vec<u8>)>,
+    pub(crate) corrections: u64,
 }
 
 impl SealJob {
@@ -67,17 +72,27 @@ impl SealJob {
         for (index, chunk) in chunks.into_iter().enumerate() {
             let mut step = SealStep {
                 generation: self.generation,
-                parts: Vec::new(),
+                changes: Vec::new(),
                 points: 0,
                 corrections: 0,
-                damaged: 0,
                 done_up_to_seq: (index == last).then_some(self.up_to_seq),
                 series: chunk.to_vec(),
             };
             self.readers.with(|connection| {
-                chunk
-                    .iter()
-                    .try_for_each(|(device, metric)| self.series(connection, *device, *metric, &mut step))
+                chunk.iter().try_for_each(|series| {
+                    let points = self
+                        .hot
+                        .read()
+                        .series(series.0, series.1)
+                        .map(|s| s.sealing.clone())
+                        .unwrap_or_default();
+                    step.points += points.len() as u64;
+                    let sealer = Sealer { connection, damage: &self.readers.damage, calendar: self.calendar };
+                    let change = sealer.change(*series, &points)?;
+                    step.corrections += change.corrections;
+                    step.changes.push(change);
+                    Ok(())
+                })
             })?;
             if !hand_over(step) {
                 return Ok(());
@@ -85,97 +100,191 @@ impl SealJob {
         }
         Ok(())
     }
+}
 
-    fn series(
+/// Works out what new points change.
+pub(crate) struct Sealer<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) damage: &'a Damage,
+    pub(crate) calendar: SiteCalendar,
+}
+
+impl Sealer<'_> {
+    /// `points` are ascending.
+    pub(crate) fn change(&self, series: Series, points: &[Point]) -> Result<SeriesChange> {
+        let open = sealed::open_block(self.connection, series)?;
+        let mut change = SeriesChange {
+            series,
+            remove_closed: Vec::new(),
+            add_closed: Vec::new(),
+            open: None,
+            months: self.months(series, points)?,
+            corrections: 0,
+        };
+        // Whatever is newer than every closed block belongs to the open one.
+        let boundary = sealed::last_closed_at(self.connection, series)?;
+        let late = boundary.map_or(0, |last| points.partition_point(|point| point.at <= last));
+        let (late, newer) = points.split_at(late);
+        self.change_closed(series, late, &mut change)?;
+        self.change_open(series, open, newer, &mut change)?;
+        Ok(change)
+    }
+
+    /// Late points go into the closed blocks whose place in time they have.
+    fn change_closed(&self, series: Series, late: &[Point], change: &mut SeriesChange) -> Result<()> {
+        let (Some(first), Some(last)) = (late.first(), late.last()) else { return Ok(()) };
+        let mut closed = sealed::blocks(self.connection, series, first.at, last.at)?;
+        closed.retain(|stored| !stored.is_open);
+        let mut rest = late;
+        for (index, stored) in closed.iter().enumerate() {
+            let end = closed
+                .get(index + 1)
+                .map_or(rest.len(), |next| rest.partition_point(|point| point.at < next.block.first_at));
+            let (here, after) = rest.split_at(end);
+            rest = after;
+            if !here.is_empty() {
+                self.merge_closed(series, stored, here, change);
+            }
+        }
+        // Older than every block of the range: blocks of their own.
+        add_evenly(rest, &mut change.add_closed);
+        Ok(())
+    }
+
+    fn merge_closed(&self, series: Series, stored: &StoredBlock, late: &[Point], change: &mut SeriesChange) {
+        match stored.decode() {
+            Ok(older) => {
+                let both = merge(&older, late);
+                change.corrections += both.corrections;
+                change.remove_closed.push(stored.id);
+                add_evenly(&both.points, &mut change.add_closed);
+            }
+            Err(error) => {
+                // What is damaged is left where it is and named; the new points go beside it.
+                self.damage.note(series, stored.block.first_at, &error);
+                add_evenly(late, &mut change.add_closed);
+            }
+        }
+    }
+
+    fn change_open(
         &self,
-        connection: &Connection,
-        device: DeviceNo,
-        metric: MetricNo,
-        step: &mut SealStep,
+        series: Series,
+        open: Option<StoredBlock>,
+        newer: &[Point],
+        change: &mut SeriesChange,
     ) -> Result<()> {
-        let points = self.hot.read().series(device, metric).map(|s| s.sealing.clone()).unwrap_or_default();
-        step.points += points.len() as u64;
-        for day in points.chunk_by(|a, b| a.at.utc_day() == b.at.utc_day()) {
-            day_change(connection, device, metric, day, step)?;
+        let Some(stored) = open else {
+            split_full(newer, change);
+            return Ok(());
+        };
+        let Some(first) = newer.first() else {
+            change.open = Some(stored.block);
+            return Ok(());
+        };
+        let fits = stored.block.count as usize + newer.len() < PART_POINTS;
+        if fits
+            && first.at > stored.block.last_at
+            && let Ok(appended) = stored.block.with_appended(newer)
+        {
+            change.open = Some(appended);
+            return Ok(());
+        }
+        match stored.decode() {
+            Ok(older) => {
+                let both = merge(&older, newer);
+                change.corrections += both.corrections;
+                split_full(&both.points, change);
+            }
+            Err(error) => {
+                self.damage.note(series, stored.block.first_at, &error);
+                // Kept among the closed ones, for whoever repairs it.
+                change.add_closed.push(stored.block);
+                split_full(newer, change);
+            }
+        }
+        Ok(())
+    }
+
+    /// The months whose days the points change, packed.
+    fn months(&self, series: Series, points: &[Point]) -> Result<Vec<(i32, Vec<u8>)>> {
+        let by_day = days::by_day(points, self.calendar);
+        let mut months = Vec::new();
+        for chunk in by_day.chunk_by(|a, b| a.0.month() == b.0.month()) {
+            let month = chunk[0].0.month();
+            let mut known = self.known_days(series, month)?;
+            for (day, points) in chunk {
+                self.change_day(series, &mut known, *day, points)?;
+            }
+            months.push((month, days::encode(&known, month, self.calendar)));
+        }
+        Ok(months)
+    }
+
+    fn known_days(&self, series: Series, month: i32) -> Result<Days> {
+        let mut known = Days::new();
+        if let Some(blob) = sealed::month(self.connection, series, month)? {
+            let decoded = days::decode(
+                &blob,
+                month,
+                |day| self.calendar.start_of(day),
+                |day, aggregate| known.push((day, aggregate)),
+            );
+            if let Err(error) = decoded {
+                self.damage.note(series, self.calendar.start_of(LocalDay::first_of_month(month)), &error);
+                return self.days_from_blocks(series, month);
+            }
+        }
+        Ok(known)
+    }
+
+    /// A month's days made anew: for a month whose aggregates are damaged, or that never had any.
+    pub(crate) fn days_from_blocks(&self, series: Series, month: i32) -> Result<Days> {
+        let from = self.calendar.start_of(LocalDay::first_of_month(month));
+        let to = self.calendar.start_of(LocalDay::first_of_month(month + 1)).minus_ms(1);
+        let points = sealed::points(self.connection, self.damage, series, from, to)?;
+        let sums = days::by_day(&points, self.calendar).into_iter();
+        Ok(sums.filter_map(|(day, points)| Some((day, Aggregate::of(points)?))).collect())
+    }
+
+    fn change_day(&self, series: Series, known: &mut Days, day: LocalDay, points: &[Point]) -> Result<()> {
+        let Some(new) = Aggregate::of(points) else { return Ok(()) };
+        let place = match known.binary_search_by_key(&day, |(day, _)| *day) {
+            Ok(place) => place,
+            Err(place) => {
+                known.insert(place, (day, new));
+                return Ok(());
+            }
+        };
+        let sum = &mut known[place].1;
+        if new.first.at > sum.last.at {
+            sum.join(&new);
+            return Ok(());
+        }
+        // Late or corrected: from the points themselves, if they are all still there.
+        let (from, to) = (self.calendar.start_of(day), self.calendar.start_of(day.plus(1)).minus_ms(1));
+        let stored = sealed::points(self.connection, self.damage, series, from, to)?;
+        if (stored.len() as u64) < sum.count {
+            sum.join(&new);
+        } else if let Some(whole) = Aggregate::of(&merge(&stored, points).points) {
+            *sum = whole;
         }
         Ok(())
     }
 }
 
-/// Merges one day's new points with the parts that they touch.
-fn day_change(
-    connection: &Connection,
-    device: DeviceNo,
-    metric: MetricNo,
-    points: &[Point],
-    step: &mut SealStep,
-) -> Result<()> {
-    let utc_day = points[0].at.utc_day();
-    let mut remove = Vec::new();
-    let mut merged = points.to_vec();
-    let mut older = Vec::new();
-    for part in parts_of_day(connection, device, metric, utc_day)? {
-        let touched = part.last_at >= points[0].at || !remove.is_empty();
-        let open = part.count < PART_POINTS as i64 && part.is_last;
-        if !touched && !open {
-            continue;
-        }
-        match decode(&part.points) {
-            Ok(stored) => {
-                remove.push(part.first_at);
-                older.extend(stored);
-            }
-            Err(error) => {
-                // A damaged part is left where it is and named; the new points go beside it.
-                tracing::error!(device = device.0, metric = metric.0, utc_day, %error, "damaged block skipped");
-                step.damaged += 1;
-            }
-        }
-    }
-    if !older.is_empty() {
-        let both = merge(&older, points);
-        step.corrections += both.corrections;
-        merged = both.points;
-    }
-    let add =
-        merged.chunks(PART_POINTS).filter_map(|part| Some((Summary::of(part)?, encode(part)))).collect();
-    step.parts.push(PartChange { device, metric, utc_day, remove, add });
-    Ok(())
+/// Fills closed blocks from the front; what does not fill one is the open block.
+fn split_full(points: &[Point], change: &mut SeriesChange) {
+    let (full, rest) = points.split_at(points.len() / PART_POINTS * PART_POINTS);
+    change.add_closed.extend(full.chunks(PART_POINTS).filter_map(Block::closed));
+    change.open = Block::open(rest);
 }
 
-struct StoredPart {
-    first_at: TimestampMs,
-    last_at: TimestampMs,
-    count: i64,
-    points: Vec<u8>,
-    is_last: bool,
-}
-
-fn parts_of_day(
-    connection: &Connection,
-    device: DeviceNo,
-    metric: MetricNo,
-    utc_day: i64,
-) -> Result<Vec<StoredPart>> {
-    let doing = || StoreError::doing("read the blocks of a day");
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT first_at, last_at, count, points FROM block
-             WHERE device_no = ?1 AND metric_no = ?2 AND utc_day = ?3 ORDER BY first_at",
-        )
-        .map_err(doing())?;
-    let rows = statement.query_map(params![device.0, metric.0, utc_day], |row| {
-        Ok(StoredPart {
-            first_at: TimestampMs(row.get(0)?),
-            last_at: TimestampMs(row.get(1)?),
-            count: row.get(2)?,
-            points: row.get(3)?,
-            is_last: false,
-        })
-    });
-    let mut parts: Vec<StoredPart> = rows.and_then(Iterator::collect).map_err(doing())?;
-    if let Some(last) = parts.last_mut() {
-        last.is_last = true;
+/// As few blocks as will hold them, about equally full: a block that late points burst must not leave a crumb.
+fn add_evenly(points: &[Point], blocks: &mut Vec<Block>) {
+    if points.is_empty() {
+        return;
     }
-    Ok(parts)
+    let parts = points.len().div_ceil(PART_POINTS);
+    blocks.extend(points.chunks(points.len().div_ceil(parts)).filter_map(Block::closed));
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sanimon_domain::{AlertId, DeviceNo, MetricNo, TimestampMs};
+use sanimon_domain::{AlertId, DeviceNo, MetricNo, SiteCalendar, TimestampMs};
 
+use crate::aggregate::Windowed;
 use crate::block::merge;
 use crate::directory::Directory;
 use crate::error::{Result, StoreError};
@@ -15,12 +16,17 @@ use crate::health::Health;
 use crate::hot::{Hot, HotState};
 use crate::journal;
 use crate::model::{Account, Alert, LastKnown, Latest, Point, Quarantined, Step};
-use crate::read::{self, AlertFilter, Page, ReaderPool};
+use crate::read::{self, AlertFilter, Page, ReaderPool, WindowPlan, WindowQuery};
+use crate::rebuild;
 use crate::schema;
+use crate::sealed;
 use crate::write::Writer;
 
 /// The name of the file in the data directory.
 const FILE_NAME: &str = "sanimon.db";
+
+/// Devices whose unsealed points are copied before the file is read.
+const DEVICES_PER_SNAPSHOT: usize = 256;
 
 /// The opened store.
 #[derive(Debug)]
@@ -38,24 +44,29 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     pub feed: Arc<Feed>,
     pub health: Arc<Health>,
+    /// Where the site's days begin and end.
+    pub calendar: SiteCalendar,
     readers: Arc<ReaderPool>,
 }
 
 impl Store {
-    /// Opens or creates the store in a directory and reads what belongs in memory.
-    pub fn open(directory: &Path) -> Result<Self> {
+    /// Opens or creates the store in a directory and reads what belongs in memory. Without a calendar it stays with
+    /// the one that it knows; with another one the day aggregates are made anew first.
+    pub fn open(directory: &Path, calendar: Option<SiteCalendar>) -> Result<Self> {
         let at = |source| StoreError::Directory { path: directory.to_owned(), source };
         std::fs::create_dir_all(directory).map_err(at)?;
         let lock = File::create(directory.join("lock")).map_err(at)?;
         lock.try_lock().map_err(|_| StoreError::InUse { path: directory.to_owned() })?;
         let path = directory.join(FILE_NAME);
-        let connection = schema::open_writer(&path)?;
+        let mut connection = schema::open_writer(&path)?;
+        let calendar = rebuild::calendar(&mut connection, calendar)?;
         let readers = Arc::new(ReaderPool::new(path));
         let shared = Shared {
             hot: Arc::default(),
             directory: Arc::default(),
             feed: Arc::default(),
             health: Arc::default(),
+            calendar,
             readers: readers.clone(),
         };
         shared.load(&connection)?;
@@ -100,9 +111,66 @@ impl Shared {
         // Memory first: what leaves it meanwhile is in the file by then, and merging by identity makes the
         // overlap harmless. The other way round, points could be missed.
         let tail = self.hot.read().points(device, metric, from, to);
+        let damage = &self.readers.damage;
         let sealed =
-            self.readers.with(|connection| read::sealed_points(connection, (device, metric), from, to))?;
+            self.readers.with(|connection| sealed::points(connection, damage, (device, metric), from, to))?;
         Ok(merge(&sealed, &tail).points)
+    }
+
+    /// How many points [`Shared::telemetry`] gives at most: quickly, without decoding them.
+    pub fn telemetry_count_at_most(
+        &self,
+        device: DeviceNo,
+        metric: MetricNo,
+        from: TimestampMs,
+        to: TimestampMs,
+    ) -> Result<u64> {
+        let tail = self.hot.read().points(device, metric, from, to).len() as u64;
+        let sealed =
+            self.readers.with(|connection| sealed::count_at_most(connection, (device, metric), from, to))?;
+        Ok(sealed + tail)
+    }
+
+    /// The time of the oldest reading of a series that is kept.
+    pub fn first_at(&self, device: DeviceNo, metric: MetricNo) -> Result<Option<TimestampMs>> {
+        let tail = self.hot.read().first_at(device, metric);
+        let sealed = self.readers.with(|connection| sealed::first_at(connection, (device, metric)))?;
+        Ok(tail.into_iter().chain(sealed).min())
+    }
+
+    /// What each group of devices says in each window; windows without points are left out.
+    pub fn windows(&self, query: WindowQuery, groups: &[Vec<DeviceNo>]) -> Result<Vec<Windowed>> {
+        let Some(plan) = WindowPlan::new(query, self.calendar) else {
+            return Ok(vec![Windowed::new(); groups.len()]);
+        };
+        groups.iter().map(|devices| self.group(&plan, devices)).collect()
+    }
+
+    fn group(&self, plan: &WindowPlan, devices: &[DeviceNo]) -> Result<Windowed> {
+        let WindowQuery { metric, from, to, .. } = plan.query;
+        let mut sums = plan.empty_sums();
+        for devices in devices.chunks(DEVICES_PER_SNAPSHOT) {
+            // Memory first, as in `telemetry`.
+            let tails: Vec<Vec<Point>> = {
+                let hot = self.hot.read();
+                devices.iter().map(|device| hot.points(*device, metric, from, to.minus_ms(1))).collect()
+            };
+            self.readers.with(|connection| {
+                // Blocks and days of one moment.
+                let snapshot =
+                    connection.unchecked_transaction().map_err(StoreError::doing("begin to read"))?;
+                for (device, tail) in devices.iter().zip(&tails) {
+                    plan.add_device(&snapshot, &self.readers.damage, *device, tail, &mut sums)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(plan.windowed(sums))
+    }
+
+    /// Places in the file at which damaged telemetry was met since the start.
+    pub fn damaged_places(&self) -> usize {
+        self.readers.damage.count()
     }
 
     pub fn alerts(&self, filter: &AlertFilter, limit: usize) -> Result<Page<Alert>> {

@@ -12,7 +12,7 @@ use clap::Args;
 use sanimon_alerting::RuleSet;
 use sanimon_alerting::lifecycle::Action;
 use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use sanimon_domain::{AlertId, Calibration, Clock, DeviceId, DeviceNo, TimestampMs, ZoneId};
+use sanimon_domain::{AlertId, Calibration, Clock, DeviceId, DeviceNo, SiteCalendar, TimestampMs, ZoneId};
 use sanimon_ingest::embedded::EmbeddedOptions;
 use sanimon_ingest::{Admission, Backfill, Message};
 use sanimon_simulator::{Simulation, Town, publish};
@@ -24,6 +24,7 @@ use crate::config::{DEFAULT_HTTP, DEFAULT_MQTT, default_rules};
 use crate::site::{self, Site, SiteParts};
 use crate::{http, screen};
 
+const TIME_ZONE: Tz = Tz::Asia__Shanghai;
 const PAST_MS: i64 = 30 * DAY_MS;
 /// The past is committed in groups of this length: small enough for the operators of the past to be in time.
 const GROUP_MS: i64 = HOUR_MS;
@@ -92,7 +93,7 @@ impl Demo {
 
     async fn live(self) -> anyhow::Result<()> {
         let http = http::listen(self.http).await?;
-        let store = site::open_store(&self.data)?;
+        let store = site::open_store(&self.data, Some(SiteCalendar::new(TIME_ZONE)))?;
         let rules = Arc::new(default_rules().map_err(|faults| refused(&faults))?);
         let remembered = store.shared.meta(META_TOWN)?;
         let memory = match remembered.as_deref() {
@@ -125,7 +126,7 @@ impl Demo {
         let clock = Arc::new(FastClock::new(now, self.speed));
         let parts = SiteParts {
             name: "Qingxi 清溪".to_owned(),
-            time_zone: Tz::Asia__Shanghai,
+            time_zone: TIME_ZONE,
             clock: clock.clone(),
             simulation_speed: Some(self.speed),
             map: None,
@@ -229,6 +230,7 @@ fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zone>, Vec<Dev
             name: device.name.clone(),
             kind: device.kind,
             zone: Some(ZoneId::new(town.zones[device.zone].id)?),
+            team: None,
             district: town.zones[device.zone].id.to_owned(),
             state: DeviceState::Registered,
             place: Some(LatLon { lat: device.lat, lon: device.lon }),

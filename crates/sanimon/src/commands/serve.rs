@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use sanimon_domain::SiteCalendar;
 
 use super::check::refused;
 use crate::clock::RealClock;
@@ -29,7 +30,7 @@ impl Serve {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Arc::new(RealClock);
     let http = http::listen(config.http).await?;
-    let store = site::open_store(&config.data)?;
+    let store = site::open_store(&config.data, Some(SiteCalendar::new(config.time_zone)))?;
     let first_start = store.shared.account_names()?.is_empty();
     let parts = SiteParts {
         name: config.site_name,

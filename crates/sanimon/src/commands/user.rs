@@ -41,7 +41,7 @@ impl User {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::List(place) => {
-                let store = site::open_store(&place.data)?;
+                let store = site::open_store(&place.data, None)?;
                 let lines: Vec<String> = store
                     .shared
                     .account_names()?
@@ -64,7 +64,7 @@ impl Entry {
             sanimon_api::valid_account_name(&name),
             "`{name}` is no account name: letters, digits, - _ . @, at most 64"
         );
-        let mut store = site::open_store(&place.data)?;
+        let mut store = site::open_store(&place.data, None)?;
         let known = store.shared.account(&name)?;
         anyhow::ensure!(
             known.is_some() || !must_exist,

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use crate::error::Result;
 use crate::schema;
+use crate::sealed::Damage;
 
 /// Connections kept when idle: as many as pages ask at once on a small box.
 const IDLE_MAX: usize = 4;
@@ -15,11 +16,12 @@ const IDLE_MAX: usize = 4;
 pub(crate) struct ReaderPool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    pub(crate) damage: Damage,
 }
 
 impl ReaderPool {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default() }
+        Self { path, idle: Mutex::default(), damage: Damage::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {

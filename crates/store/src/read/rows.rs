@@ -35,6 +35,7 @@ pub(crate) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
         name: row.get("name")?,
         kind: word(row, "kind", DeviceKind::parse)?,
         zone: zone.and_then(|id| ZoneId::new(&id).ok()),
+        team: row.get("team")?,
         district: row.get("district")?,
         state: word(row, "state", DeviceState::parse)?,
         place: place.map(|(lat, lon)| LatLon { lat, lon }),

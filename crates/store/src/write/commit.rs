@@ -107,8 +107,8 @@ pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Resu
         .prepare_cached(
             "INSERT OR REPLACE INTO device
                (no, id, name, kind, zone, district, state, lat, lon, interval_ms, empty_mm, full_mm, first_seen_at,
-                online, online_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                online, online_at, team)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -127,6 +127,7 @@ pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Resu
                 device.first_seen_at.0,
                 device.online.map(|(online, _)| online),
                 device.online.map(|(_, at)| at.0),
+                device.team,
             ])
         })
         .map(|_| ())

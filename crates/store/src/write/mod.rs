@@ -4,7 +4,10 @@ mod alerts;
 mod checkpoint;
 mod commands;
 mod commit;
+pub(crate) mod retention;
 mod seal;
+
+pub use retention::Retention;
 
 use std::sync::Arc;
 
@@ -84,7 +87,10 @@ pub struct Writer {
     checkpointer: checkpoint::Checkpointer,
     /// Raised by [`Writer::reload`]: seals begun before are void.
     generation: u64,
-    seal_running: bool,
+    /// A seal is under way: it has read blocks that only it may change.
+    maintenance_running: bool,
+    retention: Retention,
+    tidied: Option<retention::RetentionRound>,
     quarantine_rows: i64,
 }
 
@@ -100,7 +106,9 @@ impl Writer {
             readers,
             checkpointer,
             generation: 0,
-            seal_running: false,
+            maintenance_running: false,
+            retention: Retention::default(),
+            tidied: None,
             quarantine_rows,
         })
     }
@@ -112,7 +120,7 @@ impl Writer {
     /// After a failed commit: forgets what is in memory and reads it again from the file.
     pub fn reload(&mut self) -> Result<()> {
         self.generation += 1;
-        self.seal_running = false;
+        self.maintenance_running = false;
         self.shared.load(&self.connection)
     }
 

@@ -9,15 +9,20 @@ use super::Writer;
 use crate::error::{Result, StoreError};
 use crate::health::Counters;
 use crate::hot::HotState;
-use crate::seal::{PartChange, SealJob, SealStep};
+use crate::seal::{SealJob, SealStep, SeriesChange};
+use crate::sealed;
 
 /// Unsealed points at which a seal begins: 16 bytes each in memory, and a fraction of a second to read at start.
 const SEAL_AT_POINTS: usize = 400_000;
+/// Unsealed points of a series, on average, below which a seal would mostly rewrite rows for nothing.
+const SEAL_AT_POINTS_PER_SERIES: usize = 100;
+/// Whatever the number of series, the memory is bounded.
+const SEAL_AT_POINTS_MAX: usize = 1_500_000;
 
 impl Writer {
     /// A job when enough has gathered and none is running.
     pub fn begin_seal_if_due(&mut self) -> Result<Option<SealJob>> {
-        if self.seal_running || self.shared.hot.read().unsealed_points < SEAL_AT_POINTS {
+        if self.maintenance_running || !is_due(&self.shared.hot.read()) {
             return Ok(None);
         }
         self.begin_seal()
@@ -25,7 +30,7 @@ impl Writer {
 
     /// A job over everything that the journal holds, whatever its size.
     pub fn begin_seal(&mut self) -> Result<Option<SealJob>> {
-        if self.seal_running {
+        if self.maintenance_running {
             return Ok(None);
         }
         let up_to_seq: i64 = self
@@ -36,9 +41,10 @@ impl Writer {
         if series.is_empty() {
             return Ok(None);
         }
-        self.seal_running = true;
+        self.maintenance_running = true;
         let (hot, readers) = (self.shared.hot.clone(), self.readers.clone());
-        Ok(Some(SealJob { generation: self.generation, up_to_seq, series, hot, readers }))
+        let calendar = self.shared.calendar;
+        Ok(Some(SealJob { generation: self.generation, up_to_seq, series, hot, readers, calendar }))
     }
 
     /// Commits one step. The last one also takes the journal's rows away.
@@ -48,8 +54,8 @@ impl Writer {
         }
         let shared = self.shared.clone();
         let transaction = self.transaction()?;
-        for part in &step.parts {
-            write_part(&transaction, part)?;
+        for change in &step.changes {
+            write_change(&transaction, change)?;
         }
         write_latest(&transaction, &shared.hot.read(), &step.series)?;
         if let Some(seq) = step.done_up_to_seq {
@@ -61,14 +67,19 @@ impl Writer {
         let counters = &self.shared.health.counters;
         Counters::add(&counters.sealed_points, step.points);
         Counters::add(&counters.corrections, step.corrections);
-        Counters::add(&counters.damaged, step.damaged);
         if step.done_up_to_seq.is_some() {
             finish(&mut self.shared.hot.write());
-            self.seal_running = false;
+            self.maintenance_running = false;
         }
         self.checkpointer.after_commit(&self.connection);
         Ok(())
     }
+}
+
+fn is_due(hot: &HotState) -> bool {
+    let threshold =
+        (hot.series_count() * SEAL_AT_POINTS_PER_SERIES).clamp(SEAL_AT_POINTS, SEAL_AT_POINTS_MAX);
+    hot.unsealed_points >= threshold
 }
 
 /// Puts the tails aside for the sealer; new points go to fresh ones.
@@ -95,39 +106,16 @@ fn finish(hot: &mut HotState) {
     hot.unsealed_points = hot.unsealed_points.saturating_sub(freed);
 }
 
-fn write_part(transaction: &Transaction<'_>, change: &PartChange) -> Result<()> {
-    let doing = || StoreError::doing("write a block");
-    let PartChange { device, metric, utc_day, remove, add } = change;
-    for first_at in remove {
-        transaction
-            .prepare_cached(
-                "DELETE FROM block WHERE device_no = ?1 AND metric_no = ?2 AND utc_day = ?3 AND first_at = ?4",
-            )
-            .and_then(|mut statement| statement.execute(params![device.0, metric.0, utc_day, first_at.0]))
-            .map_err(doing())?;
+fn write_change(transaction: &Transaction<'_>, change: &SeriesChange) -> Result<()> {
+    for id in &change.remove_closed {
+        sealed::delete_closed(transaction, *id)?;
     }
-    for (summary, points) in add {
-        transaction
-            .prepare_cached(
-                "INSERT OR REPLACE INTO block VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    device.0,
-                    metric.0,
-                    utc_day,
-                    summary.first_at.0,
-                    summary.last_at.0,
-                    summary.count,
-                    summary.min,
-                    summary.max,
-                    summary.sum,
-                    summary.first,
-                    summary.last,
-                    points
-                ])
-            })
-            .map_err(doing())?;
+    for block in &change.add_closed {
+        sealed::insert_closed(transaction, change.series, block)?;
+    }
+    sealed::put_open(transaction, change.series, change.open.as_ref())?;
+    for (month, days) in &change.months {
+        sealed::put_month(transaction, change.series, *month, Some(days))?;
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ fn quantiles(outcome: &LoadOutcome) -> Value {
 
 /// Readings of the runs `(run, connections, metrics)` that are in the store, and the size of its files.
 fn stored(data: &Path, runs: &[(u32, usize, u8)]) -> anyhow::Result<(u64, u64)> {
-    let store = Store::open(data)?;
+    let store = Store::open(data, None)?;
     let mut count = 0;
     let numbers: Vec<DeviceNo> = {
         let directory = store.shared.directory.read();

@@ -262,6 +262,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/trends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A metric over many devices, in windows. Each group's value is taken over all readings of its devices. */
+        get: operations["trends"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/zones": {
         parameters: {
             query?: never;
@@ -418,6 +435,8 @@ export interface components {
             online?: boolean | null;
             /** @description `registered`, `discovered` or `retired`. */
             state: string;
+            /** @description Who looks after it. */
+            team?: string | null;
             /** @description The severity of the worst open alert. */
             worst?: string | null;
             zone?: string | null;
@@ -446,6 +465,8 @@ export interface components {
             /** Format: double */
             lon?: number | null;
             name?: string;
+            /** @description Who looks after it. */
+            team?: string | null;
             zone?: string | null;
         };
         /** @description A page of devices, in the order in which they became known. */
@@ -601,11 +622,8 @@ export interface components {
         Telemetry: {
             /** @description The window is longer than asked, for the answer would have had too many points. */
             coarsened: boolean;
-            /**
-             * Format: int64
-             * @description The window that was really used, in milliseconds; null: readings as they are.
-             */
-            every_ms?: number | null;
+            /** @description The window that was really used, such as `1h`; null: readings as they are. */
+            every?: string | null;
             metric: string;
             /** @description `[time in Unix milliseconds, value]`, ascending; a window without a reading is left out. */
             points: number[][];
@@ -615,6 +633,26 @@ export interface components {
         Text: {
             en: string;
             zh: string;
+        };
+        /** @description One line of the chart. */
+        Trend: {
+            /** @description Devices in the group. */
+            devices: number;
+            /** @description The zone, kind, team or device; null: those that have none, or all when nothing was grouped. */
+            group?: string | null;
+            /** @description `[start of the window in Unix milliseconds, value]`, ascending; a window without a reading is left out. */
+            points: number[][];
+        };
+        /** @description The answer. */
+        Trends: {
+            /** @description The window is longer than asked, for the answer would have had too many points. */
+            coarsened: boolean;
+            /** @description The window that was really used, such as `1d`. */
+            every: string;
+            metric: string;
+            /** @description In the order of the groups' names. A group without a reading in the range has no points. */
+            trends: components["schemas"]["Trend"][];
+            unit: string;
         };
         /** @description A zone with its outline. */
         ZoneBody: {
@@ -986,12 +1024,14 @@ export interface operations {
                 metric: string;
                 /** @description RFC 3339; a day before `to` if left out. */
                 from?: string;
-                /** @description RFC 3339; now if left out. */
+                /** @description RFC 3339; now if left out. Readings at this very time are given, windows end before it. */
                 to?: string;
-                /** @description A window's length: `15m`, `1h`, `1d`. Left out: the readings as they are. */
+                /** @description A window's length, in the site's calendar: `15m`, `1h`, `1d`, `1w`, `1mo`. Left out: the readings as they are. */
                 every?: string;
                 /** @description `mean` (if left out), `min`, `max`, `sum`, `count`, `first`, `last` */
                 fn?: string;
+                /** @description Points in the answer at most, 20,000 if left out, at most 10,000,000. */
+                points_max?: number;
             };
             header?: never;
             path: {
@@ -1235,6 +1275,57 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trends: {
+        parameters: {
+            query: {
+                metric: string;
+                /** @description `bin`, `drain`, `toilet`, or several with commas. */
+                kind?: string;
+                /** @description Zones, separated by commas. */
+                zone?: string;
+                /** @description RFC 3339; 30 days before `to` if left out. */
+                from?: string;
+                /** @description RFC 3339; now if left out. The last window ends before it. */
+                to?: string;
+                /** @description A window's length, in the site's calendar: `15m`, `1h`, `1d` (if left out), `1w`, `1mo`. */
+                every?: string;
+                /** @description Over all readings of a group: `mean` (if left out), `min`, `max`, `sum`, `count`, `first`, `last` */
+                fn?: string;
+                /** @description `zone`, `kind`, `team`, `device`, or left out: all as one. */
+                group_by?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trends"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

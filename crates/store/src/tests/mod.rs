@@ -9,6 +9,8 @@ use sanimon_domain::{DeviceId, DeviceKind, DeviceNo, Fault, FaultCode, MetricNo,
 
 use crate::*;
 
+mod windows;
+
 const START: TimestampMs = TimestampMs(1_772_323_200_000);
 
 fn device(no: u32) -> Device {
@@ -18,6 +20,7 @@ fn device(no: u32) -> Device {
         name: String::new(),
         kind: DeviceKind::Bin,
         zone: None,
+        team: None,
         district: "east".to_owned(),
         state: DeviceState::Discovered,
         place: None,
@@ -60,7 +63,7 @@ fn all(store: &Store, no: u32) -> Vec<(i64, f64)> {
 #[test]
 fn what_was_committed_is_there_after_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut store = Store::open(folder.path()).expect("a store");
+    let mut store = Store::open(folder.path(), None).expect("a store");
     let group = Group {
         new_devices: vec![device(0)],
         new_metrics: vec![(MetricNo(1_000), "door_angle".into())],
@@ -71,7 +74,7 @@ fn what_was_committed_is_there_after_a_restart() {
     commit(&mut store, &group);
     drop(store);
 
-    let store = Store::open(folder.path()).expect("the store again");
+    let store = Store::open(folder.path(), None).expect("the store again");
     assert_eq!(all(&store, 0), [(START.0, 83.0)]);
     let directory = store.shared.directory.read();
     assert_eq!(directory.metric_name(MetricNo(1_000)), Some("door_angle"));
@@ -82,14 +85,14 @@ fn what_was_committed_is_there_after_a_restart() {
 #[test]
 fn sealing_keeps_the_newest_reading_and_the_digest() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut store = Store::open(folder.path()).expect("a store");
+    let mut store = Store::open(folder.path(), None).expect("a store");
     let digested = JournalMessage { digest: Some([9; 16]), ..message(0, START, 83.0) };
     commit(&mut store, &Group { new_devices: vec![device(0)], messages: vec![digested], ..Group::default() });
     seal(&mut store);
     assert_eq!(store.shared.hot.read().unsealed_points(), 0);
     drop(store);
 
-    let store = Store::open(folder.path()).expect("the store again");
+    let store = Store::open(folder.path(), None).expect("the store again");
     let hot = store.shared.hot.read();
     assert_eq!(hot.latest(DeviceNo(0)).next().map(|latest| latest.value), Some(83.0));
     assert_eq!(hot.digest(DeviceNo(0)), Some(([9; 16], START)));
@@ -98,7 +101,7 @@ fn sealing_keeps_the_newest_reading_and_the_digest() {
 #[test]
 fn a_seal_that_breaks_off_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut store = Store::open(folder.path()).expect("a store");
+    let mut store = Store::open(folder.path(), None).expect("a store");
     let devices: Vec<Device> = (0..200).map(device).collect();
     let messages = (0..200).map(|no| message(no, START, f64::from(no))).collect();
     commit(&mut store, &Group { new_devices: devices, messages, ..Group::default() });
@@ -113,7 +116,7 @@ fn a_seal_that_breaks_off_loses_and_doubles_nothing() {
     store.writer.apply_seal_step(&steps[0]).expect("the first step only");
     drop(store);
 
-    let mut store = Store::open(folder.path()).expect("the store again");
+    let mut store = Store::open(folder.path(), None).expect("the store again");
     for no in 0..200 {
         assert_eq!(all(&store, no), [(START.0, f64::from(no))]);
     }
@@ -126,7 +129,7 @@ fn a_seal_that_breaks_off_loses_and_doubles_nothing() {
 #[test]
 fn a_reload_makes_the_steps_of_an_older_seal_void() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut store = Store::open(folder.path()).expect("a store");
+    let mut store = Store::open(folder.path(), None).expect("a store");
     commit(
         &mut store,
         &Group { new_devices: vec![device(0)], messages: vec![message(0, START, 1.0)], ..Group::default() },
@@ -141,8 +144,8 @@ fn a_reload_makes_the_steps_of_an_older_seal_void() {
 #[test]
 fn a_directory_is_for_one_sanimon_at_a_time() {
     let folder = tempfile::tempdir().expect("a folder");
-    let _first = Store::open(folder.path()).expect("a store");
-    let error = Store::open(folder.path()).expect_err("in use").to_string();
+    let _first = Store::open(folder.path(), None).expect("a store");
+    let error = Store::open(folder.path(), None).expect_err("in use").to_string();
     assert!(error.contains("another sanimon"), "{error}");
 }
 
@@ -153,7 +156,7 @@ fn quarantined(topic: &str, message: &str) -> QuarantineEntry {
 #[test]
 fn the_same_fault_a_thousand_times_is_one_entry_with_a_count() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut store = Store::open(folder.path()).expect("a store");
+    let mut store = Store::open(folder.path(), None).expect("a store");
     for _ in 0..10 {
         commit(&mut store, &Group { quarantine: vec![quarantined("t", "why"); 100], ..Group::default() });
     }
@@ -164,7 +167,7 @@ fn the_same_fault_a_thousand_times_is_one_entry_with_a_count() {
 #[test]
 fn the_quarantine_is_bounded_and_its_pages_cover_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut store = Store::open(folder.path()).expect("a store");
+    let mut store = Store::open(folder.path(), None).expect("a store");
     let bound = usize::try_from(crate::write::QUARANTINE_ROWS_MAX).expect("a small number");
     for batch in 0..11 {
         let entries = (0..1_000).map(|n| quarantined(&format!("t/{batch}/{n}"), "why")).collect();
@@ -207,7 +210,7 @@ proptest! {
     #[test]
     fn an_answer_never_depends_on_what_is_sealed_or_restarted(happenings in happenings()) {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut store = Store::open(folder.path()).expect("a store");
+        let mut store = Store::open(folder.path(), None).expect("a store");
         commit(&mut store, &Group { new_devices: vec![device(0)], ..Group::default() });
         let mut model: BTreeMap<i64, f64> = BTreeMap::new();
         for happening in happenings {
@@ -220,7 +223,7 @@ proptest! {
                 Happening::Seal => seal(&mut store),
                 Happening::Restart => {
                     drop(store);
-                    store = Store::open(folder.path()).expect("the store again");
+                    store = Store::open(folder.path(), None).expect("the store again");
                 }
             }
             prop_assert_eq!(all(&store, 0), model.iter().map(|(at, v)| (*at, *v)).collect::<Vec<_>>());

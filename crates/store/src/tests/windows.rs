@@ -1,0 +1,253 @@
+//! Every answer against a naive model: a map of all points, in random histories with late, repeated and corrected
+//! points, seals, seals that break off, restarts and retention.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use sanimon_domain::{
+    DeviceKind, DeviceNo, LocalDay, MetricNo, SiteCalendar, TimestampMs, Window, time::MINUTE_MS,
+};
+
+use super::{commit, device, message};
+use crate::*;
+
+const DEVICES: u32 = 3;
+/// The week around the end of daylight saving in Europe, 2026-10-25.
+const FIRST: TimestampMs = TimestampMs(1_792_540_800_000);
+const SPAN_MINUTES: i64 = 12 * 24 * 60;
+
+#[derive(Debug, Clone)]
+enum Happening {
+    Points(Vec<(u32, i64, f64)>),
+    Seal,
+    /// Only so many steps of a seal are applied, then the process is killed.
+    BrokenSeal(usize),
+    Restart,
+    Zone(&'static str),
+}
+
+#[derive(Debug, Clone)]
+struct Question {
+    window: &'static str,
+    from: i64,
+    length: i64,
+    devices: Vec<u32>,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    // Steps of 4 hours and odd minutes: equal times, corrections and late points are common.
+    let at = prop_oneof![
+        3 => (0..SPAN_MINUTES / 240).prop_map(|step| step * 240),
+        1 => 0..SPAN_MINUTES,
+    ];
+    let value = prop_oneof![Just(0.0), (0..1_000).prop_map(|n| f64::from(n) / 10.0), -1e3_f64..1e3];
+    let point = (0..DEVICES, at, value);
+    let happening = prop_oneof![
+        6 => prop::collection::vec(point, 1..40).prop_map(Happening::Points),
+        3 => Just(Happening::Seal),
+        1 => (0_usize..3).prop_map(Happening::BrokenSeal),
+        1 => Just(Happening::Restart),
+        1 => prop::sample::select(vec!["Europe/Berlin", "Asia/Shanghai", "UTC"]).prop_map(Happening::Zone),
+    ];
+    prop::collection::vec(happening, 1..14)
+}
+
+fn questions() -> impl Strategy<Value = Vec<Question>> {
+    let window = prop::sample::select(vec!["15m", "1h", "6h", "1d", "2d", "1w", "1mo"]);
+    let from =
+        prop_oneof![Just(-SPAN_MINUTES), -2_000..SPAN_MINUTES, (0..12_i64).prop_map(|day| day * 24 * 60)];
+    let question = (window, from, 1..2 * SPAN_MINUTES, prop::collection::vec(0..DEVICES, 1..3));
+    prop::collection::vec(
+        question.prop_map(|(window, from, length, mut devices)| {
+            devices.sort_unstable();
+            devices.dedup();
+            Question { window, from, length, devices }
+        }),
+        1..6,
+    )
+}
+
+/// All points by device and time.
+type Model = BTreeMap<u32, BTreeMap<i64, f64>>;
+
+fn at(minutes: i64) -> TimestampMs {
+    FIRST.plus_ms(minutes * MINUTE_MS)
+}
+
+/// The answer by the book: each point alone.
+fn expected(model: &Model, question: &Question, calendar: SiteCalendar) -> BTreeMap<i64, Vec<Point>> {
+    let window: Window = question.window.parse().expect("a window");
+    let (from, to) = (at(question.from), at(question.from + question.length));
+    let mut windows: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
+    for device in &question.devices {
+        for (ms, value) in model.get(device).into_iter().flatten() {
+            let point = Point { at: TimestampMs(*ms), value: *value };
+            if point.at >= from && point.at < to {
+                windows.entry(window.start(calendar, point.at).0).or_default().push(point);
+            }
+        }
+    }
+    windows
+}
+
+fn check(store: &Store, model: &Model, question: &Question) -> std::result::Result<(), TestCaseError> {
+    let query = WindowQuery {
+        metric: MetricNo(0),
+        from: at(question.from),
+        to: at(question.from + question.length),
+        window: question.window.parse().expect("a window"),
+    };
+    let devices = question.devices.iter().copied().map(DeviceNo).collect();
+    let answer = store.shared.windows(query, &[devices]).expect("an answer").remove(0);
+    let expected = expected(model, question, store.shared.calendar);
+    let starts: Vec<i64> = answer.iter().map(|(start, _)| start.0).collect();
+    prop_assert_eq!(starts, expected.keys().copied().collect::<Vec<_>>());
+    for ((_, sum), points) in answer.iter().zip(expected.values()) {
+        let values = || points.iter().map(|point| point.value);
+        let total: f64 = values().sum();
+        prop_assert_eq!(sum.value(Function::Count), points.len() as f64);
+        prop_assert_eq!(sum.value(Function::Min), values().fold(f64::INFINITY, f64::min));
+        prop_assert_eq!(sum.value(Function::Max), values().fold(f64::NEG_INFINITY, f64::max));
+        prop_assert!((sum.value(Function::Sum) - total).abs() < 1e-6);
+        prop_assert!((sum.value(Function::Mean) - total / points.len() as f64).abs() < 1e-6);
+        let edge =
+            |at: TimestampMs| points.iter().filter(move |p| p.at == at).map(|p| p.value).collect::<Vec<_>>();
+        let first = points.iter().map(|p| p.at).min().expect("points");
+        let last = points.iter().map(|p| p.at).max().expect("points");
+        prop_assert!(edge(first).contains(&sum.value(Function::First)));
+        prop_assert!(edge(last).contains(&sum.value(Function::Last)));
+    }
+    Ok(())
+}
+
+fn seal_steps(store: &mut Store, most: usize) {
+    let Some(job) = store.writer.begin_seal().expect("a job") else { return };
+    let mut steps = Vec::new();
+    job.run(|step| {
+        steps.push(step);
+        true
+    })
+    .expect("a seal");
+    steps.iter().take(most).for_each(|step| store.writer.apply_seal_step(step).expect("a step"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 48 } else { 2_000 }))]
+
+    #[test]
+    fn windows_and_raw_points_are_those_of_the_model(happenings in happenings(), questions in questions()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(folder.path(), SiteCalendar::named("Europe/Berlin")).expect("a store");
+        commit(&mut store, &Group { new_devices: (0..DEVICES).map(device).collect(), ..Group::default() });
+        let mut model = Model::new();
+        for happening in happenings {
+            match happening {
+                Happening::Points(points) => {
+                    let messages = points.iter().map(|(no, minutes, value)| message(*no, at(*minutes), *value)).collect();
+                    for (no, minutes, value) in points {
+                        model.entry(no).or_default().insert(at(minutes).0, value);
+                    }
+                    commit(&mut store, &Group { messages, ..Group::default() });
+                }
+                Happening::Seal => seal_steps(&mut store, usize::MAX),
+                Happening::BrokenSeal(most) => {
+                    seal_steps(&mut store, most);
+                    drop(store);
+                    store = Store::open(folder.path(), None).expect("the store again");
+                }
+                Happening::Restart => {
+                    drop(store);
+                    store = Store::open(folder.path(), None).expect("the store again");
+                }
+                Happening::Zone(zone) => {
+                    drop(store);
+                    store = Store::open(folder.path(), SiteCalendar::named(zone)).expect("the store again");
+                }
+            }
+        }
+        for question in &questions {
+            check(&store, &model, question)?;
+        }
+        for no in 0..DEVICES {
+            let points = store.shared.telemetry(DeviceNo(no), MetricNo(0), TimestampMs(0), TimestampMs(i64::MAX / 2)).expect("an answer");
+            let expected = model.get(&no).cloned().unwrap_or_default();
+            prop_assert_eq!(points.iter().map(|p| (p.at.0, p.value)).collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
+        }
+        prop_assert_eq!(store.shared.damaged_places(), 0);
+    }
+}
+
+/// A year of one device, sealed, at a point an hour.
+fn a_year(folder: &std::path::Path) -> (Store, BTreeMap<i64, f64>) {
+    let mut store = Store::open(folder, SiteCalendar::named("Asia/Shanghai")).expect("a store");
+    let mut model = BTreeMap::new();
+    commit(&mut store, &Group { new_devices: vec![device(0)], ..Group::default() });
+    for day in 0..365 {
+        let messages = (0..24).map(|hour| {
+            let (at, value) = (FIRST.plus_ms((day * 24 + hour) * 60 * MINUTE_MS), (day + hour) as f64 / 10.0);
+            model.insert(at.0, value);
+            message(0, at, value)
+        });
+        let messages = messages.collect();
+        commit(&mut store, &Group { messages, ..Group::default() });
+        if day % 3 == 0 {
+            seal_steps(&mut store, usize::MAX);
+        }
+    }
+    (store, model)
+}
+
+fn by_day(store: &Store, from: TimestampMs, to: TimestampMs) -> Windowed {
+    let query = WindowQuery { metric: MetricNo(0), from, to, window: Window::Days(1) };
+    store.shared.windows(query, &[vec![DeviceNo(0)]]).expect("an answer").remove(0)
+}
+
+#[test]
+fn retention_takes_readings_and_leaves_what_their_days_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut store, model) = a_year(folder.path());
+    let (first, end) = (FIRST, FIRST.plus_ms(366 * 24 * 60 * MINUTE_MS));
+    let before = by_day(&store, first.minus_ms(1), end);
+    store.writer.set_retention(Retention { months: vec![(DeviceKind::Bin, 3)] });
+    while store.writer.tidy(end).expect("a step") {}
+
+    assert_eq!(by_day(&store, first.minus_ms(1), end), before);
+    let calendar = store.shared.calendar;
+    let keep_from = calendar.start_of(LocalDay::first_of_month(calendar.day_of(end).month() - 3));
+    let kept = store.shared.telemetry(DeviceNo(0), MetricNo(0), first, end).expect("points");
+    assert!(kept.len() < model.len() / 2, "{} of {}", kept.len(), model.len());
+    let newer: Vec<f64> = kept.iter().filter(|p| p.at >= keep_from).map(|p| p.value).collect();
+    assert_eq!(newer, model.range(keep_from.0..).map(|(_, value)| *value).collect::<Vec<_>>());
+
+    // A point that comes late for a day whose readings are gone is added to what the day said.
+    commit(&mut store, &Group { messages: vec![message(0, first.plus_ms(1), 7.0)], ..Group::default() });
+    seal_steps(&mut store, usize::MAX);
+    assert_eq!(by_day(&store, first.minus_ms(1), end)[0].1.count, before[0].1.count + 1);
+
+    // Another zone makes those days anew whose readings are there, and keeps the others.
+    drop(store);
+    let store = Store::open(folder.path(), SiteCalendar::named("Europe/Berlin")).expect("the store again");
+    assert!(by_day(&store, first.minus_ms(1), end).len() >= 364);
+}
+
+#[test]
+fn a_corrupt_block_is_skipped_and_the_rest_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, model) = a_year(folder.path());
+    let before = by_day(&store, FIRST, FIRST.plus_ms(400 * 24 * 60 * MINUTE_MS)).len();
+    drop(store);
+    let file = rusqlite::Connection::open(folder.path().join("sanimon.db")).expect("the file");
+    let flipped = "UPDATE closed_block SET points = CAST(substr(points, 1, 20) || x'5a5a' || substr(points, 23) AS BLOB) WHERE id = 7";
+    assert_eq!(file.execute(flipped, []).expect("flipped"), 1);
+    drop(file);
+
+    let store = Store::open(folder.path(), None).expect("the store again");
+    let points = store
+        .shared
+        .telemetry(DeviceNo(0), MetricNo(0), TimestampMs(0), TimestampMs(i64::MAX / 2))
+        .expect("the rest");
+    assert_eq!(points.len(), model.len() - crate::block::PART_POINTS);
+    assert_eq!(store.shared.damaged_places(), 1);
+    // Days are told by their own sums.
+    assert_eq!(by_day(&store, FIRST, FIRST.plus_ms(400 * 24 * 60 * MINUTE_MS)).len(), before);
+}
