@@ -10,6 +10,7 @@
 mod bin;
 mod drain;
 mod encode;
+pub mod history;
 pub mod load;
 pub mod publish;
 mod simulation;

@@ -47,7 +47,7 @@ pub(crate) fn value(out: &mut Vec<u8>, value: f64) {
 /// A stretch of time that is not negative.
 pub(crate) fn span(out: &mut Vec<u8>, ms: i64) {
     let ms = ms as u64;
-    varint(out, if ms % 1_000 == 0 { ms / 1_000 << 1 } else { ms << 1 | 1 });
+    varint(out, if ms.is_multiple_of(1_000) { (ms / 1_000) << 1 } else { ms << 1 | 1 });
 }
 
 pub(crate) fn varint(out: &mut Vec<u8>, mut number: u64) {

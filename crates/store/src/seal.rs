@@ -126,7 +126,7 @@ impl Sealer<'_> {
         let late = boundary.map_or(0, |last| points.partition_point(|point| point.at <= last));
         let (late, newer) = points.split_at(late);
         self.change_closed(series, late, &mut change)?;
-        self.change_open(series, open, newer, &mut change)?;
+        self.change_open(series, open, newer, &mut change);
         Ok(change)
     }
 
@@ -173,14 +173,13 @@ impl Sealer<'_> {
         open: Option<StoredBlock>,
         newer: &[Point],
         change: &mut SeriesChange,
-    ) -> Result<()> {
+    ) {
         let Some(stored) = open else {
-            split_full(newer, change);
-            return Ok(());
+            return split_full(newer, change);
         };
         let Some(first) = newer.first() else {
             change.open = Some(stored.block);
-            return Ok(());
+            return;
         };
         let fits = stored.block.count as usize + newer.len() < PART_POINTS;
         if fits
@@ -188,7 +187,7 @@ impl Sealer<'_> {
             && let Ok(appended) = stored.block.with_appended(newer)
         {
             change.open = Some(appended);
-            return Ok(());
+            return;
         }
         match stored.decode() {
             Ok(older) => {
@@ -203,7 +202,6 @@ impl Sealer<'_> {
                 split_full(newer, change);
             }
         }
-        Ok(())
     }
 
     /// The months whose days the points change, packed.

@@ -1,8 +1,12 @@
-//! `sanimon bench`: measures a fresh `serve` process over loopback and prints one JSON object.
+//! `sanimon bench`: measures, and prints one JSON object: a fresh `serve` process over loopback (`ingest`), or the store
+//! in this process (`store`, `query`).
 
 mod feed;
+mod fill;
 mod mosquitto;
+mod query;
 mod server;
+mod store;
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +24,10 @@ use crate::{screen, site};
 pub(crate) enum Bench {
     /// Messages acknowledged after the synced commit.
     Ingest(Ingest),
+    /// Points into the journal and into blocks, and their bytes on disk.
+    Store(store::StoreBench),
+    /// What dispatchers and managers ask.
+    Query(query::QueryBench),
 }
 
 #[derive(Debug, Args)]
@@ -38,11 +46,26 @@ pub(crate) struct Ingest {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         screen::start_log("warn");
-        let Self::Ingest(ingest) = self;
-        let report = site::runtime()?.block_on(ingest.measure())?;
+        let report = match self {
+            Self::Ingest(ingest) => site::runtime()?.block_on(ingest.measure())?,
+            Self::Store(store) => store.measure()?,
+            Self::Query(query) => query.measure()?,
+        };
         screen::print(&format!("{report}\n"));
         Ok(())
     }
+}
+
+/// Runs in the folder, or in a temporary one that is removed afterwards.
+fn in_folder<T>(folder: Option<&Path>, run: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    if let Some(folder) = folder {
+        return run(folder);
+    }
+    let folder = std::env::temp_dir().join(format!("sanimon-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let outcome = run(&folder);
+    std::fs::remove_dir_all(&folder)?;
+    outcome
 }
 
 impl Ingest {
@@ -129,9 +152,5 @@ fn stored(data: &Path, runs: &[(u32, usize, u8)]) -> anyhow::Result<(u64, u64)> 
         }
     }
     drop(store);
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(data)? {
-        bytes += entry?.metadata()?.len();
-    }
-    Ok((count, bytes))
+    Ok((count, fill::bytes_in(data)?))
 }

@@ -68,13 +68,7 @@ impl Server {
     }
 
     pub(super) fn rss_mb(&self, field: &str) -> anyhow::Result<f64> {
-        let status = self.proc("status")?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
-            .context("no such field")?;
-        let kb: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
-        Ok((kb / 102.4).round() / 10.0)
+        status_mb(&self.child.id().to_string(), field)
     }
 
     /// User and system time.
@@ -99,4 +93,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A size from `/proc/PID/status` (`self` is this process), in megabytes.
+pub(super) fn status_mb(pid: &str, field: &str) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+        .context("no such field")?;
+    let kb: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok((kb / 102.4).round() / 10.0)
 }

@@ -1,0 +1,167 @@
+//! A store with a history in it: what `bench store` measures, and `bench query` asks.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use sanimon_alerting::RuleSet;
+use sanimon_domain::time::SECOND_MS;
+use sanimon_domain::{DeviceId, DeviceKind, DeviceNo, MetricNo, SiteCalendar, TimestampMs, ZoneId, metric};
+use sanimon_simulator::history::{History, METRICS};
+use sanimon_store::{Device, DeviceState, Group, JournalMessage, JournalReading, Store};
+
+use crate::site;
+
+/// Messages in a group: with five metrics each, 5,000 points a synced commit.
+const MESSAGES_PER_GROUP: usize = 1_000;
+/// 2025-01-01 in Shanghai: a year of whole months there.
+const START: TimestampMs = TimestampMs(1_735_660_800_000);
+const ZONES: u32 = 6;
+/// The first zone is the one that is asked about.
+const FIRST_ZONE_DEVICES: u32 = 300;
+
+/// What is stored.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Shape {
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) devices: u32,
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub(super) days: u32,
+    /// Between two reports of a device.
+    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(super) interval_s: u32,
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Keeps the data here, and uses what an earlier run left. Without it, a temporary folder is used.
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+}
+
+/// What it took.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    pub(super) points: u64,
+    pub(super) sealed_points: u64,
+    pub(super) commit: Duration,
+    pub(super) seal: Duration,
+}
+
+impl Shape {
+    pub(super) fn history(&self) -> History {
+        History::new(self.devices, START, self.days, i64::from(self.interval_s) * SECOND_MS, self.seed)
+    }
+
+    pub(super) fn start(&self) -> TimestampMs {
+        START
+    }
+
+    /// The end of the last whole day.
+    pub(super) fn end(&self) -> TimestampMs {
+        START.plus_ms(i64::from(self.days) * sanimon_domain::time::DAY_MS)
+    }
+
+    pub(super) fn zone_of(&self, device: u32) -> u32 {
+        if device < FIRST_ZONE_DEVICES { 0 } else { 1 + device % (ZONES - 1) }
+    }
+
+    pub(super) fn device_id(device: u32) -> String {
+        format!("bench-{device}")
+    }
+
+    fn devices(&self) -> anyhow::Result<Vec<Device>> {
+        let device = |no: u32| {
+            Ok(Device {
+                no: DeviceNo(no),
+                id: DeviceId::new(&Self::device_id(no))?,
+                name: String::new(),
+                kind: DeviceKind::Bin,
+                zone: Some(ZoneId::new(&format!("zone-{}", self.zone_of(no)))?),
+                team: None,
+                district: "bench".to_owned(),
+                state: DeviceState::Registered,
+                place: None,
+                interval_ms: Some(i64::from(self.interval_s) * SECOND_MS),
+                calibration: None,
+                first_seen_at: START,
+                online: None,
+            })
+        };
+        (0..self.devices).map(device).collect()
+    }
+
+    /// Opens the data, filled if it is not yet.
+    pub(super) fn open(&self, folder: &Path) -> anyhow::Result<(Store, Filled)> {
+        let mut store = site::open_store(folder, Some(SiteCalendar::new(chrono_tz::Tz::Asia__Shanghai)))?;
+        if !store.shared.directory.read().devices().is_empty() {
+            return Ok((store, Filled::default()));
+        }
+        let filled = self.fill(&mut store)?;
+        Ok((store, filled))
+    }
+
+    fn fill(&self, store: &mut Store) -> anyhow::Result<Filled> {
+        let rules = RuleSet::default();
+        let mut filled = Filled::default();
+        let devices = Group { new_devices: self.devices()?, ..Group::default() };
+        store.writer.commit(&devices, &rules, START)?;
+        let metrics = metric_numbers()?;
+        let mut history = self.history();
+        loop {
+            let messages: Vec<JournalMessage> = history.by_ref().take(MESSAGES_PER_GROUP).map(|report| JournalMessage {
+                device: DeviceNo(report.device),
+                received_at: report.at,
+                digest: None,
+                readings: metrics
+                    .iter()
+                    .zip(report.values)
+                    .map(|(metric, value)| JournalReading { metric: *metric, at: report.at, value })
+                    .collect(),
+            }).collect();
+            let is_last = messages.is_empty();
+            filled.points += (messages.len() * METRICS.len()) as u64;
+            let group = Group { messages, ..Group::default() };
+            let started = Instant::now();
+            store.writer.commit(&group, &rules, START)?;
+            filled.commit += started.elapsed();
+            seal(store, &mut filled, is_last)?;
+            if is_last {
+                return Ok(filled);
+            }
+        }
+    }
+}
+
+pub(super) fn metric_numbers() -> anyhow::Result<Vec<MetricNo>> {
+    let number = |name: &&str| metric::by_name(name).ok_or_else(|| anyhow::anyhow!("there is no metric {name}"));
+    METRICS.iter().map(number).collect()
+}
+
+fn seal(store: &mut Store, filled: &mut Filled, all: bool) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let unsealed = store.shared.hot.read().unsealed_points() as u64;
+    let job = if all { store.writer.begin_seal()? } else { store.writer.begin_seal_if_due()? };
+    let Some(job) = job else { return Ok(()) };
+    let mut outcome = Ok(());
+    job.run(|step| {
+        outcome = store.writer.apply_seal_step(&step);
+        outcome.is_ok()
+    })?;
+    outcome?;
+    filled.seal += started.elapsed();
+    filled.sealed_points += unsealed;
+    Ok(())
+}
+
+/// The bytes of all files in a folder.
+pub(super) fn bytes_in(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes)
+}
+
+/// This process' peak of resident memory, in megabytes.
+pub(super) fn peak_rss_mb() -> anyhow::Result<f64> {
+    super::server::status_mb("self", "VmHWM")
+}
