@@ -156,9 +156,9 @@ pub(crate) async fn telemetry(
     }
     let range_ms = to.since_ms(from);
     let window = fitting(asked.unwrap_or(window::COARSER[0]), range_ms, points_max);
-    let query = WindowQuery { metric: number, from, to, window };
+    let query = WindowQuery { metric: number, from, to, window, function };
     let mut windows = state.read(move |shared| shared.windows(query, &[vec![device]])).await?;
-    let points = windows.swap_remove(0).into_iter().map(|(start, sum)| (start.0, sum.value(function)));
+    let points = windows.swap_remove(0).into_iter().map(|point| (point.at.0, point.value));
     let answer = Telemetry {
         every: Some(window.to_string()),
         coarsened: asked != Some(window),

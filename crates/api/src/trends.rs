@@ -124,11 +124,11 @@ pub(crate) async fn trends(
     let (names, devices): (Vec<Option<String>>, Vec<Vec<DeviceNo>>) = groups.into_iter().unzip();
     let counts: Vec<usize> = devices.iter().map(Vec::len).collect();
     let windows =
-        state.read(move |shared| shared.windows(WindowQuery { metric, from, to, window }, &devices)).await?;
+        state.read(move |shared| shared.windows(WindowQuery { metric, from, to, window, function }, &devices)).await?;
     let trends = names.into_iter().zip(counts).zip(windows).map(|((group, devices), windows)| Trend {
         group,
         devices,
-        points: windows.into_iter().map(|(start, sum)| (start.0, sum.value(function))).collect(),
+        points: windows.into_iter().map(|point| (point.at.0, point.value)).collect(),
     });
     Ok(Json(Trends {
         unit: telemetry::unit(metric),

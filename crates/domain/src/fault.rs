@@ -32,6 +32,8 @@ words! {
         SiteLimit => "site_limit",
         /// The registry and the topic disagree about kind or district.
         TopicDisagrees => "topic_disagrees",
+        /// A line that InfluxDB will never take; its reason is in the message.
+        RefusedByInfluxdb => "refused_by_influxdb",
         /// A status message that is neither `online` nor `offline`.
         BadStatus => "bad_status",
     }

@@ -1,6 +1,6 @@
 //! What a stretch of time says of its points, in a form that can be joined.
 
-use sanimon_domain::{SiteCalendar, TimestampMs, Window};
+use sanimon_domain::TimestampMs;
 
 use crate::model::Point;
 
@@ -35,23 +35,23 @@ impl Function {
 
 /// At least one point, summed up. Joining the parts gives the same as taking the whole.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Aggregate {
-    pub count: u64,
-    pub sum: f64,
-    pub min: f64,
-    pub max: f64,
-    pub first: Point,
-    pub last: Point,
+pub(crate) struct Aggregate {
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) first: Point,
+    pub(crate) last: Point,
 }
 
 impl Aggregate {
-    pub fn of_point(point: Point) -> Self {
+    pub(crate) fn of_point(point: Point) -> Self {
         let value = point.value;
         Self { count: 1, sum: value, min: value, max: value, first: point, last: point }
     }
 
     /// `None` when there are no points: a gap is a gap, not a zero.
-    pub fn of(points: &[Point]) -> Option<Self> {
+    pub(crate) fn of(points: &[Point]) -> Option<Self> {
         let (first, rest) = points.split_first()?;
         let mut all = Self::of_point(*first);
         rest.iter().for_each(|point| all.add(*point));
@@ -61,12 +61,12 @@ impl Aggregate {
 
     /// Takes a point in, whatever its place in time. Of two first or last ones at the same time the earlier taken
     /// stays.
-    pub fn add(&mut self, point: Point) {
+    pub(crate) fn add(&mut self, point: Point) {
         self.join(&Self::of_point(point));
     }
 
     /// Takes the points of another stretch in.
-    pub fn join(&mut self, other: &Self) {
+    pub(crate) fn join(&mut self, other: &Self) {
         self.count += other.count;
         self.sum += other.sum;
         self.min = self.min.min(other.min);
@@ -79,7 +79,7 @@ impl Aggregate {
         }
     }
 
-    pub fn value(&self, function: Function) -> f64 {
+    pub(crate) fn value(&self, function: Function) -> f64 {
         match function {
             Function::Mean => self.sum / self.count as f64,
             Function::Min => self.min,
@@ -101,27 +101,28 @@ fn to_thousandths(sum: f64) -> f64 {
 }
 
 /// A window's start and what its points say; empty windows are left out.
-pub type Windowed = Vec<(TimestampMs, Aggregate)>;
-
-/// Sums up points window by window. `points` are ascending.
-pub fn aggregate(points: &[Point], window: Window, calendar: SiteCalendar) -> Windowed {
-    let mut windows = Windowed::new();
-    let mut rest = points;
-    while let Some(first) = rest.first() {
-        let (start, next) = window.around(calendar, first.at);
-        let (inside, after) = rest.split_at(rest.partition_point(|point| point.at < next));
-        windows.extend(Aggregate::of(inside).map(|aggregate| (start, aggregate)));
-        rest = after;
-    }
-    windows
-}
+pub(crate) type Windowed = Vec<(TimestampMs, Aggregate)>;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use sanimon_domain::time::HOUR_MS;
+    use sanimon_domain::{SiteCalendar, Window};
 
     use super::*;
+
+    /// Sums up points window by window. `points` are ascending.
+    fn aggregate(points: &[Point], window: Window, calendar: SiteCalendar) -> Windowed {
+        let mut windows = Windowed::new();
+        let mut rest = points;
+        while let Some(first) = rest.first() {
+            let (start, next) = window.around(calendar, first.at);
+            let (inside, after) = rest.split_at(rest.partition_point(|point| point.at < next));
+            windows.extend(Aggregate::of(inside).map(|aggregate| (start, aggregate)));
+            rest = after;
+        }
+        windows
+    }
 
     fn points() -> Vec<Point> {
         [(0, 1.0), (30, 3.0), (60, 10.0), (2 * HOUR_MS, 7.0)]

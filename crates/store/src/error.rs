@@ -19,6 +19,8 @@ pub enum StoreError {
     TooNew { path: PathBuf, found: i64, known: i64 },
     #[error("the database could not {doing}: {source}")]
     Sqlite { doing: &'static str, source: rusqlite::Error },
+    #[error("InfluxDB could not {doing}: {detail}")]
+    Influx { doing: &'static str, detail: String },
     #[error("{what} in the database is damaged: {detail}")]
     Damaged { what: &'static str, detail: String },
 }
@@ -43,6 +45,7 @@ impl StoreError {
                         | rusqlite::ErrorCode::CannotOpen
                 )
             ),
+            Self::Influx { .. } => true,
             Self::Open { .. }
             | Self::Directory { .. }
             | Self::InUse { .. }

@@ -24,6 +24,8 @@ pub struct Counters {
     pub dropped_qos0: AtomicU64,
     pub commit_failures: AtomicU64,
     pub sealed_points: AtomicU64,
+    /// Points that the service behind the store has accepted.
+    pub delivered_points: AtomicU64,
     /// Readings whose time to be kept was over; their days' aggregates stay.
     pub expired_points: AtomicU64,
 }
@@ -53,6 +55,8 @@ pub struct Health {
     store_fault: RwLock<Option<String>>,
     ready: AtomicBool,
     sources: RwLock<BTreeMap<String, SourceState>>,
+    /// The service behind the store, if there is one. Without it messages are taken all the same.
+    backend: RwLock<Option<SourceState>>,
     /// The site clock at the last commit, in milliseconds.
     pub last_commit_at: AtomicI64,
 }
@@ -72,6 +76,14 @@ impl Health {
 
     pub fn sources(&self) -> BTreeMap<String, SourceState> {
         self.sources.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_backend(&self, state: SourceState) {
+        *self.backend.write().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+
+    pub fn backend(&self) -> Option<SourceState> {
+        self.backend.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All parts have started.

@@ -18,6 +18,7 @@ mod error;
 mod feed;
 mod health;
 mod hot;
+mod influx;
 mod journal;
 mod model;
 mod pack;
@@ -29,13 +30,15 @@ mod sealed;
 mod shared;
 mod write;
 
-pub use aggregate::{Aggregate, Function, Windowed, aggregate};
+pub use aggregate::Function;
 pub use command::{AlertAction, Command, CommandError, Reply};
 pub use directory::{Directory, DirectoryState};
 pub use error::{Result, StoreError};
 pub use feed::{Committed, Event, Feed, FeedReading, Subscription};
 pub use health::{Counters, Health, SourceState};
 pub use hot::{Hot, HotState};
+pub use influx::deliver::{DeliveryJob, DeliveryStep};
+pub use influx::{BucketState, Influx, InfluxOptions, Setup};
 pub use journal::{Digest, JournalMessage, JournalReading};
 pub use model::{
     Account, Alert, Device, DeviceState, LastKnown, LatLon, Latest, Point, Quarantined, Step, Zone,

@@ -150,9 +150,10 @@ mod tests {
             from: TimestampMs(0),
             to: TimestampMs(400 * 3_600_000),
             window: Window::Days(1),
+            function: crate::Function::Count,
         };
         let days = store.shared.windows(query, &[vec![DeviceNo(3)]]).expect("days").remove(0);
-        assert_eq!(days.iter().map(|(_, sum)| sum.count).collect::<Vec<_>>(), [24, 24, 24, 24, 4]);
+        assert_eq!(days.iter().map(|point| point.value).collect::<Vec<_>>(), [24.0, 24.0, 24.0, 24.0, 4.0]);
     }
 
     #[test]

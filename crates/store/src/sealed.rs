@@ -82,6 +82,32 @@ pub(crate) fn blocks(
     Ok(found)
 }
 
+/// Some blocks of any series, the closed ones first, in the order in which they were written.
+pub(crate) fn oldest_blocks(connection: &Connection, limit: usize) -> Result<Vec<(Series, StoredBlock)>> {
+    let doing = || StoreError::doing("read blocks");
+    let mut found = Vec::new();
+    for (table, is_open) in [("closed_block", false), ("open_block", true)] {
+        let sql = format!(
+            "SELECT id, first_at, last_at, count, points, device_no, metric_no FROM {table} ORDER BY id LIMIT ?1"
+        );
+        let mut statement = connection.prepare_cached(&sql).map_err(doing())?;
+        let rows = statement.query_map([(limit - found.len()) as i64], |row| {
+            Ok(((DeviceNo(row.get(5)?), MetricNo(row.get(6)?)), block(row, is_open)?))
+        });
+        let rows: rusqlite::Result<Vec<_>> = rows.and_then(Iterator::collect);
+        found.extend(rows.map_err(doing())?);
+    }
+    Ok(found)
+}
+
+/// Whether there is any block.
+pub(crate) fn has_blocks(connection: &Connection) -> Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM closed_block) OR EXISTS (SELECT 1 FROM open_block)")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .map_err(StoreError::doing("look for blocks"))
+}
+
 pub(crate) fn open_block(connection: &Connection, (device, metric): Series) -> Result<Option<StoredBlock>> {
     connection
         .prepare_cached(

@@ -1,22 +1,24 @@
 //! Opening the store, and what everyone who reads holds.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sanimon_domain::{AlertId, DeviceNo, MetricNo, SiteCalendar, TimestampMs};
+use sanimon_domain::{AlertId, DeviceId, DeviceNo, MetricNo, SiteCalendar, TimestampMs};
 
-use crate::aggregate::Windowed;
+use crate::aggregate::Aggregate;
 use crate::block::merge;
 use crate::directory::Directory;
 use crate::error::{Result, StoreError};
 use crate::feed::Feed;
 use crate::health::Health;
 use crate::hot::{Hot, HotState};
+use crate::influx::Influx;
 use crate::journal;
 use crate::model::{Account, Alert, LastKnown, Latest, Point, Quarantined, Step};
-use crate::read::{self, AlertFilter, Page, ReaderPool, WindowPlan, WindowQuery};
+use crate::read::{self, AlertFilter, Page, ReaderPool, Sums, WindowPlan, WindowQuery};
 use crate::rebuild;
 use crate::schema;
 use crate::sealed;
@@ -46,6 +48,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Where the site's days begin and end.
     pub calendar: SiteCalendar,
+    /// InfluxDB, where the site has one: telemetry that it has taken is asked of it.
+    pub(crate) influx: Option<Arc<Influx>>,
     readers: Arc<ReaderPool>,
 }
 
@@ -67,11 +71,19 @@ impl Store {
             feed: Arc::default(),
             health: Arc::default(),
             calendar,
+            influx: None,
             readers: readers.clone(),
         };
         shared.load(&connection)?;
         let writer = Writer::new(connection, shared.clone(), readers)?;
         Ok(Self { writer, shared, lock })
+    }
+
+    /// Puts InfluxDB behind the store: what is here is delivered to it, blocks of an embedded past included.
+    pub fn use_influx(&mut self, influx: Influx) {
+        let influx = Arc::new(influx);
+        self.shared.influx = Some(influx.clone());
+        self.writer.use_influx(influx);
     }
 }
 
@@ -100,8 +112,23 @@ impl Shared {
         Ok(())
     }
 
-    /// The points of a series between two times, both included, ascending; sealed or not makes no difference.
+    /// The points of a series between two times, both included, ascending; where they are kept makes no difference.
     pub fn telemetry(
+        &self,
+        device: DeviceNo,
+        metric: MetricNo,
+        from: TimestampMs,
+        to: TimestampMs,
+    ) -> Result<Vec<Point>> {
+        let here = self.points_here(device, metric, from, to)?;
+        let (Some(influx), Some((name, named))) = (&self.influx, self.names(device, metric)) else {
+            return Ok(here);
+        };
+        Ok(merge(&influx.points(&name, &named, from, to)?, &here).points)
+    }
+
+    /// Of the memory and the file.
+    fn points_here(
         &self,
         device: DeviceNo,
         metric: MetricNo,
@@ -117,6 +144,13 @@ impl Shared {
         Ok(merge(&sealed, &tail).points)
     }
 
+    /// What InfluxDB calls a series.
+    fn names(&self, device: DeviceNo, metric: MetricNo) -> Option<(String, (DeviceNo, DeviceId))> {
+        let directory = self.directory.read();
+        let name = directory.metric_name(metric)?.to_owned();
+        Some((name, (device, directory.device(device)?.id.clone())))
+    }
+
     /// How many points [`Shared::telemetry`] gives at most: quickly, without decoding them.
     pub fn telemetry_count_at_most(
         &self,
@@ -128,29 +162,42 @@ impl Shared {
         let tail = self.hot.read().points(device, metric, from, to).len() as u64;
         let sealed =
             self.readers.with(|connection| sealed::count_at_most(connection, (device, metric), from, to))?;
-        Ok(sealed + tail)
+        let there = match (&self.influx, self.names(device, metric)) {
+            (Some(influx), Some((name, named))) => influx.count(&name, &named, from, to)?,
+            _ => 0,
+        };
+        Ok(sealed + tail + there)
     }
 
     /// The time of the oldest reading of a series that is kept.
     pub fn first_at(&self, device: DeviceNo, metric: MetricNo) -> Result<Option<TimestampMs>> {
         let tail = self.hot.read().first_at(device, metric);
         let sealed = self.readers.with(|connection| sealed::first_at(connection, (device, metric)))?;
-        Ok(tail.into_iter().chain(sealed).min())
-    }
-
-    /// What each group of devices says in each window; windows without points are left out.
-    pub fn windows(&self, query: WindowQuery, groups: &[Vec<DeviceNo>]) -> Result<Vec<Windowed>> {
-        let Some(plan) = WindowPlan::new(query, self.calendar) else {
-            return Ok(vec![Windowed::new(); groups.len()]);
+        let there = match (&self.influx, self.names(device, metric)) {
+            (Some(influx), Some((name, named))) => influx.first_at(&name, &named)?,
+            _ => None,
         };
-        groups.iter().map(|devices| self.group(&plan, devices)).collect()
+        Ok(tail.into_iter().chain(sealed).chain(there).min())
     }
 
-    fn group(&self, plan: &WindowPlan, devices: &[DeviceNo]) -> Result<Windowed> {
+    /// What each group of devices says in each window, at the window's start; windows without points are left out.
+    pub fn windows(&self, query: WindowQuery, groups: &[Vec<DeviceNo>]) -> Result<Vec<Vec<Point>>> {
+        let Some(plan) = WindowPlan::new(query, self.calendar) else {
+            return Ok(vec![Vec::new(); groups.len()]);
+        };
+        let sums = match &self.influx {
+            Some(influx) => self.sums_with_influx(influx, &plan, groups)?,
+            None => groups.iter().map(|devices| self.sums_here(&plan, devices)).collect::<Result<_>>()?,
+        };
+        let value = |(at, sum): (TimestampMs, Aggregate)| Point { at, value: sum.value(query.function) };
+        Ok(sums.into_iter().map(|sums| plan.windowed(sums).into_iter().map(value).collect()).collect())
+    }
+
+    fn sums_here(&self, plan: &WindowPlan, devices: &[DeviceNo]) -> Result<Sums> {
         let WindowQuery { metric, from, to, .. } = plan.query;
         let mut sums = plan.empty_sums();
         for devices in devices.chunks(DEVICES_PER_SNAPSHOT) {
-            // Memory first, as in `telemetry`.
+            // Memory first, as in `points_here`.
             let tails: Vec<Vec<Point>> = {
                 let hot = self.hot.read();
                 devices.iter().map(|device| hot.points(*device, metric, from, to.minus_ms(1))).collect()
@@ -165,7 +212,44 @@ impl Shared {
                 Ok(())
             })?;
         }
-        Ok(plan.windowed(sums))
+        Ok(sums)
+    }
+
+    fn sums_with_influx(
+        &self,
+        influx: &Influx,
+        plan: &WindowPlan,
+        groups: &[Vec<DeviceNo>],
+    ) -> Result<Vec<Sums>> {
+        let WindowQuery { metric, from, to, .. } = plan.query;
+        let mut sums = vec![plan.empty_sums(); groups.len()];
+        let mut devices = HashMap::new();
+        let mut waiting = HashMap::new();
+        let mut metric_name = None;
+        for (group, numbers) in groups.iter().enumerate() {
+            for number in numbers {
+                let Some((name, (device, id))) = self.names(*number, metric) else { continue };
+                metric_name = Some(name);
+                devices.insert(id, (device, group));
+                let points = self.points_here(device, metric, from, to.minus_ms(1))?;
+                if !points.is_empty() {
+                    waiting.insert(device, points);
+                }
+            }
+        }
+        if let Some(name) = metric_name {
+            influx.add_windows(plan, &name, &devices, &waiting, &mut sums)?;
+        }
+        Ok(sums)
+    }
+
+    /// Lends a reading connection.
+    pub(crate) fn with_reader<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.readers.with(read)
+    }
+
+    pub(crate) fn note_damage(&self, series: sealed::Series, at: TimestampMs, error: &StoreError) {
+        self.readers.damage.note(series, at, error);
     }
 
     /// Places in the file at which damaged telemetry was met since the start.

@@ -1,9 +1,10 @@
 //! Telemetry in windows, over one device or many: from day aggregates where whole days are asked for, from blocks else.
 
 use rusqlite::{Connection, params};
+use sanimon_domain::time::DAY_MS;
 use sanimon_domain::{DeviceNo, LocalDay, MetricNo, SiteCalendar, TimestampMs, Window};
 
-use crate::aggregate::{Aggregate, Windowed};
+use crate::aggregate::{Aggregate, Function, Windowed};
 use crate::block::merge;
 use crate::days::{self, DayStarts};
 use crate::error::{Result, StoreError};
@@ -17,6 +18,7 @@ pub struct WindowQuery {
     pub from: TimestampMs,
     pub to: TimestampMs,
     pub window: Window,
+    pub function: Function,
 }
 
 /// The windows of a query, computed once for all devices.
@@ -34,7 +36,17 @@ pub(crate) struct WindowPlan {
 }
 
 /// A window each; `None`: no points.
-pub(crate) type Sums = Vec<Option<Aggregate>>;
+#[derive(Debug, Clone)]
+pub(crate) struct Sums(Vec<Option<Aggregate>>);
+
+impl Sums {
+    pub(crate) fn join(&mut self, window: usize, other: &Aggregate) {
+        match &mut self.0[window] {
+            Some(sum) => sum.join(other),
+            none => *none = Some(*other),
+        }
+    }
+}
 
 impl WindowPlan {
     /// `None` when the range is empty.
@@ -62,14 +74,51 @@ impl WindowPlan {
     }
 
     pub(crate) fn empty_sums(&self) -> Sums {
-        vec![None; self.starts.len()]
+        Sums(vec![None; self.starts.len()])
+    }
+
+    pub(crate) fn calendar(&self) -> SiteCalendar {
+        self.calendar
+    }
+
+    /// The windows that hold these points, which are ascending.
+    pub(crate) fn windows_of(&self, points: &[Point]) -> Vec<usize> {
+        let mut windows: Vec<usize> = points.iter().map(|point| self.window_at(point.at)).collect();
+        windows.dedup();
+        windows
+    }
+
+    /// A window's part of the range: from one time up to but without another.
+    pub(crate) fn bounds(&self, window: usize) -> (TimestampMs, TimestampMs) {
+        let end = self.starts.get(window + 1).copied().unwrap_or(self.query.to);
+        (self.starts[window].max(self.query.from), end.min(self.query.to))
+    }
+
+    /// The points in a window.
+    pub(crate) fn within<'a>(&self, points: &'a [Point], window: usize) -> &'a [Point] {
+        let (from, to) = self.bounds(window);
+        let start = points.partition_point(|point| point.at < from);
+        let end = points.partition_point(|point| point.at < to);
+        &points[start..end.max(start)]
+    }
+
+    /// The range in stretches of days whose midnights are a multiple of 24 hours apart: start, end, first midnight.
+    pub(crate) fn stretches(&self) -> Vec<(TimestampMs, TimestampMs, TimestampMs)> {
+        let days: Vec<LocalDay> = (self.first_day.0..=self.last_day.0).map(LocalDay).collect();
+        let offset_ms = |day: &LocalDay| self.days.start_of(*day).0.rem_euclid(DAY_MS);
+        days.chunk_by(|a, b| offset_ms(a) == offset_ms(b))
+            .map(|days| {
+                let start = self.days.start_of(days[0]);
+                (start, self.days.start_of(days[days.len() - 1].plus(1)), start)
+            })
+            .collect()
     }
 
     pub(crate) fn windowed(&self, sums: Sums) -> Windowed {
-        self.starts.iter().zip(sums).filter_map(|(start, sum)| Some((*start, sum?))).collect()
+        self.starts.iter().zip(sums.0).filter_map(|(start, sum)| Some((*start, sum?))).collect()
     }
 
-    fn window_at(&self, at: TimestampMs) -> usize {
+    pub(crate) fn window_at(&self, at: TimestampMs) -> usize {
         self.starts.partition_point(|start| *start <= at).saturating_sub(1)
     }
 
@@ -84,7 +133,7 @@ impl WindowPlan {
                 .map_or(rest.len(), |next| rest.partition_point(|point| point.at < *next));
             let (inside, after) = rest.split_at(end.max(1));
             if let Some(sum) = Aggregate::of(inside) {
-                join(&mut sums[window], &sum);
+                sums.join(window, &sum);
             }
             rest = after;
         }
@@ -106,13 +155,6 @@ impl WindowPlan {
         let stored = sealed::points(connection, damage, (device, metric), from, to.minus_ms(1))?;
         self.add_points(&merge(&stored, tail).points, sums);
         Ok(())
-    }
-}
-
-fn join(sum: &mut Option<Aggregate>, other: &Aggregate) {
-    match sum {
-        Some(sum) => sum.join(other),
-        None => *sum = Some(*other),
     }
 }
 
@@ -153,7 +195,7 @@ impl Days<'_> {
                 },
             );
             match decoded {
-                Ok(()) => usable.iter().for_each(|(window, sum)| join(&mut sums[*window], sum)),
+                Ok(()) => usable.iter().for_each(|(window, sum)| sums.join(*window, sum)),
                 Err(error) => {
                     let first = LocalDay::first_of_month(month);
                     self.damage.note((self.device, metric), plan.calendar.start_of(first), &error);
@@ -197,7 +239,7 @@ impl Days<'_> {
         let stored = sealed::points(self.connection, self.damage, (self.device, metric), first, last)?;
         let is_whole = start >= from && end <= to;
         if let Some(sum) = sum.filter(|sum| is_whole && (stored.len() as u64) < sum.count) {
-            join(&mut sums[self.plan.window_at(first)], &sum);
+            sums.join(self.plan.window_at(first), &sum);
             self.plan.add_points(tail, sums);
         } else {
             self.plan.add_points(&merge(&stored, tail).points, sums);

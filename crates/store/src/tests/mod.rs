@@ -9,6 +9,7 @@ use sanimon_domain::{DeviceId, DeviceKind, DeviceNo, Fault, FaultCode, MetricNo,
 
 use crate::*;
 
+mod influxd;
 mod windows;
 
 const START: TimestampMs = TimestampMs(1_772_323_200_000);

@@ -2,13 +2,15 @@
 //! points, seals, seals that break off, restarts and retention.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 use sanimon_domain::{
     DeviceKind, DeviceNo, LocalDay, MetricNo, SiteCalendar, TimestampMs, Window, time::MINUTE_MS,
 };
 
-use super::{commit, device, message};
+use super::{commit, device, influxd, message};
 use crate::*;
 
 const DEVICES: u32 = 3;
@@ -19,7 +21,8 @@ const SPAN_MINUTES: i64 = 12 * 24 * 60;
 #[derive(Debug, Clone)]
 enum Happening {
     Points(Vec<(u32, i64, f64)>),
-    Seal,
+    /// What the background does is done.
+    Settle,
     /// Only so many steps of a seal are applied, then the process is killed.
     BrokenSeal(usize),
     Restart,
@@ -44,7 +47,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let point = (0..DEVICES, at, value);
     let happening = prop_oneof![
         6 => prop::collection::vec(point, 1..40).prop_map(Happening::Points),
-        3 => Just(Happening::Seal),
+        3 => Just(Happening::Settle),
         1 => (0_usize..3).prop_map(Happening::BrokenSeal),
         1 => Just(Happening::Restart),
         1 => prop::sample::select(vec!["Europe/Berlin", "Asia/Shanghai", "UTC"]).prop_map(Happening::Zone),
@@ -91,33 +94,42 @@ fn expected(model: &Model, question: &Question, calendar: SiteCalendar) -> BTree
 }
 
 fn check(store: &Store, model: &Model, question: &Question) -> std::result::Result<(), TestCaseError> {
-    let query = WindowQuery {
-        metric: MetricNo(0),
-        from: at(question.from),
-        to: at(question.from + question.length),
-        window: question.window.parse().expect("a window"),
-    };
-    let devices = question.devices.iter().copied().map(DeviceNo).collect();
-    let answer = store.shared.windows(query, &[devices]).expect("an answer").remove(0);
+    let devices: Vec<DeviceNo> = question.devices.iter().copied().map(DeviceNo).collect();
     let expected = expected(model, question, store.shared.calendar);
-    let starts: Vec<i64> = answer.iter().map(|(start, _)| start.0).collect();
-    prop_assert_eq!(starts, expected.keys().copied().collect::<Vec<_>>());
-    for ((_, sum), points) in answer.iter().zip(expected.values()) {
-        let values = || points.iter().map(|point| point.value);
-        let total: f64 = values().sum();
-        prop_assert_eq!(sum.value(Function::Count), points.len() as f64);
-        prop_assert_eq!(sum.value(Function::Min), values().fold(f64::INFINITY, f64::min));
-        prop_assert_eq!(sum.value(Function::Max), values().fold(f64::NEG_INFINITY, f64::max));
-        prop_assert!((sum.value(Function::Sum) - total).abs() < 1e-6);
-        prop_assert!((sum.value(Function::Mean) - total / points.len() as f64).abs() < 1e-6);
-        let edge =
-            |at: TimestampMs| points.iter().filter(move |p| p.at == at).map(|p| p.value).collect::<Vec<_>>();
-        let first = points.iter().map(|p| p.at).min().expect("points");
-        let last = points.iter().map(|p| p.at).max().expect("points");
-        prop_assert!(edge(first).contains(&sum.value(Function::First)));
-        prop_assert!(edge(last).contains(&sum.value(Function::Last)));
+    for (_, function) in Function::ALL {
+        let query = WindowQuery {
+            metric: MetricNo(0),
+            from: at(question.from),
+            to: at(question.from + question.length),
+            window: question.window.parse().expect("a window"),
+            function: *function,
+        };
+        let answer = store.shared.windows(query, std::slice::from_ref(&devices)).expect("an answer").remove(0);
+        let starts: Vec<i64> = answer.iter().map(|point| point.at.0).collect();
+        prop_assert_eq!(starts, expected.keys().copied().collect::<Vec<_>>());
+        for (window, points) in answer.iter().zip(expected.values()) {
+            prop_assert!(says(points, *function, window.value), "{function:?} {window:?} of {points:?}");
+        }
     }
     Ok(())
+}
+
+/// Whether this is what the points say.
+fn says(points: &[Point], function: Function, value: f64) -> bool {
+    let values = || points.iter().map(|point| point.value);
+    let total: f64 = values().sum();
+    let near = |expected: f64| (value - expected).abs() < 1e-6;
+    // Of several devices' points at the same time, any may be the first or last one.
+    let at = |at: Option<TimestampMs>| points.iter().any(|p| Some(p.at) == at && p.value == value);
+    match function {
+        Function::Count => value == points.len() as f64,
+        Function::Min => value == values().fold(f64::INFINITY, f64::min),
+        Function::Max => value == values().fold(f64::NEG_INFINITY, f64::max),
+        Function::Sum => near(total),
+        Function::Mean => near(total / points.len() as f64),
+        Function::First => at(points.iter().map(|p| p.at).min()),
+        Function::Last => at(points.iter().map(|p| p.at).max()),
+    }
 }
 
 fn seal_steps(store: &mut Store, most: usize) {
@@ -131,50 +143,113 @@ fn seal_steps(store: &mut Store, most: usize) {
     steps.iter().take(most).for_each(|step| store.writer.apply_seal_step(step).expect("a step"));
 }
 
+/// Where the points of a history are kept.
+enum Backend {
+    Embedded,
+    /// A bucket of its own for each history.
+    Influx(InfluxOptions),
+}
+
+impl Backend {
+    fn open(&self, folder: &Path, calendar: Option<SiteCalendar>) -> Store {
+        let mut store = Store::open(folder, calendar).expect("a store");
+        if let Self::Influx(options) = self {
+            store.use_influx(Influx::new(options.clone(), influxd::runtime()).expect("a client"));
+        }
+        store
+    }
+
+    /// What happens in the background: everything is sealed, or delivered.
+    fn settle(&self, store: &mut Store) {
+        match self {
+            Self::Embedded => seal_steps(store, usize::MAX),
+            Self::Influx(_) => influxd::deliver(store),
+        }
+    }
+}
+
+/// The suite that every back end must pass: a history, then questions.
+fn conforms(
+    backend: &Backend,
+    happenings: Vec<Happening>,
+    questions: &[Question],
+) -> std::result::Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = backend.open(folder.path(), SiteCalendar::named("Europe/Berlin"));
+    commit(&mut store, &Group { new_devices: (0..DEVICES).map(device).collect(), ..Group::default() });
+    let mut model = Model::new();
+    for happening in happenings {
+        match happening {
+            Happening::Points(points) => {
+                let messages =
+                    points.iter().map(|(no, minutes, value)| message(*no, at(*minutes), *value)).collect();
+                for (no, minutes, value) in points {
+                    model.entry(no).or_default().insert(at(minutes).0, value);
+                }
+                commit(&mut store, &Group { messages, ..Group::default() });
+            }
+            Happening::Settle => backend.settle(&mut store),
+            Happening::BrokenSeal(most) => {
+                seal_steps(&mut store, most);
+                drop(store);
+                store = backend.open(folder.path(), None);
+            }
+            Happening::Restart => {
+                drop(store);
+                store = backend.open(folder.path(), None);
+            }
+            Happening::Zone(zone) => {
+                drop(store);
+                store = backend.open(folder.path(), SiteCalendar::named(zone));
+            }
+        }
+    }
+    for question in questions {
+        check(&store, &model, question)?;
+    }
+    for no in 0..DEVICES {
+        let (from, to) = (TimestampMs(0), TimestampMs(4_000_000_000_000));
+        let points = store.shared.telemetry(DeviceNo(no), MetricNo(0), from, to).expect("an answer");
+        let expected = model.get(&no).cloned().unwrap_or_default();
+        prop_assert_eq!(
+            points.iter().map(|p| (p.at.0, p.value)).collect::<Vec<_>>(),
+            expected.into_iter().collect::<Vec<_>>()
+        );
+    }
+    prop_assert_eq!(store.shared.damaged_places(), 0);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 48 } else { 2_000 }))]
 
     #[test]
-    fn windows_and_raw_points_are_those_of_the_model(happenings in happenings(), questions in questions()) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut store = Store::open(folder.path(), SiteCalendar::named("Europe/Berlin")).expect("a store");
-        commit(&mut store, &Group { new_devices: (0..DEVICES).map(device).collect(), ..Group::default() });
-        let mut model = Model::new();
-        for happening in happenings {
-            match happening {
-                Happening::Points(points) => {
-                    let messages = points.iter().map(|(no, minutes, value)| message(*no, at(*minutes), *value)).collect();
-                    for (no, minutes, value) in points {
-                        model.entry(no).or_default().insert(at(minutes).0, value);
-                    }
-                    commit(&mut store, &Group { messages, ..Group::default() });
-                }
-                Happening::Seal => seal_steps(&mut store, usize::MAX),
-                Happening::BrokenSeal(most) => {
-                    seal_steps(&mut store, most);
-                    drop(store);
-                    store = Store::open(folder.path(), None).expect("the store again");
-                }
-                Happening::Restart => {
-                    drop(store);
-                    store = Store::open(folder.path(), None).expect("the store again");
-                }
-                Happening::Zone(zone) => {
-                    drop(store);
-                    store = Store::open(folder.path(), SiteCalendar::named(zone)).expect("the store again");
-                }
-            }
-        }
-        for question in &questions {
-            check(&store, &model, question)?;
-        }
-        for no in 0..DEVICES {
-            let points = store.shared.telemetry(DeviceNo(no), MetricNo(0), TimestampMs(0), TimestampMs(i64::MAX / 2)).expect("an answer");
-            let expected = model.get(&no).cloned().unwrap_or_default();
-            prop_assert_eq!(points.iter().map(|p| (p.at.0, p.value)).collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
-        }
-        prop_assert_eq!(store.shared.damaged_places(), 0);
+    fn the_embedded_store_answers_as_the_model_does(happenings in happenings(), questions in questions()) {
+        conforms(&Backend::Embedded, happenings, &questions)?;
     }
+}
+
+/// Each asks InfluxDB some fifty times; `SANIMON_SLOW=1` for a long proof.
+fn influx_cases() -> u32 {
+    if std::env::var_os("SANIMON_SLOW").is_some() { 300 } else { 16 }
+}
+
+#[test]
+fn influxdb_answers_as_the_model_does() {
+    let Some(server) = influxd::Server::start() else { return };
+    let config = ProptestConfig { cases: influx_cases(), failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new_with_rng(
+        config,
+        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    );
+    let mut buckets = 0..;
+    let buckets = std::cell::RefCell::new(&mut buckets);
+    runner
+        .run(&(happenings(), questions()), |(happenings, questions)| {
+            let number: u32 = buckets.borrow_mut().next().expect("numbers have no end");
+            conforms(&Backend::Influx(server.bucket(&format!("case-{number}"))), happenings, &questions)
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// A year of one device, sealed, at a point an hour.
@@ -197,8 +272,9 @@ fn a_year(folder: &std::path::Path) -> (Store, BTreeMap<i64, f64>) {
     (store, model)
 }
 
-fn by_day(store: &Store, from: TimestampMs, to: TimestampMs) -> Windowed {
-    let query = WindowQuery { metric: MetricNo(0), from, to, window: Window::Days(1) };
+fn by_day(store: &Store, from: TimestampMs, to: TimestampMs) -> Vec<Point> {
+    let query =
+        WindowQuery { metric: MetricNo(0), from, to, window: Window::Days(1), function: Function::Count };
     store.shared.windows(query, &[vec![DeviceNo(0)]]).expect("an answer").remove(0)
 }
 
@@ -222,7 +298,7 @@ fn retention_takes_readings_and_leaves_what_their_days_say() {
     // A point that comes late for a day whose readings are gone is added to what the day said.
     commit(&mut store, &Group { messages: vec![message(0, first.plus_ms(1), 7.0)], ..Group::default() });
     seal_steps(&mut store, usize::MAX);
-    assert_eq!(by_day(&store, first.minus_ms(1), end)[0].1.count, before[0].1.count + 1);
+    assert_eq!(by_day(&store, first.minus_ms(1), end)[0].value, before[0].value + 1.0);
 
     // Another zone makes those days anew whose readings are there, and keeps the others.
     drop(store);

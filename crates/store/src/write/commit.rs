@@ -149,7 +149,7 @@ fn write_journal(transaction: &Transaction<'_>, group: &Group, now: TimestampMs)
 }
 
 /// Gives the number of rows by which the quarantine grew.
-fn write_quarantine(
+pub(super) fn write_quarantine(
     transaction: &Transaction<'_>,
     entries: &[QuarantineEntry],
     rows_before: i64,

@@ -4,18 +4,21 @@ mod alerts;
 mod checkpoint;
 mod commands;
 mod commit;
+mod deliver;
 pub(crate) mod retention;
 mod seal;
 
 pub use retention::Retention;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rusqlite::{Connection, Transaction};
 use sanimon_alerting::{Effect, RuleSet};
 use sanimon_domain::{DeviceNo, Fault, MetricNo, TimestampMs};
 
 use crate::error::{Result, StoreError};
+use crate::influx::Influx;
 use crate::journal::JournalMessage;
 use crate::model::Device;
 use crate::read::{EngineMemory, ReaderPool};
@@ -89,6 +92,8 @@ pub struct Writer {
     generation: u64,
     /// A seal is under way: it has read blocks that only it may change.
     maintenance_running: bool,
+    /// Set to end the delivery that is under way.
+    delivery: Option<Arc<AtomicBool>>,
     retention: Retention,
     tidied: Option<retention::RetentionRound>,
     quarantine_rows: i64,
@@ -107,10 +112,15 @@ impl Writer {
             checkpointer,
             generation: 0,
             maintenance_running: false,
+            delivery: None,
             retention: Retention::default(),
             tidied: None,
             quarantine_rows,
         })
+    }
+
+    pub(crate) fn use_influx(&mut self, influx: Arc<Influx>) {
+        self.shared.influx = Some(influx);
     }
 
     pub fn shared(&self) -> &Shared {
@@ -119,6 +129,7 @@ impl Writer {
 
     /// After a failed commit: forgets what is in memory and reads it again from the file.
     pub fn reload(&mut self) -> Result<()> {
+        self.give_up_delivery();
         self.generation += 1;
         self.maintenance_running = false;
         self.shared.load(&self.connection)

@@ -51,6 +51,10 @@ impl Writer {
         if self.maintenance_running {
             return Ok(false);
         }
+        // Blocks are only on their way then; the bucket has a retention of its own.
+        if self.shared.influx.is_some() {
+            return self.vacuum_step();
+        }
         let today = self.shared.calendar.day_of(now);
         if self.retention.months.is_empty()
             || self.tidied.as_ref().is_some_and(|round| round.day == today && round.series.is_empty())

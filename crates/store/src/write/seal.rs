@@ -6,6 +6,7 @@ use rusqlite::{Transaction, params};
 use sanimon_domain::{DeviceNo, MetricNo};
 
 use super::Writer;
+use crate::block::merge;
 use crate::error::{Result, StoreError};
 use crate::health::Counters;
 use crate::hot::HotState;
@@ -22,9 +23,11 @@ const SEAL_AT_POINTS_MAX: usize = 1_500_000;
 impl Writer {
     /// A job when enough has gathered and none is running.
     pub fn begin_seal_if_due(&mut self) -> Result<Option<SealJob>> {
-        if self.maintenance_running || !is_due(&self.shared.hot.read()) {
+        if !is_due(&self.shared.hot.read()) {
             return Ok(None);
         }
+        // A delivery that cannot keep up gives way: its points go to blocks, and are delivered from there.
+        self.give_up_delivery();
         self.begin_seal()
     }
 
@@ -33,10 +36,7 @@ impl Writer {
         if self.maintenance_running {
             return Ok(None);
         }
-        let up_to_seq: i64 = self
-            .connection
-            .query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |row| row.get(0))
-            .map_err(StoreError::doing("read the journal"))?;
+        let up_to_seq = self.last_seq()?.unwrap_or(0);
         let series = start(&mut self.shared.hot.write());
         if series.is_empty() {
             return Ok(None);
@@ -45,6 +45,13 @@ impl Writer {
         let (hot, readers) = (self.shared.hot.clone(), self.readers.clone());
         let calendar = self.shared.calendar;
         Ok(Some(SealJob { generation: self.generation, up_to_seq, series, hot, readers, calendar }))
+    }
+
+    /// The newest row of the journal.
+    pub(super) fn last_seq(&self) -> Result<Option<i64>> {
+        self.connection
+            .query_row("SELECT max(seq) FROM journal", [], |row| row.get(0))
+            .map_err(StoreError::doing("read the journal"))
     }
 
     /// Commits one step. The last one also takes the journal's rows away.
@@ -83,19 +90,27 @@ fn is_due(hot: &HotState) -> bool {
 }
 
 /// Puts the tails aside for the sealer; new points go to fresh ones.
-fn start(hot: &mut HotState) -> Vec<(DeviceNo, MetricNo)> {
-    let mut series = Vec::new();
+pub(super) fn start(hot: &mut HotState) -> Vec<(DeviceNo, MetricNo)> {
+    let (mut series, mut joined) = (Vec::new(), 0);
     for (index, device) in hot.devices.iter_mut().enumerate() {
-        for (metric, memory) in device.series.iter_mut().filter(|(_, memory)| !memory.tail.is_empty()) {
-            memory.sealing = std::mem::take(&mut memory.tail);
-            series.push((DeviceNo(index as u32), *metric));
+        for (metric, memory) in &mut device.series {
+            let tail = std::mem::take(&mut memory.tail);
+            // What a delivery that became void had put aside.
+            let aside = std::mem::take(&mut memory.sealing);
+            let before = tail.len() + aside.len();
+            if before > 0 {
+                memory.sealing = if aside.is_empty() { tail } else { merge(&aside, &tail).points };
+                joined += before - memory.sealing.len();
+                series.push((DeviceNo(index as u32), *metric));
+            }
         }
     }
+    hot.unsealed_points -= joined;
     series
 }
 
 /// The sealed points are in the file: the memory lets go of them.
-fn finish(hot: &mut HotState) {
+pub(super) fn finish(hot: &mut HotState) {
     let mut freed = 0;
     for device in &mut hot.devices {
         for (_, memory) in &mut device.series {
@@ -121,7 +136,7 @@ fn write_change(transaction: &Transaction<'_>, change: &SeriesChange) -> Result<
 }
 
 /// The newest reading and payload of what the step sealed: the journal's rows that told them may go now.
-fn write_latest(
+pub(super) fn write_latest(
     transaction: &Transaction<'_>,
     hot: &HotState,
     series: &[(DeviceNo, MetricNo)],

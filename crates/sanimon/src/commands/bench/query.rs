@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use sanimon_domain::time::HOUR_MS;
 use sanimon_domain::{DeviceNo, TimestampMs, Window, metric};
-use sanimon_store::{Shared, WindowQuery};
+use sanimon_store::{Function, Shared, WindowQuery};
 use serde_json::{Value, json};
 
 use super::fill::{Shape, peak_rss_mb};
@@ -86,7 +86,7 @@ impl QueryBench {
             let started = Instant::now();
             windows = match question.window {
                 Some(window) => {
-                    let query = WindowQuery { metric, from, to, window };
+                    let query = WindowQuery { metric, from, to, window, function: Function::Mean };
                     shared.windows(query, std::slice::from_ref(&devices))?[0].len()
                 }
                 None => shared.telemetry(devices[0], metric, from, to)?.len(),
