@@ -26,6 +26,9 @@ pub(crate) struct Readiness {
     store: String,
     /// Each source: `ok`, or what it says of itself.
     sources: BTreeMap<String, String>,
+    /// InfluxDB: `ok`, or why it takes no points now; null: the store is embedded. Without it sanimon is ready all the
+    /// same, for points wait on disk.
+    influxdb: Option<String>,
 }
 
 /// Ready: started, the store can be written, every source is connected.
@@ -45,6 +48,7 @@ pub(crate) async fn readyz(State(state): State<ApiState>) -> Response {
             .into_iter()
             .map(|(name, source)| (name, if source.connected { "ok".to_owned() } else { source.detail }))
             .collect(),
+        influxdb: health.backend().map(|state| state.detail),
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
@@ -65,6 +69,7 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
         ("quarantined_total", "faults put into the quarantine", &c.quarantined),
         ("commit_failures_total", "commits that the disk refused", &c.commit_failures),
         ("sealed_points_total", "points sealed into blocks", &c.sealed_points),
+        ("delivered_points_total", "points that InfluxDB has accepted", &c.delivered_points),
         ("expired_points_total", "points removed by retention; their days' sums stay", &c.expired_points),
     ];
     let mut text = String::new();

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sanimon_alerting::RuleSet;
 use sanimon_domain::{Clock, TimestampMs};
@@ -28,6 +28,10 @@ const GROUP_MESSAGES_MAX: usize = 4_096;
 const GROUP_READINGS_MAX: usize = 100_000;
 /// Between two tries to commit a group that the disk refuses.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
+
+/// Points go to InfluxDB, where there is one, about twice a second, and sooner when many wait.
+const DELIVER_EVERY: Duration = Duration::from_millis(500);
+const DELIVER_AT_POINTS: usize = 10_000;
 
 /// What the committer is started with.
 #[derive(Debug)]
@@ -62,6 +66,7 @@ impl Committer {
             queue: queue.clone(),
             stopping: stopping.clone(),
             last_now: TimestampMs(i64::MIN),
+            last_delivery: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
             worker.run();
@@ -87,6 +92,7 @@ struct Worker {
     queue: Queue,
     stopping: Arc<AtomicBool>,
     last_now: TimestampMs,
+    last_delivery: Instant,
 }
 
 /// What ended the gathering of a group.
@@ -110,6 +116,7 @@ impl Worker {
                 return;
             }
             self.begin_seal();
+            self.begin_delivery();
             self.tidy();
         }
     }
@@ -205,7 +212,17 @@ impl Worker {
     /// Everything that is not a message. True when the thread must end.
     fn other(&mut self, work: Work) -> bool {
         match work {
-            Work::Stop => return true,
+            Work::Stop => {
+                // What InfluxDB does not have yet waits on disk for the next start.
+                self.core.writer.stop_delivery();
+                return true;
+            }
+            Work::Delivered(step) => {
+                if let Err(error) = self.core.writer.apply_delivery_step(&step) {
+                    self.seal_failed(&error.to_string());
+                }
+            }
+            Work::DeliveryBrokeOff(generation) => self.core.writer.delivery_broke_off(generation),
             Work::Command(command) => self.command(*command),
             Work::Seal(step) => {
                 if let Err(error) = self.core.writer.apply_seal_step(&step) {
@@ -243,6 +260,35 @@ impl Worker {
         };
         if let Err(error) = std::thread::Builder::new().name("sealer".to_owned()).spawn(sealer) {
             tracing::warn!(%error, "cannot start the sealer");
+        }
+    }
+
+    fn begin_delivery(&mut self) {
+        let waiting = self.core.writer.shared().hot.read().unsealed_points();
+        if self.last_delivery.elapsed() < DELIVER_EVERY && waiting < DELIVER_AT_POINTS {
+            return;
+        }
+        let job = match self.core.writer.begin_delivery_if_due() {
+            Ok(Some(job)) => job,
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(%error, "cannot begin to deliver"),
+        };
+        self.last_delivery = Instant::now();
+        let (queue, clock, generation) = (self.queue.clone(), self.clock.clone(), job.generation);
+        let deliverer = move || {
+            let work = match job.run(|| clock.now()) {
+                Ok(Some(step)) => Work::Delivered(Box::new(step)),
+                Ok(None) => Work::DeliveryBrokeOff(generation),
+                Err(error) => {
+                    tracing::warn!(%error, "delivery stopped, will be tried again");
+                    Work::DeliveryBrokeOff(generation)
+                }
+            };
+            let _ = queue.blocking_send(work);
+        };
+        if let Err(error) = std::thread::Builder::new().name("deliverer".to_owned()).spawn(deliverer) {
+            tracing::warn!(%error, "cannot start the deliverer");
+            self.core.writer.delivery_broke_off(generation);
         }
     }
 

@@ -25,6 +25,10 @@ pub enum Work {
     Seal(Box<sanimon_store::SealStep>),
     /// The seal broke off; the reason is logged where it broke.
     SealFailed,
+    /// What InfluxDB has accepted.
+    Delivered(Box<sanimon_store::DeliveryStep>),
+    /// A delivery of this generation ended without a step.
+    DeliveryBrokeOff(u64),
     /// The last one: what came before is committed, what comes after is refused.
     Stop,
 }

@@ -35,6 +35,14 @@ enum Command {
     Bench(commands::bench::Bench),
     /// Says every fault of a configuration, with file, line and fix.
     Check(commands::check::Check),
+    /// Copies everything to a file, while sanimon runs.
+    Backup(commands::backup::Backup),
+    /// Puts a backup back, while sanimon does not run.
+    Restore(commands::backup::Restore),
+    /// Writes readings as CSV or line protocol, while sanimon runs.
+    Export(commands::export::Export),
+    /// Stores readings from CSV or line protocol, while sanimon does not run.
+    Import(commands::import::Import),
     /// Adds and lists the people who may sign in.
     #[command(subcommand)]
     User(commands::user::User),
@@ -51,6 +59,10 @@ fn main() -> ExitCode {
         Command::Simulate(simulate) => simulate.run(),
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::Export(export) => export.run(),
+        Command::Import(import) => import.run(),
         Command::User(user) => user.run(),
         Command::Openapi => {
             screen::print(&sanimon_api::openapi());

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 /// Prints a text to the standard output. A closed pipe is no fault of ours.
@@ -30,6 +31,14 @@ pub(crate) fn progress_done() {
         let _ = write!(out, "\r\x1b[K");
         let _ = out.flush();
     }
+}
+
+/// A bar for what takes its time, on the standard error; on a terminal only.
+pub(crate) fn bar(what: &'static str, all: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {msg:<10} {bar:30} {percent:>3}% {human_pos} of {human_len}, {eta} left");
+    // The template is a constant: it has no fault that a user could meet.
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(all).with_style(style).with_message(what)
 }
 
 /// One clear line about what went wrong.

@@ -19,6 +19,8 @@ pub enum StoreError {
     TooNew { path: PathBuf, found: i64, known: i64 },
     #[error("the database could not {doing}: {source}")]
     Sqlite { doing: &'static str, source: rusqlite::Error },
+    #[error("{path}: {detail}")]
+    Backup { path: PathBuf, detail: String },
     #[error("InfluxDB could not {doing}: {detail}")]
     Influx { doing: &'static str, detail: String },
     #[error("{what} in the database is damaged: {detail}")]
@@ -50,6 +52,7 @@ impl StoreError {
             | Self::Directory { .. }
             | Self::InUse { .. }
             | Self::TooNew { .. }
+            | Self::Backup { .. }
             | Self::Damaged { .. } => false,
         }
     }

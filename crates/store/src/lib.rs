@@ -10,6 +10,7 @@
 //! its callers. It opens no socket.
 
 mod aggregate;
+mod backup;
 mod block;
 mod command;
 mod days;
@@ -28,9 +29,11 @@ mod schema;
 mod seal;
 mod sealed;
 mod shared;
+mod verify;
 mod write;
 
 pub use aggregate::Function;
+pub use backup::{backup, restore};
 pub use command::{AlertAction, Command, CommandError, Reply};
 pub use directory::{Directory, DirectoryState};
 pub use error::{Result, StoreError};
@@ -38,6 +41,7 @@ pub use feed::{Committed, Event, Feed, FeedReading, Subscription};
 pub use health::{Counters, Health, SourceState};
 pub use hot::{Hot, HotState};
 pub use influx::deliver::{DeliveryJob, DeliveryStep};
+pub use influx::lines::line;
 pub use influx::{BucketState, Influx, InfluxOptions, Setup};
 pub use journal::{Digest, JournalMessage, JournalReading};
 pub use model::{
@@ -47,6 +51,7 @@ pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel, WindowQuery};
 pub use schema::DATA_VERSION;
 pub use seal::{SealJob, SealStep};
 pub use shared::{Shared, Store};
+pub use verify::{Verified, verify};
 pub use write::{Group, QuarantineEntry, Retention, Writer};
 
 #[cfg(test)]

@@ -17,8 +17,7 @@ const SERIES_PER_STEP: usize = 200;
 
 /// The calendar of the stored days: the one asked for, after the days were brought in line with it.
 pub(crate) fn calendar(connection: &mut Connection, wanted: Option<SiteCalendar>) -> Result<SiteCalendar> {
-    let stored = read::meta(connection, ZONE_KEY)?;
-    let known = stored.as_deref().and_then(SiteCalendar::named);
+    let known = stored(connection)?;
     let calendar = wanted.or(known).unwrap_or(SiteCalendar::utc());
     if known == Some(calendar) {
         return Ok(calendar);
@@ -41,6 +40,11 @@ pub(crate) fn calendar(connection: &mut Connection, wanted: Option<SiteCalendar>
         .execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [ZONE_KEY, calendar.zone_name()])
         .map_err(StoreError::doing("remember the site's zone"))?;
     Ok(calendar)
+}
+
+/// The calendar that the stored days follow.
+pub(crate) fn stored(connection: &Connection) -> Result<Option<SiteCalendar>> {
+    Ok(read::meta(connection, ZONE_KEY)?.as_deref().and_then(SiteCalendar::named))
 }
 
 /// Days whose readings retention has taken keep the sums they have.

@@ -25,7 +25,7 @@ use crate::sealed;
 use crate::write::Writer;
 
 /// The name of the file in the data directory.
-const FILE_NAME: &str = "sanimon.db";
+pub(crate) const FILE_NAME: &str = "sanimon.db";
 
 /// Devices whose unsealed points are copied before the file is read.
 const DEVICES_PER_SNAPSHOT: usize = 256;
@@ -57,10 +57,7 @@ impl Store {
     /// Opens or creates the store in a directory and reads what belongs in memory. Without a calendar it stays with
     /// the one that it knows; with another one the day aggregates are made anew first.
     pub fn open(directory: &Path, calendar: Option<SiteCalendar>) -> Result<Self> {
-        let at = |source| StoreError::Directory { path: directory.to_owned(), source };
-        std::fs::create_dir_all(directory).map_err(at)?;
-        let lock = File::create(directory.join("lock")).map_err(at)?;
-        lock.try_lock().map_err(|_| StoreError::InUse { path: directory.to_owned() })?;
+        let lock = lock(directory)?;
         let path = directory.join(FILE_NAME);
         let mut connection = schema::open_writer(&path)?;
         let calendar = rebuild::calendar(&mut connection, calendar)?;
@@ -79,6 +76,36 @@ impl Store {
         Ok(Self { writer, shared, lock })
     }
 
+    /// What a data directory holds at this moment, to read only: beside a running sanimon, too. `None`: nothing yet.
+    pub fn snapshot(directory: &Path) -> Result<Option<Shared>> {
+        let path = directory.join(FILE_NAME);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let connection = schema::open_reader(&path)?;
+        let found: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(StoreError::doing("read the data version"))?;
+        if found > schema::DATA_VERSION {
+            return Err(StoreError::TooNew { path, found, known: schema::DATA_VERSION });
+        }
+        if found < schema::DATA_VERSION {
+            let detail = format!("it has the older data version {found}: `sanimon serve` brings it up to date");
+            return Err(StoreError::Backup { path, detail });
+        }
+        let shared = Shared {
+            hot: Arc::default(),
+            directory: Arc::default(),
+            feed: Arc::default(),
+            health: Arc::default(),
+            calendar: rebuild::stored(&connection)?.unwrap_or(SiteCalendar::utc()),
+            influx: None,
+            readers: Arc::new(ReaderPool::new(path)),
+        };
+        shared.load(&connection)?;
+        Ok(Some(shared))
+    }
+
     /// Puts InfluxDB behind the store: what is here is delivered to it, blocks of an embedded past included.
     pub fn use_influx(&mut self, influx: Influx) {
         let influx = Arc::new(influx);
@@ -87,7 +114,21 @@ impl Store {
     }
 }
 
+/// Makes the directory if needed, and takes it for this process.
+pub(crate) fn lock(directory: &Path) -> Result<File> {
+    let at = |source| StoreError::Directory { path: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(at)?;
+    let lock = File::create(directory.join("lock")).map_err(at)?;
+    lock.try_lock().map_err(|_| StoreError::InUse { path: directory.to_owned() })?;
+    Ok(lock)
+}
+
 impl Shared {
+    /// Asks InfluxDB for the telemetry that it has taken.
+    pub fn use_influx(&mut self, influx: Influx) {
+        self.influx = Some(Arc::new(influx));
+    }
+
     /// Reads the memory anew from the file.
     pub(crate) fn load(&self, connection: &Connection) -> Result<()> {
         let doing = || StoreError::doing("read the registry");

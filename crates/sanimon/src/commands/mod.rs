@@ -1,8 +1,12 @@
 //! One file a command: its arguments, and what it does.
 
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod export;
+pub(crate) mod import;
+mod place;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod user;

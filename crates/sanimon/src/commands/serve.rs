@@ -30,7 +30,8 @@ impl Serve {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Arc::new(RealClock);
     let http = http::listen(config.http).await?;
-    let store = site::open_store(&config.data, Some(SiteCalendar::new(config.time_zone)))?;
+    let mut store = site::open_store(&config.data, Some(SiteCalendar::new(config.time_zone)))?;
+    config.telemetry.apply_to(&mut store)?;
     let first_start = store.shared.account_names()?.is_empty();
     let parts = SiteParts {
         name: config.site_name,

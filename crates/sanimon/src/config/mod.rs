@@ -2,6 +2,7 @@
 
 mod reader;
 mod rules;
+mod telemetry;
 mod zones;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use sanimon_store::Zone;
 pub(crate) use reader::ConfigFault;
 use reader::{Document, Section, duration_ms};
 pub(crate) use rules::default_rules;
+pub(crate) use telemetry::Telemetry;
 
 pub(crate) const DEFAULT_HTTP: &str = "127.0.0.1:8080";
 pub(crate) const DEFAULT_MQTT: &str = "127.0.0.1:1883";
@@ -38,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) zones: Vec<Zone>,
     pub(crate) admission: Admission,
     pub(crate) map: Option<MapSource>,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// The single values; the files that they name are read afterwards.
@@ -52,6 +55,7 @@ struct Main {
     brokers: Vec<ClientOptions>,
     admission: Admission,
     map: Option<MapSource>,
+    telemetry: Telemetry,
 }
 
 /// Reads the file and those that it names; gives every fault of all of them.
@@ -77,7 +81,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
             return Err(faults);
         }
     };
-    let Main { site_name, time_zone, data, http, embedded, brokers, admission, map, .. } = main;
+    let Main { site_name, time_zone, data, http, embedded, brokers, admission, map, telemetry, .. } = main;
     Ok(Config {
         site_name,
         time_zone,
@@ -89,6 +93,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         zones,
         admission,
         map,
+        telemetry,
     })
 }
 
@@ -142,8 +147,9 @@ fn main(root: &mut Section<'_>) -> Main {
         let attribution = map.text("attribution").map_or_else(String::new, |(text, _)| text);
         tiles.map(|tiles_url| MapSource { tiles_url, attribution })
     });
+    let telemetry = root.table("telemetry", telemetry::read).unwrap_or_default();
     let http = http.unwrap_or(default_http);
-    Main { site_name, time_zone, data, rules, zones, http, embedded, brokers, admission, map: map.flatten() }
+    Main { site_name, time_zone, data, rules, zones, http, embedded, brokers, admission, map: map.flatten(), telemetry }
 }
 
 fn broker(section: &mut Section<'_>) -> Option<ClientOptions> {

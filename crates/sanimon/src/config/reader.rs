@@ -64,6 +64,7 @@ impl Document {
         if errors.is_empty() && self.faults.is_empty() {
             let mut faults = Vec::new();
             let mut section = Section {
+                folder: self.file.parent().unwrap_or(Path::new("")),
                 text: &text,
                 path: String::new(),
                 line: 1,
@@ -90,6 +91,8 @@ fn line_of(text: &str, offset: usize) -> usize {
 /// A table being read: what is asked for is used up; what is left at the end is unknown, and said so.
 #[derive(Debug)]
 pub(crate) struct Section<'a> {
+    /// Where the file is.
+    folder: &'a Path,
     text: &'a str,
     /// `http.` for the keys of `[http]`.
     path: String,
@@ -153,6 +156,20 @@ impl<'a> Section<'a> {
             self.fault(line, message);
         }
         text
+    }
+
+    /// The first line of the file that a text names, relative to the configuration's folder.
+    pub(crate) fn file_text(&mut self, key: &str) -> Option<String> {
+        let (name, line) = self.text(key)?;
+        let path = self.folder.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text.lines().next().unwrap_or_default().trim().to_owned()),
+            Err(error) => {
+                let message = format!("`{}{key}`: {} cannot be read: {error}", self.path, path.display());
+                self.fault(line, message);
+                None
+            }
+        }
     }
 
     /// A text that `parse` understands; `expected` says what it must look like.
@@ -300,7 +317,7 @@ impl<'a> Section<'a> {
     ) -> T {
         let line = self.line(span);
         let mut section =
-            Section { text: self.text, path, line, table, used: Vec::new(), faults: &mut *self.faults };
+            Section { folder: self.folder, text: self.text, path, line, table, used: Vec::new(), faults: &mut *self.faults };
         let value = read(&mut section);
         section.finish();
         value

@@ -5,7 +5,7 @@ use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
 
 use crate::directory::DirectoryState;
 use crate::journal::JournalMessage;
-use crate::model::Point;
+use crate::model::{Device, Point};
 
 /// Lines, each with its end in the text: a batch that can be cut.
 #[derive(Debug, Default)]
@@ -43,31 +43,16 @@ impl Lines {
         &mut self,
         device: DeviceNo,
         at: TimestampMs,
-        mut fields: impl Iterator<Item = (MetricNo, f64)>,
+        fields: impl Iterator<Item = (MetricNo, f64)>,
         directory: &DirectoryState,
     ) {
-        // Messages without readings and devices that are unknown have no lines.
-        let (Some(device), Some((metric, value))) = (directory.device(device), fields.next()) else { return };
-        let line = LineProtocolBuilder::new_with(std::mem::take(&mut self.text))
-            .measurement(device.kind.as_str())
-            .tag("device", device.id.as_str());
-        let line = match &device.zone {
-            Some(zone) => line.tag("zone", zone.as_str()),
-            None => line,
-        };
-        let line = match &device.team {
-            Some(team) => line.tag("team", &tag_value(team)),
-            None => line,
-        };
-        let name = |metric| directory.metric_name(metric).unwrap_or("unknown");
-        let mut line = line.field(name(metric), value);
-        self.points += 1;
-        for (metric, value) in fields {
-            line = line.field(name(metric), value);
-            self.points += 1;
+        let Some(device) = directory.device(device) else { return };
+        let fields = fields.filter_map(|(metric, value)| Some((directory.metric_name(metric)?, value)));
+        let written = line(&mut self.text, device, fields, at.0);
+        self.points += written;
+        if written > 0 {
+            self.ends.push(self.text.len());
         }
-        self.text = line.timestamp(at.0).close_line().build();
-        self.ends.push(self.text.len());
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -80,6 +65,36 @@ impl Lines {
         let end = if lines.end == 0 { 0 } else { self.ends[lines.end - 1] };
         &self.text[start..end]
     }
+}
+
+/// Writes a line of line protocol behind a text, with the time as it is given. Gives the number of its fields: without
+/// fields there is no line.
+pub fn line<'a>(
+    text: &mut Vec<u8>,
+    device: &Device,
+    mut fields: impl Iterator<Item = (&'a str, f64)>,
+    time: i64,
+) -> usize {
+    let Some((metric, value)) = fields.next() else { return 0 };
+    let line = LineProtocolBuilder::new_with(std::mem::take(text))
+        .measurement(device.kind.as_str())
+        .tag("device", device.id.as_str());
+    let line = match &device.zone {
+        Some(zone) => line.tag("zone", zone.as_str()),
+        None => line,
+    };
+    let line = match &device.team {
+        Some(team) => line.tag("team", &tag_value(team)),
+        None => line,
+    };
+    let mut line = line.field(metric, value);
+    let mut written = 1;
+    for (metric, value) in fields {
+        line = line.field(metric, value);
+        written += 1;
+    }
+    *text = line.timestamp(time).close_line().build();
+    written
 }
 
 /// InfluxDB reads a backslash before a comma, a space or the end as an escape and keeps all others: there is no way to

@@ -25,7 +25,7 @@ use influxdb2::api::query::FluxRecord;
 use influxdb2::api::write::TimestampPrecision;
 use influxdb2::models::Query;
 use influxdb2::{Client, ClientBuilder, RequestError};
-use tokio::runtime::Handle;
+use tokio::runtime::{self, Runtime};
 
 use crate::error::{Result, StoreError};
 
@@ -64,7 +64,17 @@ impl fmt::Debug for InfluxOptions {
 pub struct Influx {
     client: Client,
     options: InfluxOptions,
-    runtime: Handle,
+    /// Its own: calls come from threads that outlive the caller's runtime. Always there but for the drop.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Influx {
+    /// The last owner may be an async task, where a runtime must not be waited for.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Why lines were not taken.
@@ -78,7 +88,7 @@ pub(crate) enum WriteFault {
 
 impl Influx {
     /// Makes the client; nothing is sent yet.
-    pub fn new(options: InfluxOptions, runtime: Handle) -> Result<Self> {
+    pub fn new(options: InfluxOptions) -> Result<Self> {
         let failed = |detail: String| StoreError::Influx { doing: "be set up", detail };
         if reqwest::Url::parse(&options.url).is_err() {
             // The client library panics on these.
@@ -88,7 +98,13 @@ impl Influx {
         let client = ClientBuilder::with_builder(http, &options.url, &options.org, &options.token)
             .build()
             .map_err(|error| failed(error.to_string()))?;
-        Ok(Self { client, options, runtime })
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+        Ok(Self { client, options, runtime: Some(runtime) })
+    }
+
+    fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().expect("it is there until the drop").block_on(future)
     }
 
     pub fn options(&self) -> &InfluxOptions {
@@ -98,7 +114,7 @@ impl Influx {
     /// Sends lines; what was accepted is stored there.
     pub(crate) fn write(&self, lines: Vec<u8>) -> std::result::Result<(), WriteFault> {
         let InfluxOptions { org, bucket, .. } = &self.options;
-        let sent = self.runtime.block_on(self.client.write_line_protocol_with_precision(
+        let sent = self.wait(self.client.write_line_protocol_with_precision(
             org,
             bucket,
             lines,
@@ -116,8 +132,7 @@ impl Influx {
     fn rows(&self, flux: String, mut take: impl FnMut(&FluxRecord) -> Result<()>) -> Result<()> {
         let failed = |detail: String| StoreError::Influx { doing: "answer a query", detail };
         let answer = self
-            .runtime
-            .block_on(self.client.query_raw_iter(Some(Query::new(flux))))
+            .wait(self.client.query_raw_iter(Some(Query::new(flux))))
             .map_err(|error| failed(said(&error)))?;
         let mut rows = answer.result();
         loop {

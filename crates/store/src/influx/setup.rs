@@ -38,7 +38,7 @@ impl Setup<'_> {
     pub fn create(&self) -> Result<()> {
         let options = &self.0.options;
         let request = ListOrganizationRequest { org: Some(options.org.clone()), ..none() };
-        let found = self.0.runtime.block_on(self.0.client.list_organizations(request)).map_err(|e| failed(&e))?;
+        let found = self.0.wait(self.0.client.list_organizations(request)).map_err(|e| failed(&e))?;
         let id = found.orgs.into_iter().find(|org| org.name == options.org).and_then(|org| org.id);
         let id = id.ok_or_else(|| StoreError::Influx {
             doing: "find the organization",
@@ -46,7 +46,30 @@ impl Setup<'_> {
         })?;
         let mut request = PostBucketRequest::new(id, options.bucket.clone());
         request.retention_rules = self.rules()?;
-        self.0.runtime.block_on(self.0.client.create_bucket(Some(request))).map_err(|e| failed(&e))
+        self.0.wait(self.0.client.create_bucket(Some(request))).map_err(|e| failed(&e))
+    }
+
+    /// Gives the bucket the retention that is configured. The client library has no call for it.
+    pub fn set_retention(&self) -> Result<()> {
+        let options = &self.0.options;
+        let id = self.bucket()?.and_then(|bucket| bucket.id).ok_or_else(|| StoreError::Influx {
+            doing: "find the bucket",
+            detail: format!("there is no `{}`", options.bucket),
+        })?;
+        let body = serde_json::json!({ "retentionRules": self.rules()? });
+        let request = reqwest::Client::new()
+            .patch(format!("{}/api/v2/buckets/{id}", options.url.trim_end_matches('/')))
+            .header("Authorization", format!("Token {}", options.token))
+            .header("Content-Type", "application/json")
+            .timeout(super::REQUEST_WITHIN)
+            .body(body.to_string());
+        let answer = self.0.wait(request.send());
+        let failed = |detail: String| StoreError::Influx { doing: "change the bucket", detail };
+        match answer {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(failed(answer.status().to_string())),
+            Err(error) => Err(failed(error.to_string())),
+        }
     }
 
     fn rules(&self) -> Result<Vec<RetentionRule>> {
@@ -65,7 +88,7 @@ impl Setup<'_> {
             org: Some(options.org.clone()),
             ..ListBucketsRequest::default()
         };
-        match self.0.runtime.block_on(self.0.client.list_buckets(Some(request))) {
+        match self.0.wait(self.0.client.list_buckets(Some(request))) {
             Ok(found) => Ok(found.buckets.into_iter().find(|bucket| bucket.name == options.bucket)),
             // Some versions answer a name that nobody has with 404.
             Err(influxdb2::RequestError::Http { status, .. }) if status.as_u16() == 404 => Ok(None),

@@ -2,10 +2,9 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::*;
 
@@ -24,12 +23,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The runtime of all clients.
-pub(super) fn runtime() -> Handle {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| Runtime::new().expect("a runtime")).handle().clone()
 }
 
 fn program() -> Option<String> {
@@ -73,13 +66,14 @@ impl Server {
         let request = serde_json::json!({
             "username": "admin", "password": "a long password", "org": "town", "bucket": "first", "token": TOKEN,
         });
+        let runtime = Runtime::new().expect("a runtime");
         let deadline = Instant::now() + STARTS_WITHIN;
         loop {
             let sent = reqwest::Client::new()
                 .post(format!("{}/api/v2/setup", self.url))
                 .body(request.to_string())
                 .send();
-            if runtime().block_on(sent).is_ok_and(|answer| answer.status() == 201) {
+            if runtime.block_on(sent).is_ok_and(|answer| answer.status() == 201) {
                 return;
             }
             assert!(Instant::now() < deadline, "influxd cannot be set up");
@@ -96,7 +90,7 @@ impl Server {
             token: TOKEN.to_owned(),
             retention_days: None,
         };
-        let influx = Influx::new(options.clone(), runtime()).expect("a client");
+        let influx = Influx::new(options.clone()).expect("a client");
         let setup = Setup(&influx);
         assert_eq!(setup.state().expect("an answer"), BucketState::Missing);
         setup.create().expect("a bucket");

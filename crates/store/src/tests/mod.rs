@@ -9,6 +9,7 @@ use sanimon_domain::{DeviceId, DeviceKind, DeviceNo, Fault, FaultCode, MetricNo,
 
 use crate::*;
 
+mod delivery;
 mod influxd;
 mod windows;
 

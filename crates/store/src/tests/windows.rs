@@ -154,7 +154,7 @@ impl Backend {
     fn open(&self, folder: &Path, calendar: Option<SiteCalendar>) -> Store {
         let mut store = Store::open(folder, calendar).expect("a store");
         if let Self::Influx(options) = self {
-            store.use_influx(Influx::new(options.clone(), influxd::runtime()).expect("a client"));
+            store.use_influx(Influx::new(options.clone()).expect("a client"));
         }
         store
     }

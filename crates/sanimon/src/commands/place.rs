@@ -1,0 +1,67 @@
+//! Which site a command is about: one of a configuration, or just a data directory.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sanimon_domain::SiteCalendar;
+use sanimon_store::{Influx, Shared, Store};
+
+use super::check::refused;
+use crate::config::{self, Telemetry};
+use crate::site;
+
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The site's configuration: it says where the data are, and whether InfluxDB has them.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    config: Option<PathBuf>,
+    /// The data directory of a site without InfluxDB.
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    data: PathBuf,
+}
+
+/// What a command needs of it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) data: PathBuf,
+    pub(crate) calendar: Option<SiteCalendar>,
+    telemetry: Telemetry,
+}
+
+impl Place {
+    pub(crate) fn find(self) -> anyhow::Result<Found> {
+        let Some(file) = self.config else {
+            return Ok(Found { data: self.data, calendar: None, telemetry: Telemetry::default() });
+        };
+        let config = config::load(&file).map_err(|faults| refused(&faults))?;
+        let calendar = Some(SiteCalendar::new(config.time_zone));
+        Ok(Found { data: config.data, calendar, telemetry: config.telemetry })
+    }
+}
+
+impl Found {
+    /// To read only; sanimon may run.
+    pub(crate) fn snapshot(&self) -> anyhow::Result<Shared> {
+        let shared = Store::snapshot(&self.data)?;
+        let mut shared = shared.ok_or_else(|| anyhow::anyhow!("{} holds no data", self.data.display()))?;
+        if let Some(options) = &self.telemetry.influxdb {
+            shared.use_influx(Influx::new(options.clone())?);
+        }
+        Ok(shared)
+    }
+
+    /// To write; no sanimon may run.
+    pub(crate) fn store(&self) -> anyhow::Result<Store> {
+        let mut store = site::open_store(&self.data, self.calendar)?;
+        self.telemetry.apply_to(&mut store)?;
+        Ok(store)
+    }
+
+    pub(crate) fn has_influxdb(&self) -> bool {
+        self.telemetry.influxdb.is_some()
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+}
