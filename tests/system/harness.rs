@@ -158,23 +158,8 @@ impl Site {
         path: &str,
         body: Option<&str>,
     ) -> Option<(u16, String, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-        let body = body.unwrap_or_default();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncookie: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.cookie,
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        let body =
-            if head.contains("transfer-encoding: chunked") { unchunked(body)? } else { body.to_owned() };
-        Some((status, head.to_owned(), body))
+        let headers = format!("cookie: {}\r\ncontent-type: application/json\r\n", self.cookie);
+        http(self.http, method, path, &headers, body.unwrap_or_default())
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
@@ -203,6 +188,31 @@ impl Site {
         let pair = |point: &serde_json::Value| Some((point[0].as_i64()?, point[1].as_f64()?));
         answer["points"].as_array().unwrap().iter().filter_map(pair).collect()
     }
+}
+
+/// One HTTP request to a port: status, head, body; `None` when nobody answers.
+pub(crate) fn http(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Option<(u16, String, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let is_chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+    let body = if is_chunked { unchunked(body)? } else { body.to_owned() };
+    Some((status, head.to_owned(), body))
 }
 
 /// A chunked body as one; `None` when it was cut.

@@ -16,7 +16,8 @@ if command -v influxd >/dev/null 2>&1; then command -v influxd; exit 0; fi
 if [ -x "$program" ]; then echo "$program"; exit 0; fi
 
 command -v go >/dev/null 2>&1 || { echo "Go was not found, and no influxd" >&2; exit 1; }
-mkdir -p "$cache/module"
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$cache"
 echo "building InfluxDB $version into $cache, once (its log: $log)" >&2
 {
   # The Flux build asks rustup for a toolchain by name; the installed one will do.
@@ -27,9 +28,8 @@ echo "building InfluxDB $version into $cache, once (its log: $log)" >&2
   export CGO_ENABLED=1 GOBIN="$cache/bin" GOFLAGS=-buildvcs=false
   unset CARGO_TARGET_DIR
   go install "github.com/influxdata/pkg-config@$pkg_config"
-  cd "$cache/module"
-  [ -f go.mod ] || go mod init sanimon.test/influxd
-  go get "github.com/influxdata/influxdb/v2/cmd/influxd@$version"
+  # go.mod and go.sum beside this script say exactly what is built.
+  cd "$here"
   PKG_CONFIG="$GOBIN/pkg-config" go build -tags sqlite_foreign_keys,sqlite_json \
     -o "$program.part" github.com/influxdata/influxdb/v2/cmd/influxd
   mv "$program.part" "$program"

@@ -63,7 +63,7 @@ impl Setup<'_> {
             .header("Content-Type", "application/json")
             .timeout(super::REQUEST_WITHIN)
             .body(body.to_string());
-        let answer = self.0.wait(request.send());
+        let answer = self.0.wait(async { request.send().await });
         let failed = |detail: String| StoreError::Influx { doing: "change the bucket", detail };
         match answer {
             Ok(answer) if answer.status().is_success() => Ok(()),

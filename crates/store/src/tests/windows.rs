@@ -324,6 +324,8 @@ fn a_corrupt_block_is_skipped_and_the_rest_answers() {
         .expect("the rest");
     assert_eq!(points.len(), model.len() - crate::block::PART_POINTS);
     assert_eq!(store.shared.damaged_places(), 1);
+    let said = verify(folder.path(), |_, _| {}).expect("it can be read").expect("there is a database").faults;
+    assert!(said.len() == 1 && said[0].contains("closed_block 7, d-0 fill_pct from 20"), "{said:?}");
     // Days are told by their own sums.
     assert_eq!(by_day(&store, FIRST, FIRST.plus_ms(400 * 24 * 60 * MINUTE_MS)).len(), before);
 }
