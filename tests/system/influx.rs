@@ -22,8 +22,10 @@ fn site_with(influxd: &Influxd, bucket: &str) -> Site {
 }
 
 fn check(site: &Site, more: &[&str]) -> (bool, String) {
-    let output = Command::new(BINARY).args(["check", "--config"]).arg(site.config()).args(more).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let output =
+        Command::new(BINARY).args(["check", "--config"]).arg(site.config()).args(more).output().unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.success(), said)
 }
 
@@ -95,7 +97,8 @@ fn an_outage_under_load_loses_nothing_and_doubles_nothing() {
     influxd.run();
     wait_for("everything is delivered", || (unsealed(&site) == 0).then_some(()));
     for (device, expected) in expected.iter().enumerate() {
-        let points: BTreeMap<i64, f64> = site.points(&format!("b-{device}"), "fill_pct").into_iter().collect();
+        let points: BTreeMap<i64, f64> =
+            site.points(&format!("b-{device}"), "fill_pct").into_iter().collect();
         assert_eq!(points, *expected, "device {device}");
     }
     let counted = influxd

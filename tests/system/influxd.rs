@@ -20,9 +20,13 @@ impl Influxd {
     /// A new one, set up. `None` where there is no influxd; under `CI=true` that is a failure.
     pub(crate) fn start() -> Option<Self> {
         let program = std::env::var("SANIMON_INFLUXD").unwrap_or_else(|_| "influxd".to_owned());
-        let found = Command::new(&program).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let found =
+            Command::new(&program).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !found.is_ok_and(|status| status.success()) {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "influxd was not found: tests/run.sh builds it");
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "influxd was not found: tests/run.sh builds it"
+            );
             println!("skipped: influxd was not found; tests/run.sh builds it");
             return None;
         }

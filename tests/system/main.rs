@@ -7,6 +7,7 @@
 mod alerts;
 mod browser;
 mod faults;
+mod grafana;
 mod harness;
 mod house;
 mod influx;

@@ -79,7 +79,11 @@ fn an_export_of_either_form_is_an_import() {
     for form in ["csv", "line"] {
         let file = site.folder.path().join(format!("town.{form}"));
         let made = sanimon(&["export", "--format", form], &[("--output", &file), ("--data", &site.data())]);
-        assert!(made.status.success() && text(&made).contains("101 readings of 2 devices"), "{}", text(&made));
+        assert!(
+            made.status.success() && text(&made).contains("101 readings of 2 devices"),
+            "{}",
+            text(&made)
+        );
 
         let mut other = Site::new("");
         let stored = sanimon(&["import"], &[("", &file), ("--data", &other.data())]);
@@ -100,7 +104,11 @@ fn an_import_names_the_line_that_it_cannot_read() {
     let folder = tempfile::tempdir().unwrap();
     for (name, content, hint) in [
         ("a.csv", "device,kind,zone,team,metric,time,value\nb-1,bin,,,fill_pct,yesterday,1\n", "`yesterday`"),
-        ("b.csv", "device,kind,zone,team,metric,time,value\nb-1,bin,,,fill_pct,2026-01-01T00:00:00Z,full\n", "line: 2"),
+        (
+            "b.csv",
+            "device,kind,zone,team,metric,time,value\nb-1,bin,,,fill_pct,2026-01-01T00:00:00Z,full\n",
+            "line: 2",
+        ),
         ("c.line", "bin,device=b-1 fill_pct=1 1\nbin fill_pct=1 1\n", "line 2: it has no tag `device`"),
         ("d.line", "lamp,device=b-1 fill_pct=1 1\n", "line 1: `lamp` is none of"),
     ] {
@@ -154,7 +162,11 @@ fn damaged_data_are_named_by_check_and_the_rest_answers() {
     drop(database);
     let named = sanimon(&["check"], &[("--config", &site.config())]);
     assert_eq!(named.status.code(), Some(1));
-    assert!(text(&named).contains("journal row 7: ") && text(&named).contains("checksum"), "{}", text(&named));
+    assert!(
+        text(&named).contains("journal row 7: ") && text(&named).contains("checksum"),
+        "{}",
+        text(&named)
+    );
     site.start();
     let points = site.points("b-1", "fill_pct");
     assert_eq!(points.len(), expected.len() - 1);

@@ -123,8 +123,9 @@ pub(crate) async fn trends(
 
     let (names, devices): (Vec<Option<String>>, Vec<Vec<DeviceNo>>) = groups.into_iter().unzip();
     let counts: Vec<usize> = devices.iter().map(Vec::len).collect();
-    let windows =
-        state.read(move |shared| shared.windows(WindowQuery { metric, from, to, window, function }, &devices)).await?;
+    let windows = state
+        .read(move |shared| shared.windows(WindowQuery { metric, from, to, window, function }, &devices))
+        .await?;
     let trends = names.into_iter().zip(counts).zip(windows).map(|((group, devices), windows)| Trend {
         group,
         devices,

@@ -35,6 +35,8 @@ enum Command {
     Bench(commands::bench::Bench),
     /// Says every fault of a configuration, with file, line and fix.
     Check(commands::check::Check),
+    /// Asks a running sanimon whether it is ready.
+    Health(commands::health::Health),
     /// Copies everything to a file, while sanimon runs.
     Backup(commands::backup::Backup),
     /// Puts a backup back, while sanimon does not run.
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Simulate(simulate) => simulate.run(),
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),
+        Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
         Command::Export(export) => export.run(),

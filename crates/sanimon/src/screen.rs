@@ -35,7 +35,9 @@ pub(crate) fn progress_done() {
 
 /// A bar for what takes its time, on the standard error; on a terminal only.
 pub(crate) fn bar(what: &'static str, all: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("  {msg:<10} {bar:30} {percent:>3}% {human_pos} of {human_len}, {eta} left");
+    let style = ProgressStyle::with_template(
+        "  {msg:<10} {bar:30} {percent:>3}% {human_pos} of {human_len}, {eta} left",
+    );
     // The template is a constant: it has no fault that a user could meet.
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(all).with_style(style).with_message(what)

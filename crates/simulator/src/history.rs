@@ -54,12 +54,14 @@ impl Iterator for History {
         if self.next >= self.end {
             return None;
         }
-        let (step, device) = (self.next / self.fills_pct.len() as u64, self.next % self.fills_pct.len() as u64);
+        let (step, device) =
+            (self.next / self.fills_pct.len() as u64, self.next % self.fills_pct.len() as u64);
         let noise = mix(self.seed ^ self.next.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         self.next += 1;
         // Bits of one number: each noise has its own.
         let part = |shift: u32, size: u64| (noise >> shift) % size;
-        let phase_ms = (mix(self.seed ^ device) % self.interval_ms.max(1) as u64) as i64 / SECOND_MS * SECOND_MS;
+        let phase_ms =
+            (mix(self.seed ^ device) % self.interval_ms.max(1) as u64) as i64 / SECOND_MS * SECOND_MS;
         let due_ms = step as i64 * self.interval_ms + phase_ms;
         let at = self.start.plus_ms(due_ms + part(0, LATE_S_MAX + 1) as i64 * SECOND_MS);
 

@@ -41,6 +41,13 @@ impl LocalTime {
     }
 }
 
+/// What loses more is heard weaker. It trembles with the minute, without a number of the generator's: the town's lives
+/// stay those of its seed.
+fn signal_dbm(loss: f64, index: usize, at: TimestampMs) -> f64 {
+    let tremble = (at.0 / MINUTE_MS * 7_919 + index as i64 * 31).rem_euclid(7);
+    -76.0 - (loss * 500.0).round() - tremble as f64
+}
+
 /// A message as it arrives at the broker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uplink {
@@ -235,6 +242,7 @@ impl Simulation {
             }
         };
         measures.push(("battery_v", being.battery_v, 2));
+        measures.push(("rssi_dbm", signal_dbm(being.loss, index, at), 0));
         measures
     }
 }

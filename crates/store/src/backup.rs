@@ -16,7 +16,10 @@ use crate::shared::{FILE_NAME, lock};
 pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
     let database = directory.join(FILE_NAME);
     if !database.exists() {
-        return Err(StoreError::Backup { path: database, detail: "there is no database to back up".to_owned() });
+        return Err(StoreError::Backup {
+            path: database,
+            detail: "there is no database to back up".to_owned(),
+        });
     }
     if file.exists() {
         let detail = "it exists already: choose another name, or remove it".to_owned();
@@ -46,7 +49,9 @@ pub fn restore(file: &Path, directory: &Path, force: bool) -> Result<()> {
     let failed = failed_at(&database);
     if database.exists() {
         if !force {
-            return Err(failed("there is a database already: --force replaces it, and it is lost then".to_owned()));
+            return Err(failed(
+                "there is a database already: --force replaces it, and it is lost then".to_owned(),
+            ));
         }
         // A write-ahead log that stayed would be played into the new file.
         let emptied = Connection::open(&database)
@@ -85,7 +90,8 @@ fn check_backup(file: &Path) -> Result<()> {
 
 fn open_existing(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(path, flags).map_err(|source| StoreError::Open { path: path.to_owned(), source })
+    Connection::open_with_flags(path, flags)
+        .map_err(|source| StoreError::Open { path: path.to_owned(), source })
 }
 
 fn failed_at(path: &Path) -> impl Fn(String) -> StoreError {

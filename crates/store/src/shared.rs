@@ -90,7 +90,8 @@ impl Store {
             return Err(StoreError::TooNew { path, found, known: schema::DATA_VERSION });
         }
         if found < schema::DATA_VERSION {
-            let detail = format!("it has the older data version {found}: `sanimon serve` brings it up to date");
+            let detail =
+                format!("it has the older data version {found}: `sanimon serve` brings it up to date");
             return Err(StoreError::Backup { path, detail });
         }
         let shared = Shared {

@@ -63,7 +63,8 @@ fn structure(connection: &Connection, verified: &mut Verified) -> rusqlite::Resu
 
 fn journal_rows(connection: &Connection, verified: &mut Verified) -> Result<()> {
     let doing = || StoreError::doing("read the journal");
-    let mut statement = connection.prepare("SELECT seq, records FROM journal ORDER BY seq").map_err(doing())?;
+    let mut statement =
+        connection.prepare("SELECT seq, records FROM journal ORDER BY seq").map_err(doing())?;
     let mut rows = statement.query([]).map_err(doing())?;
     while let Some(row) = rows.next().map_err(doing())? {
         let seq: i64 = row.get(0).map_err(doing())?;
@@ -85,9 +86,11 @@ fn blocks(
 ) -> Result<()> {
     let doing = || StoreError::doing("read blocks");
     let count: i64 = connection
-        .query_row("SELECT (SELECT count(*) FROM closed_block) + (SELECT count(*) FROM open_block)", [], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT (SELECT count(*) FROM closed_block) + (SELECT count(*) FROM open_block)",
+            [],
+            |row| row.get(0),
+        )
         .map_err(doing())?;
     for table in ["closed_block", "open_block"] {
         let sql = format!(
@@ -97,19 +100,20 @@ fn blocks(
         let mut statement = connection.prepare(&sql).map_err(doing())?;
         let mut rows = statement.query([]).map_err(doing())?;
         while let Some(row) = rows.next().map_err(doing())? {
-            let (id, first_at, last_at): (i64, i64, i64) = (
-                row.get(0).map_err(doing())?,
-                row.get(1).map_err(doing())?,
-                row.get(2).map_err(doing())?,
-            );
+            let (id, first_at, last_at): (i64, i64, i64) =
+                (row.get(0).map_err(doing())?, row.get(1).map_err(doing())?, row.get(2).map_err(doing())?);
             let stored: i64 = row.get(3).map_err(doing())?;
             let blob: Vec<u8> = row.get(4).map_err(doing())?;
             let metric = MetricNo(row.get(5).map_err(doing())?);
             let device: String = row.get(6).map_err(doing())?;
             let points = if table == "open_block" { decode_open(&blob) } else { decode(&blob) };
             let fault = match points {
-                Ok(points) if points.len() as i64 != stored => Some(format!("{} points and not {stored}", points.len())),
-                Ok(points) if !points.is_sorted_by(|a, b| a.at < b.at) => Some("its times do not ascend".to_owned()),
+                Ok(points) if points.len() as i64 != stored => {
+                    Some(format!("{} points and not {stored}", points.len()))
+                }
+                Ok(points) if !points.is_sorted_by(|a, b| a.at < b.at) => {
+                    Some("its times do not ascend".to_owned())
+                }
                 Ok(points) => {
                     verified.points += points.len() as u64;
                     None
@@ -117,7 +121,8 @@ fn blocks(
                 Err(error) => Some(error.to_string()),
             };
             if let Some(fault) = fault {
-                let name = sanimon_domain::metric::info(metric).map_or("a metric of its own", |info| info.name);
+                let name =
+                    sanimon_domain::metric::info(metric).map_or("a metric of its own", |info| info.name);
                 let (from, to) = (TimestampMs(first_at), TimestampMs(last_at));
                 verified.faults.push(format!("{table} {id}, {device} {name} from {from} to {to}: {fault}"));
             }
@@ -137,7 +142,8 @@ fn months(connection: &Connection, verified: &mut Verified) -> Result<()> {
     let mut rows = statement.query([]).map_err(doing())?;
     let calendar = SiteCalendar::utc();
     while let Some(row) = rows.next().map_err(doing())? {
-        let (device, metric) = (DeviceNo(row.get(0).map_err(doing())?), MetricNo(row.get(1).map_err(doing())?));
+        let (device, metric) =
+            (DeviceNo(row.get(0).map_err(doing())?), MetricNo(row.get(1).map_err(doing())?));
         let month: i32 = row.get(2).map_err(doing())?;
         let blob: Vec<u8> = row.get(3).map_err(doing())?;
         if let Err(error) = days::decode(&blob, month, |day| calendar.start_of(day), |_, _| {}) {

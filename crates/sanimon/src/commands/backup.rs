@@ -32,7 +32,9 @@ impl Backup {
         let bytes = sanimon_store::backup(found.data(), &self.file)?;
         screen::print(&format!("{}: {:.1} MB, complete\n", self.file.display(), bytes as f64 / 1e6));
         if found.has_influxdb() {
-            screen::print("Readings that InfluxDB has taken are not in it: back InfluxDB up with its own tools.\n");
+            screen::print(
+                "Readings that InfluxDB has taken are not in it: back InfluxDB up with its own tools.\n",
+            );
         }
         Ok(())
     }

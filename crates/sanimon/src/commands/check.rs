@@ -40,7 +40,8 @@ fn check_data(data: &Path) -> anyhow::Result<()> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let Some(verified) = verified.with_context(|| format!("cannot check the data in {}", data.display()))? else {
+    let Some(verified) = verified.with_context(|| format!("cannot check the data in {}", data.display()))?
+    else {
         screen::print(&format!("{}: no data yet\n", data.display()));
         return Ok(());
     };

@@ -63,7 +63,10 @@ impl Export {
                 let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
                 exporter.write(self.format, &devices, BufWriter::new(file), || bar.inc(1))?
             }
-            None => exporter.write(self.format, &devices, BufWriter::new(std::io::stdout().lock()), || bar.inc(1))?,
+            None => {
+                exporter
+                    .write(self.format, &devices, BufWriter::new(std::io::stdout().lock()), || bar.inc(1))?
+            }
         };
         bar.finish_and_clear();
         if let Some(path) = &self.output {
@@ -109,7 +112,8 @@ impl Exporter<'_> {
     }
 
     fn metrics(&self, device: DeviceNo) -> Vec<(MetricNo, String)> {
-        let mut numbers: Vec<MetricNo> = self.shared.hot.read().latest(device).map(|latest| latest.metric).collect();
+        let mut numbers: Vec<MetricNo> =
+            self.shared.hot.read().latest(device).map(|latest| latest.metric).collect();
         numbers.sort_unstable();
         let directory = self.shared.directory.read();
         let named = |number: MetricNo| Some((number, directory.metric_name(number)?.to_owned()));

@@ -69,7 +69,9 @@ impl Import {
             Format::Line => importer.lines(BufReader::new(input)),
         };
         // What was read before a fault stays, and reading it again changes nothing.
-        outcome.with_context(|| format!("{}: stopped after {} readings", self.file.display(), importer.readings))?;
+        outcome.with_context(|| {
+            format!("{}: stopped after {} readings", self.file.display(), importer.readings)
+        })?;
         importer.commit()?;
         bar.finish_and_clear();
         if found.has_influxdb() {
@@ -99,7 +101,8 @@ impl Importer {
     fn new(store: Store) -> Self {
         let (devices, custom) = {
             let directory = store.shared.directory.read();
-            let devices = directory.devices().iter().map(|device| (device.id.to_string(), device.no)).collect();
+            let devices =
+                directory.devices().iter().map(|device| (device.id.to_string(), device.no)).collect();
             let number = |name: &str| Some((name.to_owned(), directory.metric_by_name(name)?));
             (devices, directory.custom_metrics().filter_map(number).collect())
         };
@@ -156,7 +159,9 @@ impl Importer {
                 FieldValue::I64(value) => *value as f64,
                 FieldValue::U64(value) => *value as f64,
                 FieldValue::Boolean(value) => f64::from(u8::from(*value)),
-                FieldValue::String(_) => bail!("the field `{}` is a text: readings are numbers", metric.as_str()),
+                FieldValue::String(_) => {
+                    bail!("the field `{}` is a text: readings are numbers", metric.as_str())
+                }
             };
             let (kind, metric) = (line.series.measurement.as_str(), metric.as_str());
             self.add(&Named { device, kind, zone: tag("zone"), team: tag("team"), metric, at, value })?;

@@ -149,7 +149,19 @@ fn main(root: &mut Section<'_>) -> Main {
     });
     let telemetry = root.table("telemetry", telemetry::read).unwrap_or_default();
     let http = http.unwrap_or(default_http);
-    Main { site_name, time_zone, data, rules, zones, http, embedded, brokers, admission, map: map.flatten(), telemetry }
+    Main {
+        site_name,
+        time_zone,
+        data,
+        rules,
+        zones,
+        http,
+        embedded,
+        brokers,
+        admission,
+        map: map.flatten(),
+        telemetry,
+    }
 }
 
 fn broker(section: &mut Section<'_>) -> Option<ClientOptions> {

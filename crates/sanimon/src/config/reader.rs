@@ -316,8 +316,15 @@ impl<'a> Section<'a> {
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
         let line = self.line(span);
-        let mut section =
-            Section { folder: self.folder, text: self.text, path, line, table, used: Vec::new(), faults: &mut *self.faults };
+        let mut section = Section {
+            folder: self.folder,
+            text: self.text,
+            path,
+            line,
+            table,
+            used: Vec::new(),
+            faults: &mut *self.faults,
+        };
         let value = read(&mut section);
         section.finish();
         value

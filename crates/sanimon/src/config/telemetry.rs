@@ -42,10 +42,16 @@ pub(super) fn read(section: &mut Section<'_>) -> Telemetry {
         return Telemetry { influxdb: None, retention };
     }
     if options.is_none() {
-        section.fault(line, "`telemetry.backend` is `influxdb`: add [telemetry.influxdb] with url, org, bucket and token");
+        section.fault(
+            line,
+            "`telemetry.backend` is `influxdb`: add [telemetry.influxdb] with url, org, bucket and token",
+        );
     }
     if !retention.months.is_empty() {
-        section.fault(line, "[telemetry.retention] is of the embedded store: write telemetry.influxdb.retention_days");
+        section.fault(
+            line,
+            "[telemetry.retention] is of the embedded store: write telemetry.influxdb.retention_days",
+        );
     }
     Telemetry { influxdb: options.flatten(), retention }
 }
@@ -59,7 +65,8 @@ fn retention(section: &mut Section<'_>) -> Retention {
 }
 
 fn influxdb(section: &mut Section<'_>) -> Option<InfluxOptions> {
-    const URL: &str = "http://HOST:PORT without a path; https needs a sanimon built with --features influxdb-tls";
+    const URL: &str =
+        "http://HOST:PORT without a path; https needs a sanimon built with --features influxdb-tls";
     section.text_required("url");
     let url = section.parsed("url", URL, sound_url);
     let org = section.text_required("org").map(|(text, _)| text);
@@ -82,6 +89,8 @@ fn sound_url(text: &str) -> Option<String> {
     let has_tls = cfg!(feature = "influxdb-tls");
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://").filter(|_| has_tls))?;
     let host = rest.strip_suffix('/').unwrap_or(rest);
-    let sound = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#', '\\']) && host.parse::<axum::http::uri::Authority>().is_ok();
+    let sound = !host.is_empty()
+        && !host.contains(['/', '@', ' ', '?', '#', '\\'])
+        && host.parse::<axum::http::uri::Authority>().is_ok();
     sound.then(|| text.to_owned())
 }

@@ -82,7 +82,13 @@ impl DeliveryJob {
         };
         let Some(delivered) = delivered else { return Ok(None) };
         let (refused, points) = (sender.refused, sender.points);
-        Ok(Some(DeliveryStep { generation: self.generation, delivered, series: self.series, points, refused }))
+        Ok(Some(DeliveryStep {
+            generation: self.generation,
+            delivered,
+            series: self.series,
+            points,
+            refused,
+        }))
     }
 }
 
@@ -97,7 +103,8 @@ impl Sender<'_> {
     fn journal(&mut self, up_to_seq: i64) -> Result<Option<Delivered>> {
         let mut after = 0;
         while after < up_to_seq {
-            let (lines, last) = self.job.shared.with_reader(|connection| self.batch(connection, after, up_to_seq))?;
+            let (lines, last) =
+                self.job.shared.with_reader(|connection| self.batch(connection, after, up_to_seq))?;
             if !self.send(&lines) {
                 return Ok(None);
             }
@@ -133,7 +140,8 @@ impl Sender<'_> {
     }
 
     fn blocks(&mut self) -> Result<Option<Delivered>> {
-        let blocks = self.job.shared.with_reader(|connection| sealed::oldest_blocks(connection, BATCH_BLOCKS))?;
+        let blocks =
+            self.job.shared.with_reader(|connection| sealed::oldest_blocks(connection, BATCH_BLOCKS))?;
         let (mut closed, mut open) = (Vec::new(), Vec::new());
         let mut lines = Lines::default();
         for (series, stored) in blocks {
@@ -150,7 +158,11 @@ impl Sender<'_> {
                 Err(error) => {
                     // It cannot be read, so it cannot be sent; it stays for whoever repairs the disk.
                     self.job.shared.note_damage(series, stored.block.first_at, &error);
-                    if stored.is_open { open.pop() } else { closed.pop() };
+                    if stored.is_open {
+                        open.pop()
+                    } else {
+                        closed.pop()
+                    };
                 }
             }
         }
@@ -193,7 +205,8 @@ impl Sender<'_> {
 
     fn refuse(&mut self, line: &[u8], why: &str) {
         let fault = Fault::new(FaultCode::RefusedByInfluxdb, format!("InfluxDB refused it: {why}"));
-        let topic = String::from_utf8_lossy(line.split(|b| *b == b' ').next().unwrap_or_default()).into_owned();
+        let topic =
+            String::from_utf8_lossy(line.split(|b| *b == b' ').next().unwrap_or_default()).into_owned();
         self.refused.push(QuarantineEntry::new(&topic, SOURCE.into(), fault, line, (self.now)()));
     }
 

@@ -8,7 +8,9 @@ pub(super) fn literal(text: &str) -> String {
     out.push('"');
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':' | b'/' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':' | b'/' => {
+                out.push(char::from(byte))
+            }
             _ => out.push_str(&format!("\\x{byte:02x}")),
         }
     }
@@ -40,7 +42,8 @@ pub(super) fn source(
         literal(metric)
     );
     if devices.len() <= FILTER_DEVICES_MAX {
-        let names: Vec<String> = devices.iter().map(|id| format!("r.device == {}", literal(id.as_str()))).collect();
+        let names: Vec<String> =
+            devices.iter().map(|id| format!("r.device == {}", literal(id.as_str()))).collect();
         flux.push_str(&format!(" |> filter(fn: (r) => {})", names.join(" or ")));
     }
     flux

@@ -42,7 +42,13 @@ impl Influx {
     }
 
     /// How many points a series has between two times.
-    pub(crate) fn count(&self, metric: &str, device: &Named, from: TimestampMs, to: TimestampMs) -> Result<u64> {
+    pub(crate) fn count(
+        &self,
+        metric: &str,
+        device: &Named,
+        from: TimestampMs,
+        to: TimestampMs,
+    ) -> Result<u64> {
         let source =
             flux::source(&self.options.bucket, metric, std::slice::from_ref(&device.1), from, to.plus_ms(1));
         let query = format!("{source} |> count() |> keep(columns: [\"_value\"]) |> group() |> sum()");
@@ -114,7 +120,8 @@ impl Influx {
         devices: &HashMap<DeviceId, (DeviceNo, usize)>,
         waiting: &HashMap<DeviceNo, Vec<Point>>,
     ) -> Result<Vec<(DeviceId, usize)>> {
-        let Some(from) = waiting.values().filter_map(|points| points.first()).map(|point| point.at).min() else {
+        let Some(from) = waiting.values().filter_map(|points| points.first()).map(|point| point.at).min()
+        else {
             return Ok(Vec::new());
         };
         let source = flux::source(&self.options.bucket, metric, names, from, plan.query.to);

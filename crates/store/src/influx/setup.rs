@@ -31,7 +31,11 @@ impl Setup<'_> {
         let found_days =
             bucket.retention_rules.first().map_or(0, |rule| i64::from(rule.every_seconds) / SECONDS_PER_DAY);
         let wanted_days = self.0.options.retention_days.map_or(0, i64::from);
-        Ok(if found_days == wanted_days { BucketState::Sound } else { BucketState::OtherRetention { found_days } })
+        Ok(if found_days == wanted_days {
+            BucketState::Sound
+        } else {
+            BucketState::OtherRetention { found_days }
+        })
     }
 
     /// Creates the bucket in its organization, with its retention.

@@ -11,8 +11,8 @@ pub(crate) use alerts::{alert, alerts, steps};
 pub use engine::{EngineMemory, RememberedLevel};
 pub(crate) use pool::ReaderPool;
 pub(crate) use rows::{account, device, last_known, meta, quarantine, session_account, zone};
-pub(crate) use telemetry::{Sums, WindowPlan};
 pub use telemetry::WindowQuery;
+pub(crate) use telemetry::{Sums, WindowPlan};
 
 /// A page of a longer list: the items, and where the next page begins.
 #[derive(Debug, Clone, PartialEq)]

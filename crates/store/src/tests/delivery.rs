@@ -34,7 +34,10 @@ impl Fake {
                 if status == 204 {
                     kept.lock().expect("no panic").extend(body.lines().map(str::to_owned));
                 }
-                let head = format!("HTTP/1.1 {status} S\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", text.len());
+                let head = format!(
+                    "HTTP/1.1 {status} S\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    text.len()
+                );
                 let _ = stream.write_all(format!("{head}{text}").as_bytes());
             }
         });
@@ -91,7 +94,10 @@ fn deliver_all(store: &mut Store) {
 }
 
 fn devices_of(lines: &[String]) -> BTreeSet<String> {
-    lines.iter().filter_map(|line| Some(line.split_once("device=")?.1.split([',', ' ']).next()?.to_owned())).collect()
+    lines
+        .iter()
+        .filter_map(|line| Some(line.split_once("device=")?.1.split([',', ' ']).next()?.to_owned()))
+        .collect()
 }
 
 #[test]
@@ -183,7 +189,8 @@ fn the_token_is_in_no_text() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut store = fake.store(folder.path());
     with_points(&mut store);
-    let error = store.shared.telemetry(DeviceNo(0), MetricNo(0), START, START.plus_ms(1)).expect_err("refused");
+    let error =
+        store.shared.telemetry(DeviceNo(0), MetricNo(0), START, START.plus_ms(1)).expect_err("refused");
     assert!(error.to_string().contains("unauthorized access"), "{error}");
     let said = format!("{:?} {:?} {:?}", error, store.shared, store.writer);
     assert!(!said.contains("secret-token"), "{said}");

@@ -36,7 +36,10 @@ impl Server {
     /// `None` where there is no influxd; under `CI=true` that is a failure.
     pub(super) fn start() -> Option<Self> {
         let Some(program) = program() else {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "influxd was not found: tests/run.sh builds it");
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "influxd was not found: tests/run.sh builds it"
+            );
             eprintln!("skipped: influxd was not found; tests/run.sh builds it");
             return None;
         };

@@ -104,7 +104,8 @@ fn check(store: &Store, model: &Model, question: &Question) -> std::result::Resu
             window: question.window.parse().expect("a window"),
             function: *function,
         };
-        let answer = store.shared.windows(query, std::slice::from_ref(&devices)).expect("an answer").remove(0);
+        let answer =
+            store.shared.windows(query, std::slice::from_ref(&devices)).expect("an answer").remove(0);
         let starts: Vec<i64> = answer.iter().map(|point| point.at.0).collect();
         prop_assert_eq!(starts, expected.keys().copied().collect::<Vec<_>>());
         for (window, points) in answer.iter().zip(expected.values()) {
@@ -237,7 +238,8 @@ fn influx_cases() -> u32 {
 #[test]
 fn influxdb_answers_as_the_model_does() {
     let Some(server) = influxd::Server::start() else { return };
-    let config = ProptestConfig { cases: influx_cases(), failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: influx_cases(), failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = proptest::test_runner::TestRunner::new_with_rng(
         config,
         TestRng::deterministic_rng(RngAlgorithm::ChaCha),

@@ -99,8 +99,5 @@ impl Writer {
 }
 
 fn execute(transaction: &Transaction<'_>, sql: &str, values: impl rusqlite::Params) -> Result<()> {
-    transaction
-        .execute(sql, values)
-        .map(|_| ())
-        .map_err(StoreError::doing("let go of what was delivered"))
+    transaction.execute(sql, values).map(|_| ()).map_err(StoreError::doing("let go of what was delivered"))
 }

@@ -107,16 +107,20 @@ impl Shape {
         let metrics = metric_numbers()?;
         let mut history = self.history();
         loop {
-            let messages: Vec<JournalMessage> = history.by_ref().take(MESSAGES_PER_GROUP).map(|report| JournalMessage {
-                device: DeviceNo(report.device),
-                received_at: report.at,
-                digest: None,
-                readings: metrics
-                    .iter()
-                    .zip(report.values)
-                    .map(|(metric, value)| JournalReading { metric: *metric, at: report.at, value })
-                    .collect(),
-            }).collect();
+            let messages: Vec<JournalMessage> = history
+                .by_ref()
+                .take(MESSAGES_PER_GROUP)
+                .map(|report| JournalMessage {
+                    device: DeviceNo(report.device),
+                    received_at: report.at,
+                    digest: None,
+                    readings: metrics
+                        .iter()
+                        .zip(report.values)
+                        .map(|(metric, value)| JournalReading { metric: *metric, at: report.at, value })
+                        .collect(),
+                })
+                .collect();
             let is_last = messages.is_empty();
             filled.points += (messages.len() * METRICS.len()) as u64;
             let group = Group { messages, ..Group::default() };
@@ -132,7 +136,8 @@ impl Shape {
 }
 
 pub(super) fn metric_numbers() -> anyhow::Result<Vec<MetricNo>> {
-    let number = |name: &&str| metric::by_name(name).ok_or_else(|| anyhow::anyhow!("there is no metric {name}"));
+    let number =
+        |name: &&str| metric::by_name(name).ok_or_else(|| anyhow::anyhow!("there is no metric {name}"));
     METRICS.iter().map(number).collect()
 }
 

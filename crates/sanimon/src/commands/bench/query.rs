@@ -60,7 +60,13 @@ impl QueryBench {
         let shape = &self.shape;
         let zone = (0..shape.devices).filter(|device| shape.zone_of(*device) == 0).collect();
         let hourly = Window::Fixed { length_ms: HOUR_MS };
-        let question = |name, metric, devices, window| Question { name, metric, devices, window: Some(window), from: shape.start() };
+        let question = |name, metric, devices, window| Question {
+            name,
+            metric,
+            devices,
+            window: Some(window),
+            from: shape.start(),
+        };
         vec![
             question("one device, one metric, by hour", "temperature_c", vec![shape.devices / 2], hourly),
             question("one zone, by day", "fill_pct", zone, Window::Days(1)),
