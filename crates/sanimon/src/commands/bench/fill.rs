@@ -35,6 +35,9 @@ pub(super) struct Shape {
     /// Keeps the data here, and uses what an earlier run left. Without it, a temporary folder is used.
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
+    /// Measures a real InfluxDB 2 beside it: `SANIMON_INFLUXD`, or influxd from the path.
+    #[arg(long)]
+    pub(super) influxdb: bool,
 }
 
 /// What it took.
@@ -69,24 +72,25 @@ impl Shape {
     }
 
     fn devices(&self) -> anyhow::Result<Vec<Device>> {
-        let device = |no: u32| {
-            Ok(Device {
-                no: DeviceNo(no),
-                id: DeviceId::new(&Self::device_id(no))?,
-                name: String::new(),
-                kind: DeviceKind::Bin,
-                zone: Some(ZoneId::new(&format!("zone-{}", self.zone_of(no)))?),
-                team: None,
-                district: "bench".to_owned(),
-                state: DeviceState::Registered,
-                place: None,
-                interval_ms: Some(i64::from(self.interval_s) * SECOND_MS),
-                calibration: None,
-                first_seen_at: START,
-                online: None,
-            })
-        };
-        (0..self.devices).map(device).collect()
+        (0..self.devices).map(|no| self.device(no)).collect()
+    }
+
+    pub(super) fn device(&self, no: u32) -> anyhow::Result<Device> {
+        Ok(Device {
+            no: DeviceNo(no),
+            id: DeviceId::new(&Self::device_id(no))?,
+            name: String::new(),
+            kind: DeviceKind::Bin,
+            zone: Some(ZoneId::new(&format!("zone-{}", self.zone_of(no)))?),
+            team: None,
+            district: "bench".to_owned(),
+            state: DeviceState::Registered,
+            place: None,
+            interval_ms: Some(i64::from(self.interval_s) * SECOND_MS),
+            calibration: None,
+            first_seen_at: START,
+            online: None,
+        })
     }
 
     /// Opens the data, filled if it is not yet.

@@ -3,6 +3,7 @@
 
 mod feed;
 mod fill;
+mod influxdb;
 mod mosquitto;
 mod query;
 mod server;

@@ -10,6 +10,7 @@ use sanimon_store::{Function, Shared, WindowQuery};
 use serde_json::{Value, json};
 
 use super::fill::{Shape, peak_rss_mb};
+use super::influxdb::{self, InfluxDb};
 
 #[derive(Debug, Args)]
 pub(crate) struct QueryBench {
@@ -20,6 +21,9 @@ pub(crate) struct QueryBench {
     times: u16,
 }
 
+/// InfluxDB takes minutes for some; some rounds tell enough.
+const INFLUXDB_TIMES_MAX: u16 = 5;
+
 /// One question.
 struct Question {
     name: &'static str,
@@ -28,6 +32,8 @@ struct Question {
     /// `None`: the readings as they are.
     window: Option<Window>,
     from: TimestampMs,
+    /// The same in Flux, in the form that InfluxDB answers fastest: windows of each series first, then their mean.
+    flux: String,
 }
 
 impl QueryBench {
@@ -38,45 +44,94 @@ impl QueryBench {
     fn measure_in(&self, folder: &Path) -> anyhow::Result<Value> {
         let (store, _) = self.shape.open(&folder.join("embedded"))?;
         let mut queries = Vec::new();
+        let mut asked = Vec::new();
         for question in self.questions() {
             let (points, times) = self.ask(&store.shared, &question)?;
-            queries.push(json!({
-                "name": question.name,
-                "windows": points,
-                "ms": quantiles(times),
-                "influxdb_ms": null,
-            }));
+            let ms = quantiles(times);
+            queries.push(json!({ "name": question.name, "windows": points, "ms": ms, "influxdb_ms": null }));
+            asked.push(question);
+        }
+        let peak_rss_mb = peak_rss_mb()?;
+        drop(store);
+        if self.shape.influxdb {
+            let server = self.influxdb(&folder.join("influxdb"))?;
+            for (question, query) in asked.iter().zip(&mut queries) {
+                let times = self.ask_influxdb(&server, question)?;
+                let theirs = quantiles(times);
+                let ratio = theirs["p50"].as_f64().zip(query["ms"]["p50"].as_f64()).map(|(a, b)| a / b);
+                query["influxdb_ms"] = theirs;
+                query["influxdb_ratio"] = json!(ratio);
+            }
         }
         Ok(json!({
             "queries": queries,
-            "peak_rss_mb": peak_rss_mb()?,
+            "peak_rss_mb": peak_rss_mb,
             "points": self.shape.history().points(),
             "devices": self.shape.devices,
             "days": self.shape.days,
         }))
     }
 
+    /// Loaded if it is not yet; started again, so that its caches are as cold as a new start's.
+    fn influxdb(&self, folder: &Path) -> anyhow::Result<InfluxDb> {
+        let (server, is_new) = InfluxDb::start(folder)?;
+        if !is_new {
+            return Ok(server);
+        }
+        server.load(&self.shape, folder)?;
+        Ok(InfluxDb::start(folder)?.0)
+    }
+
+    fn ask_influxdb(&self, server: &InfluxDb, question: &Question) -> anyhow::Result<Vec<Duration>> {
+        let mut times = Vec::new();
+        for _ in 0..self.times.min(INFLUXDB_TIMES_MAX) {
+            let (rows, time) = server.ask(&question.flux)?;
+            anyhow::ensure!(rows > 0, "InfluxDB's answer to `{}` is empty", question.name);
+            times.push(time);
+        }
+        Ok(times)
+    }
+
     fn questions(&self) -> Vec<Question> {
         let shape = &self.shape;
         let zone = (0..shape.devices).filter(|device| shape.zone_of(*device) == 0).collect();
         let hourly = Window::Fixed { length_ms: HOUR_MS };
-        let question = |name, metric, devices, window| Question {
+        let device = shape.devices / 2;
+        let one = format!(" and r.device == \"{}\"", Shape::device_id(device));
+        let of_all = |every: &str| {
+            format!(
+                "|> aggregateWindow(every: {every}, fn: mean, createEmpty: false, timeSrc: \"_start\") |> group(columns: [\"_time\"]) |> mean()"
+            )
+        };
+        let by_hour = "|> aggregateWindow(every: 1h, fn: mean, createEmpty: false, timeSrc: \"_start\")";
+        let question = |name, metric, devices, window, filter: &str, select: &str| Question {
             name,
             metric,
             devices,
             window: Some(window),
             from: shape.start(),
+            flux: format!("{} {select}", influxdb::source(shape, metric, filter, shape.start())),
         };
+        let all = (0..shape.devices).collect();
+        let last_day = shape.end().minus_ms(24 * HOUR_MS);
         vec![
-            question("one device, one metric, by hour", "temperature_c", vec![shape.devices / 2], hourly),
-            question("one zone, by day", "fill_pct", zone, Window::Days(1)),
-            question("the whole town, by month", "fill_pct", (0..shape.devices).collect(), Window::Months(1)),
+            question("one device, one metric, by hour", "temperature_c", vec![device], hourly, &one, by_hour),
+            question(
+                "one zone, by day",
+                "fill_pct",
+                zone,
+                Window::Days(1),
+                " and r.zone == \"zone-0\"",
+                &of_all("1d"),
+            ),
+            question("the whole town, by month", "fill_pct", all, Window::Months(1), "", &of_all("1mo")),
             Question {
                 name: "one device, the last day, as it is",
                 metric: "fill_pct",
-                devices: vec![0],
+                devices: vec![device],
                 window: None,
-                from: shape.end().minus_ms(24 * HOUR_MS),
+                from: last_day,
+                flux: influxdb::source(shape, "fill_pct", &one, last_day),
             },
         ]
     }
