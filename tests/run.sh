@@ -64,9 +64,14 @@ services=yes
 install_debian mosquitto:mosquitto mosquitto_pub:mosquitto-clients || services=no
 browser=yes
 install_debian chromium:chromium || browser=no
+influxdb=yes
+if influxd=$(tests/services/influxd/build.sh); then export SANIMON_INFLUXD="$influxd"; else influxdb=no; fi
 node=yes
 command -v npm >/dev/null || node=no
 
+if [ "$influxdb" = no ]; then
+  skip "what needs InfluxDB: tests/services/influxd/build.sh could not build it (it needs Go 1.26 or newer)"
+fi
 step "format" cargo fmt --all --check
 step "clippy" env SANIMON_CONSOLE=skip cargo clippy --locked --workspace --all-targets -- -D warnings
 step "unit and property tests" env SANIMON_CONSOLE=skip cargo test --locked --workspace --lib --bins

@@ -15,4 +15,5 @@ mod influxd;
 mod kill;
 mod live;
 mod moving;
+mod sealing;
 mod sources;

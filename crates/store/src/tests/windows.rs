@@ -274,6 +274,10 @@ fn a_year(folder: &std::path::Path) -> (Store, BTreeMap<i64, f64>) {
     (store, model)
 }
 
+fn calendar_month(store: &Store, at: TimestampMs) -> i32 {
+    store.shared.calendar.day_of(at).month()
+}
+
 fn by_day(store: &Store, from: TimestampMs, to: TimestampMs) -> Vec<Point> {
     let query =
         WindowQuery { metric: MetricNo(0), from, to, window: Window::Days(1), function: Function::Count };
@@ -287,6 +291,20 @@ fn retention_takes_readings_and_leaves_what_their_days_say() {
     let (first, end) = (FIRST, FIRST.plus_ms(366 * 24 * 60 * MINUTE_MS));
     let before = by_day(&store, first.minus_ms(1), end);
     store.writer.set_retention(Retention { months: vec![(DeviceKind::Bin, 3)] });
+    // Killed after each step: the next start goes on.
+    let retention = Retention { months: vec![(DeviceKind::Bin, 3)] };
+    let mut steps = 0;
+    while store.writer.tidy(end).expect("a step") {
+        drop(store);
+        store = Store::open(folder.path(), None).expect("the store again");
+        store.writer.set_retention(retention.clone());
+        steps += 1;
+        let gone = store.shared.first_at(DeviceNo(0), MetricNo(0)).expect("a time").expect("points");
+        if calendar_month(&store, gone) + 3 >= calendar_month(&store, end) && steps > 3 {
+            break;
+        }
+    }
+    assert!(steps > 3, "{steps} steps");
     while store.writer.tidy(end).expect("a step") {}
 
     assert_eq!(by_day(&store, first.minus_ms(1), end), before);
