@@ -70,7 +70,7 @@ fn town(influxd: &Influxd) -> Site {
     let mut config = std::fs::read_to_string(site.config()).unwrap();
     config = config.replace("[site]\n", "[site]\nzones = \"zones.toml\"\n");
     std::fs::write(site.config(), config + &influxd.section(BUCKET, site.folder.path())).unwrap();
-    let zones: String = simulated
+    let zones: Vec<String> = simulated
         .zones
         .iter()
         .map(|zone| {
@@ -81,7 +81,7 @@ fn town(influxd: &Influxd) -> Site {
             )
         })
         .collect();
-    std::fs::write(site.folder.path().join("zones.toml"), zones).unwrap();
+    std::fs::write(site.folder.path().join("zones.toml"), zones.concat()).unwrap();
     let fixed =
         Command::new(BINARY).args(["check", "--fix", "--config"]).arg(site.config()).output().unwrap();
     assert!(fixed.status.success(), "{fixed:?}");
@@ -142,7 +142,7 @@ fn every_panel_answers_with_something() {
 fn the_compose_file_is_sound_where_docker_can_tell() {
     let version = Command::new("docker").args(["compose", "version"]).output();
     if !version.is_ok_and(|output| output.status.success()) {
-        println!("skipped: docker compose was not found");
+        eprintln!("skipped: docker compose was not found");
         return;
     }
     let output = Command::new("docker")

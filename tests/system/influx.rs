@@ -65,21 +65,21 @@ fn an_outage_under_load_loses_nothing_and_doubles_nothing() {
     let mut expected: Vec<BTreeMap<i64, f64>> = vec![BTreeMap::new(); 4];
     let start = now_ms() - 3_600_000;
     let mut sent = 0;
-    let mut send = |site: &Site| {
+    let mut publish_next = |site: &Site| {
         let (device, at, value) = (sent % 4, start + sent as i64 * 10, (sent % 101) as f64);
         assert!(publish(site.mqtt, &topic(device), &format!(r#"{{"ts":{at},"fill_pct":{value}}}"#)));
         expected[device].insert(at, value);
         sent += 1;
     };
     for _ in 0..40 {
-        send(&site);
+        publish_next(&site);
     }
     wait_for("InfluxDB has the first points", || (unsealed(&site) == 0).then_some(()));
 
     influxd.stop();
     let end = Instant::now() + outage();
     while Instant::now() < end {
-        send(&site);
+        publish_next(&site);
     }
     // It is told, and sensors are taken all the same.
     let (status, said) = site.get("/readyz").unwrap();
@@ -92,7 +92,7 @@ fn an_outage_under_load_loses_nothing_and_doubles_nothing() {
     // sanimon itself goes, too, and comes back before InfluxDB does.
     site.kill();
     site.start();
-    send(&site);
+    publish_next(&site);
 
     influxd.run();
     wait_for("everything is delivered", || (unsealed(&site) == 0).then_some(()));

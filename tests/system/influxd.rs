@@ -27,7 +27,7 @@ impl Influxd {
                 std::env::var("CI").as_deref() != Ok("true"),
                 "influxd was not found: tests/run.sh builds it"
             );
-            println!("skipped: influxd was not found; tests/run.sh builds it");
+            eprintln!("skipped: influxd was not found; tests/run.sh builds it");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();

@@ -109,9 +109,9 @@ pub(crate) fn fitting(asked: Window, range_ms: i64, points_max: u64) -> Window {
     if fits(asked) {
         return asked;
     }
-    let coarser =
+    let mut coarser =
         window::COARSER.into_iter().filter(|coarser| coarser.approximate_ms() > asked.approximate_ms());
-    coarser.clone().find(|coarser| fits(*coarser)).or(coarser.last()).unwrap_or(asked)
+    coarser.clone().find(|coarser| fits(*coarser)).or(coarser.next_back()).unwrap_or(asked)
 }
 
 /// Readings of one metric.

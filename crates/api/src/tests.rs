@@ -6,8 +6,14 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
-use sanimon_domain::{Clock, TimestampMs};
-use sanimon_store::{Account, Command, Store};
+use sanimon_alerting::RuleSet;
+use sanimon_domain::time::{DAY_MS, MINUTE_MS};
+use sanimon_domain::{
+    Clock, DeviceId, DeviceKind, DeviceNo, MetricNo, SiteCalendar, TimestampMs, ZoneClass, ZoneId,
+};
+use sanimon_store::{
+    Account, Command, Device, DeviceState, Group, JournalMessage, JournalReading, Store, Writer, Zone,
+};
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
@@ -22,7 +28,54 @@ impl Clock for Fixed {
     }
 }
 
-/// An API over an empty store with one account of this role, and a writer that carries out sessions.
+const NOW: TimestampMs = TimestampMs(1_772_323_200_000);
+const HISTORY_DAYS: i64 = 20;
+
+/// Two bins in zones and teams of their own, a toilet without: a reading each 10 minutes for 20 days before now. Bin `b-1`
+/// says 10, `b-2` 30.
+fn history(writer: &mut Writer) {
+    let zone = |id: &str| Zone {
+        id: ZoneId::new(id).expect("a sound id"),
+        name_en: id.to_owned(),
+        name_zh: id.to_owned(),
+        class: ZoneClass::Street,
+        outline: Vec::new(),
+    };
+    writer.put_zones(vec![zone("north"), zone("south")]).expect("zones");
+    let device = |no: u32, id: &str, kind, zone: Option<&str>| Device {
+        no: DeviceNo(no),
+        id: DeviceId::new(id).expect("a sound id"),
+        name: String::new(),
+        kind,
+        zone: zone.map(|zone| ZoneId::new(zone).expect("a sound id")),
+        team: zone.map(|zone| format!("team {zone}")),
+        district: String::new(),
+        state: DeviceState::Registered,
+        place: None,
+        interval_ms: None,
+        calibration: None,
+        first_seen_at: NOW,
+        online: None,
+    };
+    let new_devices = vec![
+        device(0, "h-1", DeviceKind::Bin, Some("north")),
+        device(1, "h-2", DeviceKind::Bin, Some("south")),
+        device(2, "h-3", DeviceKind::Toilet, None),
+    ];
+    let steps = HISTORY_DAYS * DAY_MS / (10 * MINUTE_MS);
+    let message = |step: i64, no: u32| {
+        let at = NOW.minus_ms((steps - step) * 10 * MINUTE_MS);
+        let value = [10.0, 30.0, 0.5][no as usize];
+        let metric = if no == 2 { MetricNo(20) } else { MetricNo(0) };
+        let readings = vec![JournalReading { metric, at, value }];
+        JournalMessage { device: DeviceNo(no), received_at: at, digest: None, readings }
+    };
+    let messages = (0..steps).flat_map(|step| (0..3).map(move |no| message(step, no))).collect();
+    let group = Group { new_devices, messages, ..Group::default() };
+    writer.commit(&group, &RuleSet::default(), NOW).expect("a history");
+}
+
+/// An API over a store with a history and with one account of this role, and a writer that carries out sessions.
 struct Api {
     router: axum::Router,
     _folder: tempfile::TempDir,
@@ -32,7 +85,9 @@ struct Api {
 impl Api {
     fn new(role: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let Store { mut writer, shared, lock } = Store::open(folder.path(), None).expect("a store");
+        let shanghai = SiteCalendar::named("Asia/Shanghai");
+        let Store { mut writer, shared, lock } = Store::open(folder.path(), shanghai).expect("a store");
+        history(&mut writer);
         let password_hash = hash_password("a long password").expect("a hash");
         let account = Account { name: "test".to_owned(), password_hash, role: role.to_owned() };
         writer.put_account(&account, Fixed.now()).expect("an account");
@@ -196,4 +251,86 @@ async fn a_page_that_polls_gets_304_for_what_it_has() {
         .expect("a request");
     let again = api.router.clone().oneshot(request).await.expect("a router never fails");
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+}
+
+impl Api {
+    async fn json(&self, cookie: &str, path: &str) -> serde_json::Value {
+        let response = self.send("GET", path, cookie, "").await;
+        let status = response.status();
+        let said = text(response).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {said}");
+        serde_json::from_str(&said).expect("JSON")
+    }
+}
+
+#[tokio::test]
+async fn a_day_is_the_site_s_day() {
+    let api = Api::new("viewer");
+    let cookie = api.sign_in().await;
+    let path = "/api/v1/devices/h-1/telemetry?metric=fill_pct&every=1d&fn=count&from=2026-02-20T00:00:00%2B08:00&to=2026-02-22T00:00:00%2B08:00";
+    let answer = api.json(&cookie, path).await;
+    assert_eq!(answer["every"], "1d");
+    assert_eq!(answer["coarsened"], false);
+    let midnight = TimestampMs::parse_rfc3339("2026-02-20T00:00:00+08:00").expect("a time").0;
+    assert_eq!(answer["points"], serde_json::json!([[midnight, 144.0], [midnight + DAY_MS, 144.0]]));
+}
+
+#[tokio::test]
+async fn an_answer_with_too_many_points_is_coarsened_and_says_so() {
+    let api = Api::new("viewer");
+    let cookie = api.sign_in().await;
+    let range = "metric=fill_pct&from=2026-02-10T00:00:00Z&to=2026-02-20T00:00:00Z";
+    let whole = api.json(&cookie, &format!("/api/v1/devices/h-1/telemetry?{range}")).await;
+    assert_eq!((whole["every"].is_null(), whole["points"].as_array().map(Vec::len)), (true, Some(1_441)));
+    let coarse = api.json(&cookie, &format!("/api/v1/devices/h-1/telemetry?{range}&points_max=100")).await;
+    assert_eq!((&coarse["every"], &coarse["coarsened"]), (&"3h".into(), &true.into()));
+    assert!(coarse["points"].as_array().expect("points").len() <= 100);
+    // More than is held in memory at once comes slice by slice, and is the same.
+    let streamed =
+        api.json(&cookie, &format!("/api/v1/devices/h-1/telemetry?{range}&points_max=1000000")).await;
+    assert_eq!(streamed["points"], whole["points"]);
+}
+
+#[tokio::test]
+async fn trends_are_grouped_as_asked() {
+    let api = Api::new("viewer");
+    let cookie = api.sign_in().await;
+    let range = "from=2026-02-12T00:00:00%2B08:00&to=2026-02-14T00:00:00%2B08:00";
+    let groups = |answer: &serde_json::Value| -> Vec<(serde_json::Value, serde_json::Value, f64)> {
+        let trends = answer["trends"].as_array().expect("trends").clone();
+        let first = |trend: &serde_json::Value| trend["points"][0][1].as_f64().unwrap_or(f64::MIN);
+        trends.iter().map(|trend| (trend["group"].clone(), trend["devices"].clone(), first(trend))).collect()
+    };
+    for (more, expected) in [
+        ("", vec![(serde_json::Value::Null, 3.into(), 20.0)]),
+        (
+            "&group_by=zone",
+            vec![
+                (serde_json::Value::Null, 1.into(), f64::MIN),
+                ("north".into(), 1.into(), 10.0),
+                ("south".into(), 1.into(), 30.0),
+            ],
+        ),
+        ("&group_by=kind&kind=bin&fn=sum", vec![("bin".into(), 2.into(), 144.0 * 40.0)]),
+        ("&group_by=team&zone=south", vec![("team south".into(), 1.into(), 30.0)]),
+        (
+            "&group_by=device&zone=north,south&fn=max",
+            vec![("h-1".into(), 1.into(), 10.0), ("h-2".into(), 1.into(), 30.0)],
+        ),
+    ] {
+        let answer = api.json(&cookie, &format!("/api/v1/trends?metric=fill_pct&{range}{more}")).await;
+        assert_eq!(groups(&answer), expected, "{more}");
+        assert_eq!(answer["every"], "1d");
+    }
+    for (query, status) in [
+        ("metric=nothing", StatusCode::NOT_FOUND),
+        ("metric=fill_pct&zone=nowhere", StatusCode::NOT_FOUND),
+        ("metric=fill_pct&group_by=colour", StatusCode::BAD_REQUEST),
+        ("metric=fill_pct&every=7h", StatusCode::BAD_REQUEST),
+        ("metric=fill_pct&fn=median", StatusCode::BAD_REQUEST),
+        ("metric=fill_pct&from=2026-03-01T00:00:00Z&to=2026-02-01T00:00:00Z", StatusCode::BAD_REQUEST),
+    ] {
+        let response = api.send("GET", &format!("/api/v1/trends?{query}"), &cookie, "").await;
+        assert_eq!(response.status(), status, "{query}");
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) struct Trend {
 
 /// The answer.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Trends {
+pub(crate) struct TrendAnswer {
     metric: String,
     unit: String,
     /// The window that was really used, such as `1d`.
@@ -105,13 +105,13 @@ impl GroupBy {
 
 /// A metric over many devices, in windows. Each group's value is taken over all readings of its devices.
 #[utoipa::path(get, path = "/api/v1/trends", tag = "trends", params(TrendQuery), responses(
-    (status = 200, body = Trends), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 200, body = TrendAnswer), (status = 400, body = Problem), (status = 404, body = Problem),
 ))]
 pub(crate) async fn trends(
     State(state): State<ApiState>,
     _user: User,
     query: Result<Query<TrendQuery>, QueryRejection>,
-) -> Result<Json<Trends>, Problem> {
+) -> Result<Json<TrendAnswer>, Problem> {
     let Query(query) = query?;
     let (from, to) = telemetry::range(query.from.as_deref(), query.to.as_deref(), state.now(), 30 * DAY_MS)?;
     let asked = telemetry::window_of(query.every.as_deref().unwrap_or("1d"))?;
@@ -131,7 +131,7 @@ pub(crate) async fn trends(
         devices,
         points: windows.into_iter().map(|point| (point.at.0, point.value)).collect(),
     });
-    Ok(Json(Trends {
+    Ok(Json(TrendAnswer {
         unit: telemetry::unit(metric),
         metric: query.metric,
         every: window.to_string(),

@@ -107,7 +107,9 @@ mod tests {
             let old = Connection::open(&path).expect("a file");
             for migration in &MIGRATIONS[..from] {
                 old.execute_batch(migration.sql).expect("an old schema");
-                migration.convert.map(|convert| convert(&old).expect("a conversion"));
+                if let Some(convert) = migration.convert {
+                    convert(&old).expect("a conversion");
+                }
             }
             old.pragma_update(None, "user_version", from as i64).expect("a version");
             old.execute("INSERT INTO zone VALUES ('z', 'Zone', '区', 'street', '[]')", []).expect("a row");

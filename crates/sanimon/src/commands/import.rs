@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use influxdb_line_protocol::{FieldValue, ParsedLine, parse_lines};
+use influxdb_line_protocol::{EscapedStr, FieldValue, ParsedLine, parse_lines};
 use sanimon_alerting::RuleSet;
 use sanimon_domain::{Clock, DeviceId, DeviceKind, DeviceNo, MetricNo, TimestampMs, ZoneId, metric};
 use sanimon_store::{Device, DeviceState, Group, JournalMessage, JournalReading, Store};
@@ -149,7 +149,7 @@ impl Importer {
     }
 
     fn line(&mut self, line: &ParsedLine<'_>) -> anyhow::Result<()> {
-        let tag = |name: &str| line.tag_value(name).map(|value| value.as_str());
+        let tag = |name: &str| line.tag_value(name).map(EscapedStr::as_str);
         let device = tag("device").context("it has no tag `device`")?;
         let nanoseconds = line.timestamp.context("it has no time")?;
         let at = TimestampMs(nanoseconds.div_euclid(NANOSECONDS_PER_MS));

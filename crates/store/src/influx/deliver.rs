@@ -8,6 +8,7 @@
 //! * Killed between its answer and our commit: the batch is sent again, and writing a point again changes nothing.
 //! * Points wait longer than the memory holds: they are sealed into blocks, which are delivered as they are.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -174,7 +175,7 @@ impl Sender<'_> {
         if lines.is_empty() {
             return !self.is_void();
         }
-        let mut parts = vec![0..lines.ends.len()];
+        let mut parts: Vec<Range<usize>> = std::iter::once(0..lines.ends.len()).collect();
         let mut pause = PAUSE_FIRST;
         while let Some(part) = parts.pop() {
             if self.is_void() {

@@ -32,7 +32,7 @@ use crate::error::{Result, StoreError};
 pub use setup::{BucketState, Setup};
 
 /// A write or a query that takes longer has failed: InfluxDB is stuck, and the batch will be sent again.
-const REQUEST_WITHIN: Duration = Duration::from_secs(60);
+const REQUEST_WITHIN: Duration = Duration::from_mins(1);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where InfluxDB is, and what is ours there.

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use crate::*;
 
 const TOKEN: &str = "token-of-a-test";
-const STARTS_WITHIN: Duration = Duration::from_secs(60);
+const STARTS_WITHIN: Duration = Duration::from_mins(1);
 
 /// Ends with its test.
 pub(super) struct Server {

@@ -15,7 +15,7 @@ use crate::site;
 /// Messages in a group: with five metrics each, 5,000 points a synced commit.
 const MESSAGES_PER_GROUP: usize = 1_000;
 /// 2025-01-01 in Shanghai: a year of whole months there.
-const START: TimestampMs = TimestampMs(1_735_660_800_000);
+pub(super) const START: TimestampMs = TimestampMs(1_735_660_800_000);
 const ZONES: u32 = 6;
 /// The first zone is the one that is asked about.
 const FIRST_ZONE_DEVICES: u32 = 300;
@@ -54,16 +54,12 @@ impl Shape {
         History::new(self.devices, START, self.days, i64::from(self.interval_s) * SECOND_MS, self.seed)
     }
 
-    pub(super) fn start(&self) -> TimestampMs {
-        START
-    }
-
     /// The end of the last whole day.
     pub(super) fn end(&self) -> TimestampMs {
         START.plus_ms(i64::from(self.days) * sanimon_domain::time::DAY_MS)
     }
 
-    pub(super) fn zone_of(&self, device: u32) -> u32 {
+    pub(super) fn zone_of(device: u32) -> u32 {
         if device < FIRST_ZONE_DEVICES { 0 } else { 1 + device % (ZONES - 1) }
     }
 
@@ -81,7 +77,7 @@ impl Shape {
             id: DeviceId::new(&Self::device_id(no))?,
             name: String::new(),
             kind: DeviceKind::Bin,
-            zone: Some(ZoneId::new(&format!("zone-{}", self.zone_of(no)))?),
+            zone: Some(ZoneId::new(&format!("zone-{}", Self::zone_of(no)))?),
             team: None,
             district: "bench".to_owned(),
             state: DeviceState::Registered,

@@ -22,8 +22,8 @@ const BUCKET: &str = "bench";
 const TOKEN: &str = "bench-token";
 /// Lines in a batch: InfluxDB's own advice.
 const LINES_PER_BATCH: usize = 5_000;
-const STARTS_WITHIN: Duration = Duration::from_secs(120);
-const STOPS_WITHIN: Duration = Duration::from_secs(120);
+const STARTS_WITHIN: Duration = Duration::from_mins(2);
+const STOPS_WITHIN: Duration = Duration::from_mins(2);
 /// Until files and caches have settled after loading.
 const SETTLES_AFTER: Duration = Duration::from_secs(20);
 

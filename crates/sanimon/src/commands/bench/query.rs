@@ -9,7 +9,7 @@ use sanimon_domain::{DeviceNo, TimestampMs, Window, metric};
 use sanimon_store::{Function, Shared, WindowQuery};
 use serde_json::{Value, json};
 
-use super::fill::{Shape, peak_rss_mb};
+use super::fill::{START, Shape, peak_rss_mb};
 use super::influxdb::{self, InfluxDb};
 
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ impl QueryBench {
 
     fn questions(&self) -> Vec<Question> {
         let shape = &self.shape;
-        let zone = (0..shape.devices).filter(|device| shape.zone_of(*device) == 0).collect();
+        let zone = (0..shape.devices).filter(|device| Shape::zone_of(*device) == 0).collect();
         let hourly = Window::Fixed { length_ms: HOUR_MS };
         let device = shape.devices / 2;
         let one = format!(" and r.device == \"{}\"", Shape::device_id(device));
@@ -109,8 +109,8 @@ impl QueryBench {
             metric,
             devices,
             window: Some(window),
-            from: shape.start(),
-            flux: format!("{} {select}", influxdb::source(shape, metric, filter, shape.start())),
+            from: START,
+            flux: format!("{} {select}", influxdb::source(shape, metric, filter, START)),
         };
         let all = (0..shape.devices).collect();
         let last_day = shape.end().minus_ms(24 * HOUR_MS);

@@ -543,6 +543,11 @@ export interface components {
         };
         /** @description Whether messages can be taken and acknowledged. */
         Readiness: {
+            /**
+             * @description InfluxDB: `ok`, or why it takes no points now; null: the store is embedded. Without it sanimon is ready all the
+             *     same, for points wait on disk.
+             */
+            influxdb?: string | null;
             ready: boolean;
             /** @description Each source: `ok`, or what it says of itself. */
             sources: {
@@ -644,7 +649,7 @@ export interface components {
             points: number[][];
         };
         /** @description The answer. */
-        Trends: {
+        TrendAnswer: {
             /** @description The window is longer than asked, for the answer would have had too many points. */
             coarsened: boolean;
             /** @description The window that was really used, such as `1d`. */
@@ -1314,7 +1319,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Trends"];
+                    "application/json": components["schemas"]["TrendAnswer"];
                 };
             };
             400: {
