@@ -67,6 +67,7 @@ impl Committer {
             stopping: stopping.clone(),
             last_now: TimestampMs(i64::MIN),
             last_delivery: Instant::now(),
+            delivers_backlog: false,
         };
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
             worker.run();
@@ -93,6 +94,8 @@ struct Worker {
     stopping: Arc<AtomicBool>,
     last_now: TimestampMs,
     last_delivery: Instant,
+    /// Blocks of an outage, or of an embedded past, are on their way: no pause between them.
+    delivers_backlog: bool,
 }
 
 /// What ended the gathering of a group.
@@ -218,6 +221,7 @@ impl Worker {
                 return true;
             }
             Work::Delivered(step) => {
+                self.delivers_backlog = step.is_backlog();
                 if let Err(error) = self.core.writer.apply_delivery_step(&step) {
                     self.seal_failed(&error.to_string());
                 }
@@ -265,7 +269,8 @@ impl Worker {
 
     fn begin_delivery(&mut self) {
         let waiting = self.core.writer.shared().hot.read().unsealed_points();
-        if self.last_delivery.elapsed() < DELIVER_EVERY && waiting < DELIVER_AT_POINTS {
+        let is_soon = self.last_delivery.elapsed() < DELIVER_EVERY && waiting < DELIVER_AT_POINTS;
+        if is_soon && !self.delivers_backlog {
             return;
         }
         let job = match self.core.writer.begin_delivery_if_due() {

@@ -67,6 +67,13 @@ pub struct DeliveryStep {
     pub(crate) refused: Vec<QuarantineEntry>,
 }
 
+impl DeliveryStep {
+    /// Whether it was part of a backlog: the next part should follow at once.
+    pub fn is_backlog(&self) -> bool {
+        matches!(self.delivered, Delivered::Blocks { .. })
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Delivered {
     Journal { up_to_seq: i64 },

@@ -93,19 +93,17 @@ impl Ingest {
         let cpu_s = server.cpu_s()? - before;
         let peak_rss_mb = server.rss_mb("VmHWM")?;
         let data = server.stop()?;
-        let (stored, bytes) =
-            stored(&data, &[(2, 1, self.metrics), (3, usize::from(self.connections), self.metrics)])?;
+        let stored = stored(&data, &[2, 3])?;
         let external = mosquitto::measure(&folder.join("external"), self).await?;
         let expected = (single.acknowledged + many.acknowledged) * u64::from(self.metrics);
-        let readings = stored.max(1);
         Ok(json!({
             "acked_per_s": (many.acknowledged as f64 / many.seconds).round(),
             "readings_per_s": (many.acknowledged as f64 * f64::from(self.metrics) / many.seconds).round(),
-            "lost": expected.saturating_sub(stored),
+            "lost": expected.saturating_sub(stored.of_runs),
             "puback_ms": quantiles(&many),
             "cpu_s_per_million": cpu_s / (many.acknowledged as f64 / 1e6),
             "peak_rss_mb": peak_rss_mb,
-            "bytes_per_reading": bytes as f64 / readings as f64,
+            "bytes_per_reading": stored.bytes as f64 / stored.readings.max(1) as f64,
             "connections": self.connections,
             "metrics": self.metrics,
             "single_connection": { "acked_per_s": (single.acknowledged as f64 / single.seconds).round(), "puback_ms": quantiles(&single) },
@@ -134,24 +132,35 @@ fn quantiles(outcome: &LoadOutcome) -> Value {
     json!({ "p50": ms(0.5), "p99": ms(0.99), "p999": ms(0.999) })
 }
 
-/// Readings of the runs `(run, connections, metrics)` that are in the store, and the size of its files.
-fn stored(data: &Path, runs: &[(u32, usize, u8)]) -> anyhow::Result<(u64, u64)> {
+/// What is in a store after its bench.
+struct Stored {
+    /// Readings of the runs that are judged.
+    of_runs: u64,
+    /// All readings.
+    readings: u64,
+    /// The size of all files.
+    bytes: u64,
+}
+
+/// Counts what the store gives back; devices of a run have its number in their names.
+fn stored(data: &Path, runs: &[u32]) -> anyhow::Result<Stored> {
     let store = Store::open(data, None)?;
-    let mut count = 0;
-    let numbers: Vec<DeviceNo> = {
+    let devices: Vec<(DeviceNo, bool)> = {
         let directory = store.shared.directory.read();
-        let devices = directory.devices().iter();
-        let ours = |id: &str| runs.iter().any(|(run, ..)| id.starts_with(&format!("load-{run}-")));
-        devices.filter(|device| ours(device.id.as_str())).map(|device| device.no).collect()
+        let is_judged = |id: &str| runs.iter().any(|run| id.starts_with(&format!("load-{run}-")));
+        directory.devices().iter().map(|device| (device.no, is_judged(device.id.as_str()))).collect()
     };
-    for device in numbers {
+    let mut stored = Stored { of_runs: 0, readings: 0, bytes: 0 };
+    for (device, is_judged) in devices {
         let metrics: Vec<MetricNo> =
             store.shared.hot.read().latest(device).map(|latest| latest.metric).collect();
         for metric in metrics {
-            count += store.shared.telemetry(device, metric, TimestampMs(0), TimestampMs(i64::MAX / 2))?.len()
-                as u64;
+            let points = store.shared.telemetry(device, metric, TimestampMs(0), TimestampMs(i64::MAX / 2))?;
+            stored.readings += points.len() as u64;
+            stored.of_runs += if is_judged { points.len() as u64 } else { 0 };
         }
     }
     drop(store);
-    Ok((count, fill::bytes_in(data)?))
+    stored.bytes = fill::bytes_in(data)?;
+    Ok(stored)
 }

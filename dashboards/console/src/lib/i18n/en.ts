@@ -18,6 +18,7 @@ export const en = {
   'connection.lost': 'Connection lost. What you see is from {time}; trying again…',
   'connection.live': 'Live',
   'store.fault': 'New readings cannot be stored at the moment and are not acknowledged: {reason}',
+  'influxdb.fault': 'InfluxDB takes no readings at the moment; they wait on disk and nothing is lost: {reason}',
   'source.fault': 'A source of messages is not connected: {sources}',
   'error.load': 'This could not be loaded: {reason}',
   'error.retry': 'Try again',

@@ -20,6 +20,7 @@ export const zh: Record<Key, string> = {
   'connection.lost': '连接已断开。当前显示的是 {time} 的数据，正在重连…',
   'connection.live': '实时',
   'store.fault': '新数据暂时无法保存，也不会被确认：{reason}',
+  'influxdb.fault': 'InfluxDB 暂时无法接收数据；读数已保存在磁盘上等待，不会丢失：{reason}',
   'source.fault': '消息来源未连接：{sources}',
   'error.load': '加载失败：{reason}',
   'error.retry': '重试',
