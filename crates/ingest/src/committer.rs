@@ -108,6 +108,7 @@ enum Next {
 impl Worker {
     fn run(&mut self) {
         while let Some(work) = self.receiver.blocking_recv() {
+            let is_tick = matches!(work, Work::Tick);
             let next = match work {
                 Work::Message(message) => self.group(Some(*message)),
                 Work::Tick => self.group(None),
@@ -120,7 +121,9 @@ impl Worker {
             }
             self.begin_seal();
             self.begin_delivery();
-            self.tidy();
+            if is_tick {
+                self.tidy();
+            }
         }
     }
 

@@ -86,6 +86,16 @@ impl HotState {
         self.devices.get(device.index()).into_iter().flat_map(|hot| hot.series.iter().map(|(_, s)| s.latest))
     }
 
+    /// Every series that was ever heard: each has a newest reading.
+    pub(crate) fn all_series(&self) -> Vec<(DeviceNo, MetricNo)> {
+        let devices = self.devices.iter().enumerate();
+        devices
+            .flat_map(|(no, device)| {
+                device.series.iter().map(move |(metric, _)| (DeviceNo(no as u32), *metric))
+            })
+            .collect()
+    }
+
     pub(crate) fn series_count(&self) -> usize {
         self.devices.iter().map(|device| device.series.len()).sum()
     }

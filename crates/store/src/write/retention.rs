@@ -62,8 +62,7 @@ impl Writer {
             return self.vacuum_step();
         }
         if self.tidied.as_ref().is_none_or(|round| round.day != today) {
-            let mut series = crate::sealed::all_series(&self.connection)?;
-            series.reverse();
+            let series = self.shared.hot.read().all_series();
             self.tidied = Some(RetentionRound { day: today, series });
         }
         self.retention_step(today)?;
