@@ -51,12 +51,7 @@ impl Backfill {
     pub fn group(&mut self, now: TimestampMs, messages: &[Message]) -> Result<(), IngestError> {
         self.core.commit_messages(now, messages)?;
         if let Some(job) = self.core.writer.begin_seal_if_due()? {
-            let mut outcome = Ok(());
-            job.run(|step| {
-                outcome = self.core.writer.apply_seal_step(&step);
-                outcome.is_ok()
-            })?;
-            outcome?;
+            self.core.writer.seal_here(job)?;
         }
         Ok(())
     }

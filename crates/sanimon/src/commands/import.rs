@@ -240,12 +240,7 @@ impl Importer {
         self.store.writer.commit(&group, &self.rules, RealClock.now())?;
         self.readings += std::mem::take(&mut self.waiting) as u64;
         if let Some(job) = self.store.writer.begin_seal_if_due()? {
-            let mut outcome = Ok(());
-            job.run(|step| {
-                outcome = self.store.writer.apply_seal_step(&step);
-                outcome.is_ok()
-            })?;
-            outcome?;
+            self.store.writer.seal_here(job)?;
         }
         Ok(())
     }

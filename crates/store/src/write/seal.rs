@@ -47,6 +47,16 @@ impl Writer {
         Ok(Some(SealJob { generation: self.generation, up_to_seq, series, hot, readers, calendar }))
     }
 
+    /// Runs a job on this thread: for commands that have nothing else to do meanwhile.
+    pub fn seal_here(&mut self, job: SealJob) -> Result<()> {
+        let mut outcome = Ok(());
+        job.run(|step| {
+            outcome = self.apply_seal_step(&step);
+            outcome.is_ok()
+        })?;
+        outcome
+    }
+
     /// The newest row of the journal.
     pub(super) fn last_seq(&self) -> Result<Option<i64>> {
         self.connection

@@ -146,12 +146,7 @@ fn seal(store: &mut Store, filled: &mut Filled, all: bool) -> anyhow::Result<()>
     let unsealed = store.shared.hot.read().unsealed_points() as u64;
     let job = if all { store.writer.begin_seal()? } else { store.writer.begin_seal_if_due()? };
     let Some(job) = job else { return Ok(()) };
-    let mut outcome = Ok(());
-    job.run(|step| {
-        outcome = store.writer.apply_seal_step(&step);
-        outcome.is_ok()
-    })?;
-    outcome?;
+    store.writer.seal_here(job)?;
     filled.seal += started.elapsed();
     filled.sealed_points += unsealed;
     Ok(())
