@@ -52,6 +52,8 @@ pub struct HotState {
     pub(crate) devices: Vec<DeviceHot>,
     /// Points in all tails and all running seals.
     pub(crate) unsealed_points: usize,
+    /// Series with a tail: counted as they come, for looking through all of them at each commit takes too long.
+    pub(crate) tails: usize,
 }
 
 impl HotState {
@@ -94,10 +96,6 @@ impl HotState {
                 device.series.iter().map(move |(metric, _)| (DeviceNo(no as u32), *metric))
             })
             .collect()
-    }
-
-    pub(crate) fn series_count(&self) -> usize {
-        self.devices.iter().map(|device| device.series.len()).sum()
     }
 
     pub fn unsealed_points(&self) -> usize {
@@ -147,7 +145,7 @@ impl HotState {
         if let Some(digest) = message.digest {
             hot.digest = Some((digest, received_at));
         }
-        let mut added = 0;
+        let (mut added, mut new_tails) = (0, 0);
         for &JournalReading { metric, at, value } in &message.readings {
             let latest = Latest { metric, at, received_at, value };
             let index = hot.series.iter().position(|(no, _)| *no == metric).unwrap_or_else(|| {
@@ -158,9 +156,11 @@ impl HotState {
             if at >= series.latest.at {
                 series.latest = latest;
             }
+            new_tails += usize::from(series.tail.is_empty());
             added += usize::from(insert(&mut series.tail, Point { at, value }));
         }
         self.unsealed_points += added;
+        self.tails += new_tails;
     }
 }
 

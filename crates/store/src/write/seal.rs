@@ -94,8 +94,7 @@ impl Writer {
 }
 
 fn is_due(hot: &HotState) -> bool {
-    let threshold =
-        (hot.series_count() * SEAL_AT_POINTS_PER_SERIES).clamp(SEAL_AT_POINTS, SEAL_AT_POINTS_MAX);
+    let threshold = (hot.tails * SEAL_AT_POINTS_PER_SERIES).clamp(SEAL_AT_POINTS, SEAL_AT_POINTS_MAX);
     hot.unsealed_points >= threshold
 }
 
@@ -116,6 +115,7 @@ pub(super) fn start(hot: &mut HotState) -> Vec<(DeviceNo, MetricNo)> {
         }
     }
     hot.unsealed_points -= joined;
+    hot.tails = 0;
     series
 }
 
