@@ -164,6 +164,24 @@ fn the_compose_file_is_sound_where_docker_can_tell() {
 }
 
 #[test]
+fn sanimon_s_part_of_the_compose_file_is_sound() {
+    let output = Command::new(BINARY)
+        .args(["check", "--config"])
+        .arg(root().join("config/compose.toml"))
+        .envs(
+            ["ORG", "BUCKET", "TOKEN"]
+                .map(|key| (format!("SANIMON_TELEMETRY_INFLUXDB_{key}"), "for-the-test")),
+        )
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    // There is no InfluxDB of that name here; everything before it is sound.
+    assert!(said.contains("compose.toml: sound"), "{said}");
+    assert!(said.contains("cannot check InfluxDB at http://influxdb:8086"), "{said}");
+}
+
+#[test]
 fn no_secret_has_a_default_in_the_compose_file() {
     let text = std::fs::read_to_string(root().join("docker-compose.yml")).unwrap();
     let mut secrets = 0;

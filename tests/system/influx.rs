@@ -89,6 +89,8 @@ fn an_outage_under_load_loses_nothing_and_doubles_nothing() {
         ready["influxdb"].as_str().filter(|said| *said != "ok").map(str::to_owned)
     });
     assert!(unsealed(&site) > 0);
+    let (status, said) = site.get("/api/v1/devices/b-0/telemetry?metric=fill_pct").unwrap();
+    assert!(status == 503 && said.contains("InfluxDB could not answer a query"), "{status} {said}");
     // sanimon itself goes, too, and comes back before InfluxDB does.
     site.kill();
     site.start();

@@ -45,6 +45,13 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Influx { .. }) {
+            tracing::warn!(%error, "InfluxDB did not answer");
+            let detail = format!(
+                "{error}. Readings go on being stored; those that InfluxDB keeps can be read when it is back"
+            );
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        }
         if error.is_passing() {
             tracing::error!(%error, "store not available");
             return Self::new(

@@ -21,7 +21,7 @@ use crate::error::Problem;
 use crate::state::ApiState;
 
 /// Points in an answer if nothing else is asked for; with more, windows are made or made longer, and the answer says so.
-pub(crate) const POINTS_DEFAULT: u64 = 20_000;
+const POINTS_DEFAULT: u64 = 20_000;
 /// Points that may be asked for. A large answer is streamed: it is never whole in memory.
 const POINTS_MAX: u64 = 10_000_000;
 /// What is read, written and sent at once of a large answer.
