@@ -7,6 +7,7 @@
 //! It does *not* know the registry (a device's kind and zone), calibration, or whether a time is plausible:
 //! those are decided where the device is known, in `ingest`.
 
+pub mod device;
 mod json;
 mod native;
 mod sample;

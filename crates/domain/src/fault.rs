@@ -32,6 +32,10 @@ words! {
         SiteLimit => "site_limit",
         /// The registry and the topic disagree about kind or district.
         TopicDisagrees => "topic_disagrees",
+        /// Nobody has taught sanimon this model.
+        UnknownModel => "unknown_model",
+        /// A binary frame that is cut, or of another device.
+        BadFrame => "bad_frame",
         /// A line that InfluxDB will never take; its reason is in the message.
         RefusedByInfluxdb => "refused_by_influxdb",
         /// A status message that is neither `online` nor `offline`.

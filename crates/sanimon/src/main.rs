@@ -35,6 +35,8 @@ enum Command {
     Bench(commands::bench::Bench),
     /// Says every fault of a configuration, with file, line and fix.
     Check(commands::check::Check),
+    /// Says what a device's binary frame says.
+    Decode(commands::decode::Decode),
     /// Asks a running sanimon whether it is ready.
     Health(commands::health::Health),
     /// Copies everything to a file, while sanimon runs.
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Simulate(simulate) => simulate.run(),
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),
+        Command::Decode(decode) => decode.run(),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

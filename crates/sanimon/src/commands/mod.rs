@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod health;

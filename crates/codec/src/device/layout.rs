@@ -1,0 +1,151 @@
+//! Layouts that are tables: fields one behind the other.
+
+use sanimon_domain::{Fault, FaultCode, TimestampMs};
+
+use super::{Frame, FrameEvent, FrameReading};
+
+/// How a number stands in a frame. Milesight's are little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    U8,
+    U16,
+    I16,
+    /// Tenths of a degree: two's complement down to -100 °C; what is below is not, and vendors' converters read the bits
+    /// as they are.
+    Tenths16,
+    U32,
+}
+
+impl Number {
+    pub(super) const fn bytes(self) -> usize {
+        match self {
+            Self::U8 => 1,
+            Self::U16 | Self::I16 | Self::Tenths16 => 2,
+            Self::U32 => 4,
+        }
+    }
+}
+
+/// A raw value that is none.
+pub(super) type Sentinel = (u32, &'static str);
+
+/// A part of an element.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Field {
+    /// A value: raw number divided by `per`.
+    Value { name: &'static str, number: Number, per: f64, sentinels: &'static [Sentinel] },
+    /// A bit of the byte that comes next; the byte is passed by [`Field::Skip`].
+    Bit { name: &'static str, bit: u8 },
+    /// 15 bits of two's complement above a flag.
+    Above { name: &'static str, per: f64 },
+    /// Bytes that say nothing to us.
+    Skip(usize),
+    /// A number that stands for a state: 0 says nothing, others are events.
+    State { about: &'static str, states: &'static [(u8, &'static str)] },
+}
+
+pub(super) const fn value(name: &'static str, number: Number, per: f64) -> Field {
+    Field::Value { name, number, per, sentinels: &[] }
+}
+
+impl Field {
+    pub(super) const fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::Value { name, .. } | Self::Bit { name, .. } | Self::Above { name, .. } => Some(name),
+            Self::Skip(_) | Self::State { .. } => None,
+        }
+    }
+}
+
+/// Bytes being read.
+#[derive(Debug)]
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    place: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, place: 0 }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.place >= self.bytes.len()
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Fault> {
+        let taken = self.bytes.get(self.place..self.place.saturating_add(count));
+        let taken = taken.ok_or_else(|| {
+            Fault::new(
+                FaultCode::BadFrame,
+                format!(
+                    "the frame of {} bytes ends in the middle of a value at byte {}",
+                    self.bytes.len(),
+                    self.place
+                ),
+            )
+        })?;
+        self.place += count;
+        Ok(taken)
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, Fault> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.place).copied()
+    }
+
+    /// Little-endian, as its bits.
+    fn raw(&mut self, number: Number) -> Result<u32, Fault> {
+        let bytes = self.take(number.bytes())?;
+        Ok(bytes.iter().rev().fold(0, |raw, byte| raw << 8 | u32::from(*byte)))
+    }
+
+    /// Reads fields into the frame.
+    pub(super) fn fields(
+        &mut self,
+        fields: &[Field],
+        at: Option<TimestampMs>,
+        frame: &mut Frame,
+    ) -> Result<(), Fault> {
+        for field in fields {
+            match *field {
+                Field::Skip(count) => {
+                    self.take(count)?;
+                }
+                Field::Bit { name, bit } => {
+                    let byte =
+                        self.peek().ok_or_else(|| Fault::new(FaultCode::BadFrame, "the frame is cut"))?;
+                    frame.readings.push(FrameReading { name, value: f64::from(byte >> bit & 1), at });
+                }
+                Field::Above { name, per } => {
+                    let raw = self.raw(Number::I16)? as u16 as i16;
+                    frame.readings.push(FrameReading { name, value: f64::from(raw >> 1) / per, at });
+                }
+                Field::State { about, states } => {
+                    let raw = self.u8()?;
+                    if let Some((_, what)) = states.iter().find(|(known, _)| *known == raw) {
+                        frame.events.push(FrameEvent { about, what, detail: None });
+                    }
+                }
+                Field::Value { name, number, per, sentinels } => {
+                    let raw = self.raw(number)?;
+                    if let Some((_, what)) = sentinels.iter().find(|(known, _)| *known == raw) {
+                        frame.events.push(FrameEvent { about: name, what, detail: None });
+                        continue;
+                    }
+                    let whole = match number {
+                        Number::I16 => f64::from(raw as u16 as i16),
+                        Number::Tenths16 if (raw as u16 as i16) >= -1_000 => f64::from(raw as u16 as i16),
+                        Number::Tenths16 => f64::from(raw),
+                        Number::U8 | Number::U16 | Number::U32 => f64::from(raw),
+                    };
+                    frame.readings.push(FrameReading { name, value: whole / per, at });
+                }
+            }
+        }
+        Ok(())
+    }
+}

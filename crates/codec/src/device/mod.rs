@@ -1,0 +1,112 @@
+//! Devices' own binary frames.
+//!
+//! [`decode_frame`] takes a model, a port and bytes. What a frame measures becomes [`FrameReading`]s: under our metric
+//! where the quantity has one, in its unit; else under the vendor's own name with its unit. Everything else that a frame
+//! says (joins, serial numbers, "no target", "warming up") becomes a [`FrameEvent`]: never a reading of zero.
+//!
+//! One file a family; a layout that is a table is written as one ([`layout`]).
+
+mod layout;
+mod milesight;
+
+use sanimon_domain::{Fault, FaultCode, TimestampMs};
+
+/// A measured value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrameReading {
+    /// One of [`sanimon_domain::metric::METRICS`], or the vendor's own name.
+    pub name: &'static str,
+    pub value: f64,
+    /// When it was measured, where the frame says so: a record of a device's history.
+    pub at: Option<TimestampMs>,
+}
+
+/// Something else that a frame says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameEvent {
+    /// What it is about: a metric, or `device`.
+    pub about: &'static str,
+    /// What happened, in words without spaces: `no_target`, `warming_up`, `powered_on`.
+    pub what: &'static str,
+    /// More of it, where there is more: a serial number, a version.
+    pub detail: Option<String>,
+}
+
+/// What a frame says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Frame {
+    pub readings: Vec<FrameReading>,
+    pub events: Vec<FrameEvent>,
+}
+
+/// A model that can be decoded.
+#[derive(Debug, Clone, Copy)]
+pub struct Model {
+    pub vendor: &'static str,
+    /// In small letters, as the vendors' public codecs are named.
+    pub name: &'static str,
+    layout: &'static dyn Layout,
+}
+
+/// How a model's frames are built.
+trait Layout: Sync + std::fmt::Debug {
+    fn decode(&self, port: u8, bytes: &[u8]) -> Result<Frame, Fault>;
+
+    /// The names of its readings, each once.
+    fn measures(&self) -> Vec<&'static str>;
+}
+
+/// Each name once, in the order of its first appearance.
+fn once(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    let mut seen = Vec::new();
+    for name in names {
+        if !seen.contains(&name) {
+            seen.push(name);
+        }
+    }
+    seen
+}
+
+/// A frame that is not of the model, or not on this port.
+fn bad_frame(message: impl Into<String>) -> Fault {
+    Fault::new(FaultCode::BadFrame, message)
+}
+
+const fn model_of(vendor: &'static str, name: &'static str, layout: &'static dyn Layout) -> Model {
+    Model { vendor, name, layout }
+}
+
+/// Every model, by vendor and name.
+pub fn models() -> impl Iterator<Item = &'static Model> {
+    milesight::MODELS.iter()
+}
+
+/// The model of this name, whatever its letters' case.
+pub fn model(name: &str) -> Option<&'static Model> {
+    models().find(|model| model.name.eq_ignore_ascii_case(name))
+}
+
+impl Model {
+    /// What it can measure, each once, in the order of its layout.
+    pub fn measures(&self) -> Vec<&'static str> {
+        self.layout.measures()
+    }
+}
+
+/// Decodes a frame of a model. A frame that is cut, or of something else, is a fault as a whole: the part that could be
+/// read may be as wrong as the rest.
+pub fn decode_frame(model_name: &str, port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
+    let Some(model) = model(model_name) else {
+        return Err(Fault::new(
+            FaultCode::UnknownModel,
+            format!("the model `{model_name}` is not known: `sanimon decode --list` shows all"),
+        ));
+    };
+    if bytes.is_empty() {
+        return Err(Fault::new(FaultCode::Empty, "the frame is empty"));
+    }
+    model.layout.decode(port, bytes)
+}
+
+#[cfg(test)]
+mod tests;

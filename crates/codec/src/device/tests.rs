@@ -1,0 +1,219 @@
+//! Published cases that nobody here wrote, against our decoders; `tests/data/README.md` tells the forms.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+fn data(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    std::fs::read_to_string(file).expect("the project's own data")
+}
+
+struct Case {
+    line: usize,
+    vendor: String,
+    model: String,
+    port: u8,
+    bytes: Vec<u8>,
+    published: Value,
+    is_error: bool,
+}
+
+impl Case {
+    fn decode(&self) -> Result<Frame, Fault> {
+        decode_frame(&self.model, self.port, &self.bytes)
+    }
+}
+
+/// The cases of models that are known, but for those whose published values are wrong.
+fn cases() -> Vec<Case> {
+    let exceptions: Value = serde_json::from_str(&data("exceptions.json")).expect("JSON");
+    let is_wrong = |model: &str, hex: &str| {
+        exceptions.as_array().expect("a list").iter().any(|e| e["model"] == model && e["hex"] == hex)
+    };
+    let mut cases = Vec::new();
+    for (index, line) in data("published_cases.jsonl").lines().enumerate() {
+        let case: Value = serde_json::from_str(line).expect("JSON");
+        let text = |key: &str| case[key].as_str().unwrap_or_default();
+        let judged = text("check").starts_with("reproduced") || text("check").starts_with("thingsboard");
+        if !judged || model(text("model")).is_none() || is_wrong(text("model"), text("hex")) {
+            continue;
+        }
+        let vendor =
+            if text("vendor").to_lowercase().starts_with("milesight") { "milesight" } else { text("vendor") };
+        cases.push(Case {
+            line: index + 1,
+            vendor: vendor.to_owned(),
+            model: text("model").to_owned(),
+            port: case["port"].as_u64().and_then(|port| u8::try_from(port).ok()).unwrap_or(85),
+            bytes: bytes_of(text("hex")),
+            published: case["published"].clone(),
+            is_error: text("check") == "reproduced-error",
+        });
+    }
+    cases
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
+}
+
+/// The published leaves by their names; lists and records of a history do not count as part of the name.
+fn leaves(published: &Value, name: &str, found: &mut Vec<(String, Value)>) {
+    match published {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| {
+            let inner =
+                if name.is_empty() || name == "history" { key.clone() } else { format!("{name}.{key}") };
+            leaves(value, &inner, found);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, name, found)),
+        Value::Null => {}
+        leaf => found.push((name.to_owned(), leaf.clone())),
+    }
+}
+
+/// A published number or word as ours.
+fn wanted(rule: &Value, leaf: &Value) -> Option<f64> {
+    let times = rule["times"].as_f64().unwrap_or(1.0);
+    let plain = match leaf {
+        Value::Number(number) => number.as_f64(),
+        Value::Bool(is) => Some(f64::from(u8::from(*is))),
+        Value::String(text) => rule["words"][text].as_f64().or_else(|| text.parse().ok()),
+        _ => None,
+    };
+    plain.map(|value| value * times)
+}
+
+fn near(found: f64, wanted: f64) -> bool {
+    (found - wanted).abs() <= 1e-9 + wanted.abs() * 1e-3
+}
+
+/// Whether the frame says what the leaf says.
+fn agrees(frame: &Frame, rule: &Value, leaf: &Value) -> bool {
+    if let Some(about) = rule["event"].as_str() {
+        return frame.events.iter().any(|event| event.about == about);
+    }
+    let one = |alternative: &Value| {
+        let name = alternative.as_str().or(alternative["as"].as_str()).unwrap_or_default();
+        let wanted = wanted(if alternative.is_object() { alternative } else { rule }, leaf);
+        let times = || frame.readings.iter().filter_map(|reading| Some(reading.at?.0 as f64 / 1_000.0));
+        wanted.is_some_and(|wanted| match name {
+            "at" => times().any(|at| near(at, wanted)),
+            _ => frame.readings.iter().any(|reading| reading.name == name && near(reading.value, wanted)),
+        })
+    };
+    match &rule["as"] {
+        Value::Array(alternatives) => alternatives.iter().any(one),
+        Value::String(_) => {
+            one(&serde_json::json!({ "as": rule["as"], "times": rule["times"], "words": rule["words"] }))
+        }
+        _ => !rule["not"].is_null(),
+    }
+}
+
+/// `line_1.0_total_in` and `line_1.total_in` are `line_1_total_in`; ways and regions have their own names.
+fn plain_name(name: &str) -> String {
+    name.replace(".0_", "_").replace('.', "_")
+}
+
+fn rule_for(names: &Value, vendor: &str, name: &str) -> Value {
+    let known = &names[vendor][name];
+    if !known.is_null() {
+        return known.clone();
+    }
+    let same = plain_name(name);
+    let is_own =
+        ["line_", "region_", "a_to", "b_to", "c_to", "d_to"].iter().any(|start| same.starts_with(start));
+    if is_own { serde_json::json!({ "as": same }) } else { Value::Null }
+}
+
+#[test]
+fn every_published_case_of_a_known_model_agrees() {
+    let names: Value = serde_json::from_str(&data("names.json")).expect("JSON");
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    let cases = cases();
+    for case in &cases {
+        let place = format!("line {}, {} {:02x?}", case.line, case.model, case.bytes);
+        let frame = match (case.decode(), case.is_error) {
+            (Err(_), true) => continue,
+            (Ok(frame), false) => frame,
+            (outcome, _) => {
+                wrong.push(format!("{place}: {outcome:?}"));
+                continue;
+            }
+        };
+        let mut found = Vec::new();
+        leaves(&case.published, "", &mut found);
+        for (name, leaf) in found {
+            let rule = rule_for(&names, &case.vendor, &name);
+            compared += 1;
+            if !agrees(&frame, &rule, &leaf) {
+                wrong.push(format!("{place}: {name} is {leaf}; {:?}", frame.readings));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {compared} values:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(cases.len() > 140 && compared > 400, "{} cases, {compared} values", cases.len());
+}
+
+#[test]
+fn a_frame_that_is_cut_in_the_middle_of_a_value_is_refused_as_a_whole() {
+    for case in cases() {
+        for cut in 0..case.bytes.len() {
+            if let Ok(frame) = decode_frame(&case.model, case.port, &case.bytes[..cut]) {
+                // Cut between two elements: what is there is right.
+                let whole = case.decode().expect("it decodes");
+                for reading in &frame.readings {
+                    assert!(
+                        whole.readings.contains(reading),
+                        "line {}, cut at {cut}: {reading:?}",
+                        case.line
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn joins_and_sensors_that_warm_up_are_events_and_never_a_reading() {
+    let frame = decode_frame(
+        "em410-rdl",
+        85,
+        &bytes_of("ff0bffff0101fffeffff166862e21141780013ff090100ff0a0101ff0f00ffff0100"),
+    );
+    let frame = frame.expect("a join");
+    assert!(frame.readings.is_empty());
+    assert!(frame.events.iter().any(|event| event.what == "powered_on"));
+    for (model, hex, about, what) in [
+        ("gs301", "047dfeff", "nh3_ppm", "warming_up"),
+        ("gs301", "057dffff", "h2s_ppm", "sensor_fault"),
+        ("em500-swl", "0377ffff", "level_mm", "sensor_fault"),
+        ("em410-rdl", "0482fdff", "distance_mm", "no_target"),
+    ] {
+        let frame = decode_frame(model, 85, &bytes_of(hex)).expect("a frame");
+        assert!(frame.readings.is_empty(), "{model} {hex}");
+        assert_eq!((frame.events[0].about, frame.events[0].what), (about, what));
+    }
+}
+
+#[test]
+fn every_model_has_one_name_and_measures_something() {
+    let mut names: Vec<&str> = models().map(|model| model.name).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    assert!(models().all(|model| model.measures().contains(&"battery_pct")));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_decoder_panic(index in any::<prop::sample::Index>(), port: u8, bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let all: Vec<&Model> = models().collect();
+        let _ = decode_frame(all[index.index(all.len())].name, port, &bytes);
+    }
+}
