@@ -93,6 +93,11 @@ impl<'a> Cursor<'a> {
         Ok(self.take(1)?[0])
     }
 
+    pub(super) fn u16_be(&mut self) -> Result<u16, Fault> {
+        let bytes = self.take(2)?;
+        Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.place).copied()
     }

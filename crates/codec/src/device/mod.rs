@@ -6,6 +6,7 @@
 //!
 //! One file a family; a layout that is a table is written as one ([`layout`]).
 
+mod decentlab;
 mod layout;
 mod milesight;
 
@@ -78,7 +79,7 @@ const fn model_of(vendor: &'static str, name: &'static str, layout: &'static dyn
 
 /// Every model, by vendor and name.
 pub fn models() -> impl Iterator<Item = &'static Model> {
-    milesight::MODELS.iter()
+    decentlab::MODELS.iter().chain(&milesight::MODELS)
 }
 
 /// The model of this name, whatever its letters' case.
