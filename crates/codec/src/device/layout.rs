@@ -4,10 +4,11 @@ use sanimon_domain::{Fault, FaultCode, TimestampMs};
 
 use super::{Frame, FrameEvent, FrameReading};
 
-/// How a number stands in a frame. Milesight's are little-endian.
+/// How a number stands in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Number {
     U8,
+    I8,
     U16,
     I16,
     /// Tenths of a degree: two's complement down to -100 °C; what is below is not, and vendors' converters read the bits
@@ -19,7 +20,7 @@ pub(super) enum Number {
 impl Number {
     pub(super) const fn bytes(self) -> usize {
         match self {
-            Self::U8 => 1,
+            Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 | Self::Tenths16 => 2,
             Self::U32 => 4,
         }
@@ -36,6 +37,8 @@ pub(super) enum Field {
     Value { name: &'static str, number: Number, per: f64, sentinels: &'static [Sentinel] },
     /// A bit of the byte that comes next; the byte is passed by [`Field::Skip`].
     Bit { name: &'static str, bit: u8 },
+    /// The same where 0 means yes.
+    NotBit { name: &'static str, bit: u8 },
     /// 15 bits of two's complement above a flag.
     Above { name: &'static str, per: f64 },
     /// Bytes that say nothing to us.
@@ -51,7 +54,10 @@ pub(super) const fn value(name: &'static str, number: Number, per: f64) -> Field
 impl Field {
     pub(super) const fn name(&self) -> Option<&'static str> {
         match self {
-            Self::Value { name, .. } | Self::Bit { name, .. } | Self::Above { name, .. } => Some(name),
+            Self::Value { name, .. }
+            | Self::Bit { name, .. }
+            | Self::NotBit { name, .. }
+            | Self::Above { name, .. } => Some(name),
             Self::Skip(_) | Self::State { .. } => None,
         }
     }
@@ -62,11 +68,16 @@ impl Field {
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     place: usize,
+    is_big_endian: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, place: 0 }
+        Self { bytes, place: 0, is_big_endian: false }
+    }
+
+    pub(super) const fn big_endian(bytes: &'a [u8]) -> Self {
+        Self { bytes, place: 0, is_big_endian: true }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -98,14 +109,21 @@ impl<'a> Cursor<'a> {
         Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.place).copied()
+    pub(super) fn f32_le(&mut self) -> Result<f32, Fault> {
+        let bytes = self.take(4)?;
+        Ok(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
-    /// Little-endian, as its bits.
+    fn peek(&self) -> Result<u8, Fault> {
+        let byte = self.bytes.get(self.place).copied();
+        byte.ok_or_else(|| Fault::new(FaultCode::BadFrame, "the frame ends before its flags"))
+    }
+
+    /// The bits of a number.
     fn raw(&mut self, number: Number) -> Result<u32, Fault> {
         let bytes = self.take(number.bytes())?;
-        Ok(bytes.iter().rev().fold(0, |raw, byte| raw << 8 | u32::from(*byte)))
+        let next = |raw: u32, byte: &u8| raw << 8 | u32::from(*byte);
+        Ok(if self.is_big_endian { bytes.iter().fold(0, next) } else { bytes.iter().rev().fold(0, next) })
     }
 
     /// Reads fields into the frame.
@@ -121,9 +139,12 @@ impl<'a> Cursor<'a> {
                     self.take(count)?;
                 }
                 Field::Bit { name, bit } => {
-                    let byte =
-                        self.peek().ok_or_else(|| Fault::new(FaultCode::BadFrame, "the frame is cut"))?;
-                    frame.readings.push(FrameReading { name, value: f64::from(byte >> bit & 1), at });
+                    let value = f64::from(self.peek()? >> bit & 1);
+                    frame.readings.push(FrameReading { name, value, at });
+                }
+                Field::NotBit { name, bit } => {
+                    let value = f64::from(!self.peek()? >> bit & 1);
+                    frame.readings.push(FrameReading { name, value, at });
                 }
                 Field::Above { name, per } => {
                     let raw = self.raw(Number::I16)? as u16 as i16;
@@ -142,6 +163,7 @@ impl<'a> Cursor<'a> {
                         continue;
                     }
                     let whole = match number {
+                        Number::I8 => f64::from(raw as u8 as i8),
                         Number::I16 => f64::from(raw as u16 as i16),
                         Number::Tenths16 if (raw as u16 as i16) >= -1_000 => f64::from(raw as u16 as i16),
                         Number::Tenths16 => f64::from(raw),

@@ -7,6 +7,8 @@
 //! One file a family; a layout that is a table is written as one ([`layout`]).
 
 mod decentlab;
+mod dingtek;
+mod elsys;
 mod layout;
 mod milesight;
 
@@ -79,7 +81,7 @@ const fn model_of(vendor: &'static str, name: &'static str, layout: &'static dyn
 
 /// Every model, by vendor and name.
 pub fn models() -> impl Iterator<Item = &'static Model> {
-    decentlab::MODELS.iter().chain(&milesight::MODELS)
+    decentlab::MODELS.iter().chain(&dingtek::MODELS).chain(&elsys::MODELS).chain(&milesight::MODELS)
 }
 
 /// The model of this name, whatever its letters' case.
