@@ -15,6 +15,7 @@ pub(super) enum Number {
     /// as they are.
     Tenths16,
     U32,
+    I32,
 }
 
 impl Number {
@@ -22,7 +23,7 @@ impl Number {
         match self {
             Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 | Self::Tenths16 => 2,
-            Self::U32 => 4,
+            Self::U32 | Self::I32 => 4,
         }
     }
 }
@@ -37,6 +38,8 @@ pub(super) enum Field {
     Value { name: &'static str, number: Number, per: f64, sentinels: &'static [Sentinel] },
     /// A bit of the byte that comes next; the byte is passed by [`Field::Skip`].
     Bit { name: &'static str, bit: u8 },
+    /// Some bits of 16.
+    Masked { name: &'static str, mask: u16, per: f64 },
     /// The same where 0 means yes.
     NotBit { name: &'static str, bit: u8 },
     /// 15 bits of two's complement above a flag.
@@ -57,6 +60,7 @@ impl Field {
             Self::Value { name, .. }
             | Self::Bit { name, .. }
             | Self::NotBit { name, .. }
+            | Self::Masked { name, .. }
             | Self::Above { name, .. } => Some(name),
             Self::Skip(_) | Self::State { .. } => None,
         }
@@ -142,6 +146,10 @@ impl<'a> Cursor<'a> {
                     let value = f64::from(self.peek()? >> bit & 1);
                     frame.readings.push(FrameReading { name, value, at });
                 }
+                Field::Masked { name, mask, per } => {
+                    let raw = self.raw(Number::U16)? as u16 & mask;
+                    frame.readings.push(FrameReading { name, value: f64::from(raw) / per, at });
+                }
                 Field::NotBit { name, bit } => {
                     let value = f64::from(!self.peek()? >> bit & 1);
                     frame.readings.push(FrameReading { name, value, at });
@@ -163,6 +171,7 @@ impl<'a> Cursor<'a> {
                         continue;
                     }
                     let whole = match number {
+                        Number::I32 => f64::from(raw as i32),
                         Number::I8 => f64::from(raw as u8 as i8),
                         Number::I16 => f64::from(raw as u16 as i16),
                         Number::Tenths16 if (raw as u16 as i16) >= -1_000 => f64::from(raw as u16 as i16),

@@ -6,8 +6,10 @@
 //!
 //! One file a family; a layout that is a table is written as one ([`layout`]).
 
+mod bins;
 mod decentlab;
 mod dingtek;
+mod dragino;
 mod elsys;
 mod layout;
 mod milesight;
@@ -81,7 +83,15 @@ const fn model_of(vendor: &'static str, name: &'static str, layout: &'static dyn
 
 /// Every model, by vendor and name.
 pub fn models() -> impl Iterator<Item = &'static Model> {
-    decentlab::MODELS.iter().chain(&dingtek::MODELS).chain(&elsys::MODELS).chain(&milesight::MODELS)
+    let families: [&'static [Model]; 6] = [
+        &bins::MODELS,
+        &decentlab::MODELS,
+        &dingtek::MODELS,
+        &dragino::MODELS,
+        &elsys::MODELS,
+        &milesight::MODELS,
+    ];
+    families.into_iter().flatten()
 }
 
 /// The model of this name, whatever its letters' case.

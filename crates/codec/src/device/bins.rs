@@ -1,0 +1,134 @@
+//! Bin sensors of smaller vendors: Teneo, and WILSEN by Pepperl+Fuchs.
+//!
+//! Sources: `shared/sensors/README.md` and the published cases in `tests/data`.
+
+use sanimon_domain::Fault;
+
+use super::layout::Number::{I32, U8, U16, U32};
+use super::layout::{Cursor, Field, Number, value};
+use super::{Frame, FrameEvent, FrameReading, Layout, Model, bad_frame, model_of, once};
+
+/// `battery, distance u16 cm [, status [, temperature i16, humidity u16]]`
+#[derive(Debug)]
+struct Teneo;
+
+/// `{length, id u16, value}` one behind the other.
+#[derive(Debug)]
+struct Wilsen;
+
+const TENEO_TELEMETRY: u8 = 1;
+const TENEO_FAULT: u8 = 2;
+const TENEO_CHARGING: u8 = 3;
+const VALID: u8 = 0;
+const OVER_RANGE: u8 = 4;
+const MM_PER_CM: f64 = 10.0;
+
+/// WILSEN's elements: id, how the value stands, what it is divided by.
+static ELEMENTS: [(u16, &str, Number, f64); 9] = [
+    (0x0B01, "distance_mm", U16, 0.1),
+    (0x0B02, "distance_mm", U16, 1.0),
+    (0x0B06, "fill_pct", U8, 1.0),
+    (0x0B07, "echo_amplitude", U8, 1.0),
+    (0x5101, "battery_v", U8, 10.0),
+    (0x5001, "latitude", I32, 1e6),
+    (0x5002, "longitude", I32, 1e6),
+    (0x3101, "uplinks", U32, 1.0),
+    (0x3103, "measurements", U32, 1.0),
+];
+const TEMPERATURE_F32: u16 = 0x0201;
+const SERIAL_NUMBER: u16 = 0x2503;
+
+pub(super) static MODELS: [Model; 3] = [
+    model_of("teneo-iot", "filling-degree-sensor", &Teneo),
+    model_of("pepperl-fuchs", "wilsen-sonic-distance", &Wilsen),
+    model_of("pepperl-fuchs", "wilsen-sonic-level", &Wilsen),
+];
+
+fn event(what: &'static str) -> FrameEvent {
+    FrameEvent { about: "device", what, detail: None }
+}
+
+impl Layout for Teneo {
+    fn measures(&self) -> Vec<&'static str> {
+        vec!["battery_v", "distance_mm", "temperature_c", "humidity_pct"]
+    }
+
+    fn decode(&self, port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
+        let mut frame = Frame::default();
+        match port {
+            TENEO_TELEMETRY => {}
+            TENEO_FAULT => {
+                frame.events.push(event("sensor_fault"));
+                return Ok(frame);
+            }
+            TENEO_CHARGING => {
+                frame.events.push(event("charging"));
+                return Ok(frame);
+            }
+            other => return Err(bad_frame(format!("port {other} is none of Teneo's"))),
+        }
+        if !matches!(bytes.len(), 3 | 4 | 8) {
+            return Err(bad_frame(format!("a frame of Teneo has 3, 4 or 8 bytes, not {}", bytes.len())));
+        }
+        let mut cursor = Cursor::big_endian(bytes);
+        let (battery, distance_cm) = (cursor.u8()?, cursor.u16_be()?);
+        let status = if cursor.is_empty() { VALID } else { cursor.u8()? };
+        let mut read = |name, value| frame.readings.push(FrameReading { name, value, at: None });
+        read("battery_v", 2.0 + f64::from(battery) / 10.0);
+        if status == VALID {
+            read("distance_mm", f64::from(distance_cm) * MM_PER_CM);
+        } else {
+            let what = if status == OVER_RANGE { "over_range" } else { "sensor_fault" };
+            frame.events.push(FrameEvent { about: "distance_mm", what, detail: None });
+        }
+        if !cursor.is_empty() {
+            let climate = [value("temperature_c", Number::I16, 100.0), value("humidity_pct", U16, 100.0)];
+            cursor.fields(&climate, None, &mut frame)?;
+        }
+        Ok(frame)
+    }
+}
+
+impl Layout for Wilsen {
+    fn measures(&self) -> Vec<&'static str> {
+        let names = ELEMENTS.iter().map(|(_, name, ..)| *name);
+        once(names.chain(std::iter::once("temperature_c")))
+    }
+
+    fn decode(&self, _port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
+        let mut cursor = Cursor::big_endian(bytes);
+        let mut frame = Frame::default();
+        while !cursor.is_empty() {
+            let length = usize::from(cursor.u8()?);
+            let id = cursor.u16_be()?;
+            let value =
+                cursor.take(length.checked_sub(2).ok_or_else(|| bad_frame("an element without an id"))?)?;
+            let element =
+                ELEMENTS.iter().find(|(known, _, number, _)| *known == id && number.bytes() == value.len());
+            if let Some((_, name, number, per)) = element {
+                let field = Field::Value { name, number: *number, per: *per, sentinels: &[] };
+                Cursor::big_endian(value).fields(&[field], None, &mut frame)?;
+            } else if let (TEMPERATURE_F32, [a, b, c, d]) = (id, value) {
+                let celsius = f32::from_be_bytes([*a, *b, *c, *d]);
+                if !celsius.is_finite() {
+                    return Err(bad_frame("its temperature is no number"));
+                }
+                frame.readings.push(FrameReading {
+                    name: "temperature_c",
+                    value: f64::from(celsius),
+                    at: None,
+                });
+            } else if id == SERIAL_NUMBER {
+                let detail = Some(String::from_utf8_lossy(value).into_owned());
+                frame.events.push(FrameEvent { about: "device", what: "serial_number", detail });
+            } else {
+                frame.events.push(FrameEvent {
+                    about: "device",
+                    what: "unknown_element",
+                    detail: Some(format!("{id:04x}")),
+                });
+            }
+        }
+        Ok(frame)
+    }
+}
