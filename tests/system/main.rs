@@ -6,6 +6,7 @@
 
 mod alerts;
 mod browser;
+mod decode;
 mod faults;
 mod grafana;
 mod harness;

@@ -38,6 +38,8 @@ pub(super) enum Field {
     Value { name: &'static str, number: Number, per: f64, sentinels: &'static [Sentinel] },
     /// A bit of the byte that comes next; the byte is passed by [`Field::Skip`].
     Bit { name: &'static str, bit: u8 },
+    /// Some bits of 8.
+    MaskedByte { name: &'static str, mask: u8, per: f64 },
     /// Some bits of 16.
     Masked { name: &'static str, mask: u16, per: f64 },
     /// The same where 0 means yes.
@@ -61,6 +63,7 @@ impl Field {
             | Self::Bit { name, .. }
             | Self::NotBit { name, .. }
             | Self::Masked { name, .. }
+            | Self::MaskedByte { name, .. }
             | Self::Above { name, .. } => Some(name),
             Self::Skip(_) | Self::State { .. } => None,
         }
@@ -146,6 +149,10 @@ impl<'a> Cursor<'a> {
                     let value = f64::from(self.peek()? >> bit & 1);
                     frame.readings.push(FrameReading { name, value, at });
                 }
+                Field::MaskedByte { name, mask, per } => {
+                    let raw = self.u8()? & mask;
+                    frame.readings.push(FrameReading { name, value: f64::from(raw) / per, at });
+                }
                 Field::Masked { name, mask, per } => {
                     let raw = self.raw(Number::U16)? as u16 & mask;
                     frame.readings.push(FrameReading { name, value: f64::from(raw) / per, at });
@@ -175,8 +182,7 @@ impl<'a> Cursor<'a> {
                         Number::I8 => f64::from(raw as u8 as i8),
                         Number::I16 => f64::from(raw as u16 as i16),
                         Number::Tenths16 if (raw as u16 as i16) >= -1_000 => f64::from(raw as u16 as i16),
-                        Number::Tenths16 => f64::from(raw),
-                        Number::U8 | Number::U16 | Number::U32 => f64::from(raw),
+                        Number::U8 | Number::U16 | Number::U32 | Number::Tenths16 => f64::from(raw),
                     };
                     frame.readings.push(FrameReading { name, value: whole / per, at });
                 }

@@ -8,7 +8,7 @@ use sanimon_domain::{Fault, TimestampMs};
 
 use super::layout::Number::{I16, Tenths16, U8, U16, U32};
 use super::layout::{Cursor, Field, value};
-use super::{Frame, FrameEvent, FrameReading, Layout, Model, bad_frame, model_of, once};
+use super::{Frame, FrameEvent, FrameReading, Layout, Model, bad_frame, hex, model_of, once};
 
 /// An element: what stands behind a channel and a type.
 #[derive(Debug)]
@@ -459,8 +459,7 @@ impl Layout for Tlv {
 /// Serial numbers, versions, joins, buttons.
 fn of_the_device(kind: u8, cursor: &mut Cursor<'_>, frame: &mut Frame) -> Result<(), Fault> {
     let mut event = |what, bytes: &[u8]| {
-        let detail = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        frame.events.push(FrameEvent { about: "device", what, detail: Some(detail) });
+        frame.events.push(FrameEvent { about: "device", what, detail: Some(hex(bytes)) });
     };
     match kind {
         0x01 => event("protocol_version", cursor.take(1)?),

@@ -13,6 +13,7 @@ mod dragino;
 mod elsys;
 mod layout;
 mod milesight;
+mod netvox;
 
 use sanimon_domain::{Fault, FaultCode, TimestampMs};
 
@@ -72,6 +73,14 @@ fn once(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     seen
 }
 
+/// Bytes as people write them.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
+}
+
 /// A frame that is not of the model, or not on this port.
 fn bad_frame(message: impl Into<String>) -> Fault {
     Fault::new(FaultCode::BadFrame, message)
@@ -83,13 +92,14 @@ const fn model_of(vendor: &'static str, name: &'static str, layout: &'static dyn
 
 /// Every model, by vendor and name.
 pub fn models() -> impl Iterator<Item = &'static Model> {
-    let families: [&'static [Model]; 6] = [
+    let families: [&'static [Model]; 7] = [
         &bins::MODELS,
         &decentlab::MODELS,
         &dingtek::MODELS,
         &dragino::MODELS,
         &elsys::MODELS,
         &milesight::MODELS,
+        netvox::MODELS,
     ];
     families.into_iter().flatten()
 }
