@@ -14,6 +14,7 @@ pub(super) enum Number {
     /// Tenths of a degree: two's complement down to -100 °C; what is below is not, and vendors' converters read the bits
     /// as they are.
     Tenths16,
+    U24,
     U32,
     I32,
 }
@@ -23,6 +24,7 @@ impl Number {
         match self {
             Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 | Self::Tenths16 => 2,
+            Self::U24 => 3,
             Self::U32 | Self::I32 => 4,
         }
     }
@@ -39,7 +41,7 @@ pub(super) enum Field {
     /// A bit of the byte that comes next; the byte is passed by [`Field::Skip`].
     Bit { name: &'static str, bit: u8 },
     /// Some bits of 8.
-    MaskedByte { name: &'static str, mask: u8, per: f64 },
+    MaskedByte { name: &'static str, mask: u8, per: f64, plus: f64 },
     /// Some bits of 16.
     Masked { name: &'static str, mask: u16, per: f64 },
     /// The same where 0 means yes.
@@ -149,9 +151,9 @@ impl<'a> Cursor<'a> {
                     let value = f64::from(self.peek()? >> bit & 1);
                     frame.readings.push(FrameReading { name, value, at });
                 }
-                Field::MaskedByte { name, mask, per } => {
+                Field::MaskedByte { name, mask, per, plus } => {
                     let raw = self.u8()? & mask;
-                    frame.readings.push(FrameReading { name, value: f64::from(raw) / per, at });
+                    frame.readings.push(FrameReading { name, value: f64::from(raw) / per + plus, at });
                 }
                 Field::Masked { name, mask, per } => {
                     let raw = self.raw(Number::U16)? as u16 & mask;
@@ -182,7 +184,9 @@ impl<'a> Cursor<'a> {
                         Number::I8 => f64::from(raw as u8 as i8),
                         Number::I16 => f64::from(raw as u16 as i16),
                         Number::Tenths16 if (raw as u16 as i16) >= -1_000 => f64::from(raw as u16 as i16),
-                        Number::U8 | Number::U16 | Number::U32 | Number::Tenths16 => f64::from(raw),
+                        Number::U8 | Number::U16 | Number::U24 | Number::U32 | Number::Tenths16 => {
+                            f64::from(raw)
+                        }
                     };
                     frame.readings.push(FrameReading { name, value: whole / per, at });
                 }

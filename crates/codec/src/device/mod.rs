@@ -7,6 +7,7 @@
 //! One file a family; a layout that is a table is written as one ([`layout`]).
 
 mod bins;
+mod browan;
 mod decentlab;
 mod dingtek;
 mod dragino;
@@ -92,8 +93,9 @@ const fn model_of(vendor: &'static str, name: &'static str, layout: &'static dyn
 
 /// Every model, by vendor and name.
 pub fn models() -> impl Iterator<Item = &'static Model> {
-    let families: [&'static [Model]; 7] = [
+    let families: [&'static [Model]; 8] = [
         &bins::MODELS,
+        &browan::MODELS,
         &decentlab::MODELS,
         &dingtek::MODELS,
         &dragino::MODELS,

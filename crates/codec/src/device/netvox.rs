@@ -20,7 +20,7 @@ const NO_SENSOR: &[Sentinel] = &[(0xFFFF, "no_sensor")];
 
 const BATTERY: [Field; 2] = [
     Field::Bit { name: "battery_low", bit: 7 },
-    Field::MaskedByte { name: "battery_v", mask: 0x7F, per: 10.0 },
+    Field::MaskedByte { name: "battery_v", mask: 0x7F, per: 10.0, plus: 0.0 },
 ];
 
 /// A probe's word; FFFF: nothing is plugged in.
