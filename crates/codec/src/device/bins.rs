@@ -1,11 +1,12 @@
-//! Bin sensors of smaller vendors: Teneo, and WILSEN by Pepperl+Fuchs.
+//! Bin, level and leak sensors of smaller vendors: Teneo, WILSEN by Pepperl+Fuchs, Terabee, Ellenex, Aquascope.
 //!
 //! Sources: `shared/sensors/README.md` and the published cases in `tests/data`.
 
 use sanimon_domain::Fault;
 
-use super::layout::Number::{I32, U8, U16, U32};
+use super::layout::Number::{I16, I32, U8, U16, U32};
 use super::layout::{Cursor, Field, Number, value};
+use super::on_port::OnPort;
 use super::{Frame, FrameEvent, FrameReading, Layout, Model, bad_frame, model_of, once};
 
 /// `battery, distance u16 cm [, status [, temperature i16, humidity u16]]`
@@ -38,7 +39,41 @@ static ELEMENTS: [(u16, &str, Number, f64); 9] = [
 const TEMPERATURE_F32: u16 = 0x0201;
 const SERIAL_NUMBER: u16 = 0x2503;
 
-pub(super) static MODELS: [Model; 3] = [
+static TERABEE: OnPort = OnPort {
+    port: 1,
+    is_big_endian: true,
+    fields: &[
+        value("distance_mm", U16, 1.0),
+        value("fill_pct", U8, 1.0),
+        value("battery_v", U16, 1_000.0),
+        Field::Skip(1),
+    ],
+};
+/// The number's meaning follows from the probe's range, which the frame does not tell.
+static ELLENEX_LEVEL: OnPort =
+    ellenex(&[Field::Skip(3), value("level_raw", I16, 1.0), Field::Skip(2), value("battery_v", U8, 10.0)]);
+static ELLENEX_PRESSURE: OnPort =
+    ellenex(&[Field::Skip(3), value("pressure_raw", I16, 1.0), Field::Skip(2), value("battery_v", U8, 10.0)]);
+static AQUASCOPE: OnPort = OnPort {
+    port: 10,
+    is_big_endian: true,
+    fields: &[
+        value("leak", U8, 1.0),
+        value("battery_pct", U8, 1.0),
+        value("remote", U8, 1.0),
+        value("temperature_c", U8, 1.0),
+    ],
+};
+
+const fn ellenex(fields: &'static [Field]) -> OnPort {
+    OnPort { port: 15, is_big_endian: true, fields }
+}
+
+pub(super) static MODELS: [Model; 7] = [
+    model_of("aquascope", "wwd", &AQUASCOPE),
+    model_of("ellenex", "pls2-l", &ELLENEX_LEVEL),
+    model_of("ellenex", "pts2-l", &ELLENEX_PRESSURE),
+    model_of("terabee", "lora-lm-xl", &TERABEE),
     model_of("teneo-iot", "filling-degree-sensor", &Teneo),
     model_of("pepperl-fuchs", "wilsen-sonic-distance", &Wilsen),
     model_of("pepperl-fuchs", "wilsen-sonic-level", &Wilsen),
@@ -82,7 +117,7 @@ impl Layout for Teneo {
             frame.events.push(FrameEvent { about: "distance_mm", what, detail: None });
         }
         if !cursor.is_empty() {
-            let climate = [value("temperature_c", Number::I16, 100.0), value("humidity_pct", U16, 100.0)];
+            let climate = [value("temperature_c", I16, 100.0), value("humidity_pct", U16, 100.0)];
             cursor.fields(&climate, None, &mut frame)?;
         }
         Ok(frame)

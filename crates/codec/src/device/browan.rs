@@ -3,17 +3,10 @@
 //! The battery's low nibble is tenths of a volt above 2.5 V; temperatures are whole degrees above -32 °C. Sources: the
 //! published cases in `tests/data`.
 
-use sanimon_domain::Fault;
-
 use super::layout::Number::{U8, U16, U24};
-use super::layout::{Cursor, Field, value};
-use super::{Frame, Layout, Model, bad_frame, model_of, once};
-
-#[derive(Debug)]
-struct OnPort {
-    port: u8,
-    fields: &'static [Field],
-}
+use super::layout::{Field, value};
+use super::on_port::OnPort;
+use super::{Model, model_of};
 
 const fn degrees(name: &'static str) -> Field {
     Field::MaskedByte { name, mask: 0x7F, per: 1.0, plus: -32.0 }
@@ -29,6 +22,7 @@ const BOARD: Field = degrees("board_temperature_c");
 
 static WATER_LEAK: OnPort = OnPort {
     port: 106,
+    is_big_endian: false,
     fields: &[
         bit("leak", 0),
         Field::Skip(1),
@@ -40,6 +34,7 @@ static WATER_LEAK: OnPort = OnPort {
 };
 static MOTION: OnPort = OnPort {
     port: 102,
+    is_big_endian: false,
     fields: &[
         bit("occupied", 0),
         Field::Skip(1),
@@ -51,6 +46,7 @@ static MOTION: OnPort = OnPort {
 };
 static DOOR: OnPort = OnPort {
     port: 100,
+    is_big_endian: false,
     fields: &[
         bit("door_open", 0),
         Field::Skip(1),
@@ -62,6 +58,7 @@ static DOOR: OnPort = OnPort {
 };
 static HUMIDITY: OnPort = OnPort {
     port: 103,
+    is_big_endian: false,
     fields: &[
         bit("status", 3),
         Field::Skip(1),
@@ -73,6 +70,7 @@ static HUMIDITY: OnPort = OnPort {
 };
 static AIR: OnPort = OnPort {
     port: 103,
+    is_big_endian: false,
     fields: &[
         bit("status", 0),
         Field::Skip(1),
@@ -87,6 +85,7 @@ static AIR: OnPort = OnPort {
 };
 static LIGHT: OnPort = OnPort {
     port: 104,
+    is_big_endian: false,
     fields: &[
         bit("darker", 0),
         bit("lighter", 1),
@@ -97,10 +96,14 @@ static LIGHT: OnPort = OnPort {
         Field::Skip(1),
     ],
 };
-static BUTTON: OnPort =
-    OnPort { port: 147, fields: &[bit("call_button", 0), Field::Skip(1), BATTERY, BOARD, Field::Skip(5)] };
+static BUTTON: OnPort = OnPort {
+    port: 147,
+    is_big_endian: false,
+    fields: &[bit("call_button", 0), Field::Skip(1), BATTERY, BOARD, Field::Skip(5)],
+};
 static CO2: OnPort = OnPort {
     port: 127,
+    is_big_endian: false,
     fields: &[
         bit("status", 0),
         Field::Skip(1),
@@ -121,19 +124,3 @@ pub(super) static MODELS: [Model; 8] = [
     model_of("browan", "tbpb100", &BUTTON),
     model_of("browan", "tbwl100", &WATER_LEAK),
 ];
-
-impl Layout for OnPort {
-    fn measures(&self) -> Vec<&'static str> {
-        once(self.fields.iter().filter_map(Field::name))
-    }
-
-    fn decode(&self, port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
-        if port != self.port {
-            return Err(bad_frame(format!("this model reports on port {}, not {port}", self.port)));
-        }
-        let mut cursor = Cursor::new(bytes);
-        let mut frame = Frame::default();
-        cursor.fields(self.fields, None, &mut frame)?;
-        if cursor.is_empty() { Ok(frame) } else { Err(bad_frame("the frame is longer than this model's")) }
-    }
-}

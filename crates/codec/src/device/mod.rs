@@ -15,6 +15,7 @@ mod elsys;
 mod layout;
 mod milesight;
 mod netvox;
+mod on_port;
 
 use sanimon_domain::{Fault, FaultCode, TimestampMs};
 
