@@ -57,7 +57,8 @@ fn rebuild(connection: &Connection, calendar: SiteCalendar, series: Series) -> R
     let kept_from = retention::kept_from(connection, series.0)?.map(|at| calendar.day_of(at));
     let is_gone = |day: LocalDay| kept_from.is_some_and(|kept_from| day < kept_from);
     let sealer = Sealer { connection, damage: &damage, calendar };
-    for month in first.month()..=last.month() {
+    // A day of the old zone may have been of the month before or after.
+    for month in first.month() - 1..=last.month() + 1 {
         let mut new = sealer.days_from_blocks(series, month)?;
         new.retain(|(day, _)| !is_gone(*day));
         let mut kept = Days::new();

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use sanimon_domain::{DeviceNo, MetricNo};
+use sanimon_domain::{DeviceKind, DeviceNo, MetricNo, TimestampMs};
 
 use super::{START, commit, device, message};
 use crate::*;
@@ -181,6 +181,34 @@ fn points_that_wait_too_long_for_the_memory_are_delivered_from_blocks() {
     deliver_all(&mut store);
     assert_eq!(devices_of(&fake.accepted()).len(), 8);
     assert!(store.writer.begin_delivery_if_due().expect("no fault").is_none());
+}
+
+#[test]
+fn the_days_of_readings_that_are_gone_stay_when_everything_else_has_moved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut store, model) = super::windows::a_year(folder.path());
+    let end = TimestampMs(*model.keys().next_back().expect("points"));
+    store.writer.set_retention(Retention { months: vec![(DeviceKind::Bin, 3)] });
+    while store.writer.tidy(end).expect("a step") {}
+    let months = || -> Vec<i32> {
+        let file = rusqlite::Connection::open(folder.path().join("sanimon.db")).expect("the file");
+        let mut statement = file.prepare("SELECT month FROM day_month ORDER BY month").expect("sql");
+        statement
+            .query_map([], |row| row.get(0))
+            .expect("rows")
+            .map(|month| month.expect("a month"))
+            .collect()
+    };
+    let before = months();
+    drop(store);
+
+    let fake = Fake::start(|_, _| Some((204, "")));
+    let mut store = fake.store(folder.path());
+    let this_month = store.shared.calendar.day_of(end).month();
+    deliver_all(&mut store);
+    let expected: Vec<i32> = before.into_iter().filter(|month| *month < this_month - 3).collect();
+    assert!(expected.len() > 6, "{expected:?}");
+    assert_eq!(months(), expected);
 }
 
 #[test]

@@ -255,7 +255,7 @@ fn influxdb_answers_as_the_model_does() {
 }
 
 /// A year of one device, sealed, at a point an hour.
-fn a_year(folder: &std::path::Path) -> (Store, BTreeMap<i64, f64>) {
+pub(super) fn a_year(folder: &std::path::Path) -> (Store, BTreeMap<i64, f64>) {
     let mut store = Store::open(folder, SiteCalendar::named("Asia/Shanghai")).expect("a store");
     let mut model = BTreeMap::new();
     commit(&mut store, &Group { new_devices: vec![device(0)], ..Group::default() });

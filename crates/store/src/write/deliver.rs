@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::Transaction;
+use rusqlite::{Transaction, params};
+use sanimon_domain::{DeviceKind, SiteCalendar};
 
-use super::{Writer, commit, seal};
+use super::{Writer, commit, retention, seal};
 use crate::error::{Result, StoreError};
 use crate::health::Counters;
 use crate::influx::deliver::{Delivered, Delivery, DeliveryJob, DeliveryStep};
@@ -53,7 +54,7 @@ impl Writer {
                     execute(&transaction, "DELETE FROM open_block WHERE id = ?1", [*id])?;
                 }
                 if !sealed::has_blocks(&transaction)? {
-                    execute(&transaction, "DELETE FROM day_month", [])?;
+                    forget_days(&transaction, shared.calendar)?;
                 }
             }
         }
@@ -96,6 +97,22 @@ impl Writer {
         self.delivery = None;
         self.maintenance_running = false;
     }
+}
+
+/// All blocks are delivered: their days' sums go with them. Those of days whose readings retention had taken stay: they
+/// are all that is left of those days.
+fn forget_days(transaction: &Transaction<'_>, calendar: SiteCalendar) -> Result<()> {
+    for kind in DeviceKind::ALL {
+        let kept_from = retention::kept_from_of_kind(transaction, kind.as_str())?;
+        let month = kept_from.map_or(i32::MIN, |at| calendar.day_of(at).month());
+        transaction
+            .execute(
+                "DELETE FROM day_month WHERE month >= ?1 AND device_no IN (SELECT no FROM device WHERE kind = ?2)",
+                params![month, kind.as_str()],
+            )
+            .map_err(StoreError::doing("let go of what was delivered"))?;
+    }
+    Ok(())
 }
 
 fn execute(transaction: &Transaction<'_>, sql: &str, values: impl rusqlite::Params) -> Result<()> {

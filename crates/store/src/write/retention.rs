@@ -142,8 +142,15 @@ pub(crate) fn kept_from(connection: &Connection, device: DeviceNo) -> Result<Opt
         .prepare_cached("SELECT kind FROM device WHERE no = ?1")
         .and_then(|mut statement| statement.query_row([device.0], |row| row.get(0)).optional())
         .map_err(StoreError::doing("read a device"))?;
-    let Some(kind) = kind else { return Ok(None) };
-    Ok(crate::read::meta(connection, &kept_from_key(&kind))?.and_then(|ms| ms.parse().ok()).map(TimestampMs))
+    match kind {
+        Some(kind) => kept_from_of_kind(connection, &kind),
+        None => Ok(None),
+    }
+}
+
+/// Since when the readings of a kind of device are kept; `None`: all of them.
+pub(crate) fn kept_from_of_kind(connection: &Connection, kind: &str) -> Result<Option<TimestampMs>> {
+    Ok(crate::read::meta(connection, &kept_from_key(kind))?.and_then(|ms| ms.parse().ok()).map(TimestampMs))
 }
 
 /// Closed blocks of a series that are wholly older, at most a step's worth.

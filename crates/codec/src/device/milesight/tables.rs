@@ -1,42 +1,10 @@
-//! Milesight's LoRaWAN frames: `{channel, type, value}` one behind the other, little-endian.
-//!
-//! Channel FF tells of the device itself (at a join, mostly): never telemetry. Records of the history, `20 CE`, bring
-//! their own time. Sources: the vendor's user guides, by way of `shared/sensors/README.md`, and the published cases in
-//! `tests/data`. What differs by model stands in the model's own table, before the shared ones.
+//! What each model sends, as tables.
 
-use sanimon_domain::{Fault, TimestampMs};
-
-use super::layout::Number::{I16, Tenths16, U8, U16, U32};
-use super::layout::{Cursor, Field, value};
-use super::{Frame, FrameEvent, FrameReading, Layout, Model, bad_frame, hex, model_of, once};
-
-/// An element: what stands behind a channel and a type.
-#[derive(Debug)]
-struct Element {
-    channel: u8,
-    kind: u8,
-    fields: &'static [Field],
-}
-
-/// What a model sends.
-#[derive(Debug)]
-struct Tlv {
-    tables: &'static [&'static [Element]],
-    history: Records,
-}
-
-/// What stands behind a record's time.
-#[derive(Debug)]
-enum Records {
-    None,
-    Fields(&'static [Field]),
-    /// A byte says whether totals follow the periods.
-    People,
-}
-
-const fn element(channel: u8, kind: u8, fields: &'static [Field]) -> Element {
-    Element { channel, kind, fields }
-}
+use super::nbiot::NbIot;
+use super::{Element, Records, Tlv, element};
+use crate::device::layout::Number::{I16, Tenths16, U8, U16, U32};
+use crate::device::layout::{Field, value};
+use crate::device::{Model, model_of};
 
 const fn guarded(name: &'static str, per: f64, sentinels: &'static [(u32, &'static str)]) -> Field {
     Field::Value { name, number: U16, per, sentinels }
@@ -53,8 +21,8 @@ const fn ways(a: &'static str, b: &'static str, c: &'static str, d: &'static str
 const TEMPERATURE: Field = value("temperature_c", I16, 10.0);
 const HUMIDITY: Field = value("humidity_pct", U8, 2.0);
 const DISTANCE: Field = value("distance_mm", U16, 1.0);
-const TOTALS: [Field; 2] = [value("total_in", U16, 1.0), value("total_out", U16, 1.0)];
-const PERIODS: [Field; 2] = [value("visitors_in", U16, 1.0), value("visitors_out", U16, 1.0)];
+pub(super) const TOTALS: [Field; 2] = [value("total_in", U16, 1.0), value("total_out", U16, 1.0)];
+pub(super) const PERIODS: [Field; 2] = [value("visitors_in", U16, 1.0), value("visitors_out", U16, 1.0)];
 const ALARMS: &[(u8, &str)] =
     &[(1, "threshold_alarm"), (2, "mutation_alarm"), (3, "high_alarm"), (4, "alarm_released")];
 
@@ -336,7 +304,7 @@ const fn model(name: &'static str, layout: &'static Tlv) -> Model {
     model_of("milesight", name, layout)
 }
 
-pub(super) static MODELS: [Model; 52] = [
+pub(in crate::device) static MODELS: [Model; 55] = [
     model("am102", &CLIMATE_ONLY),
     model("am102l", &CLIMATE_ONLY),
     model("am103", &CLIMATE_CO2),
@@ -360,6 +328,9 @@ pub(super) static MODELS: [Model; 52] = [
     model("em400-mud", &BIN),
     model("em400-tld", &BIN),
     model("em400-udl", &BIN),
+    model_of("milesight", "em400-mud-nbiot", &NbIot(&BIN)),
+    model_of("milesight", "em400-tld-nbiot", &NbIot(&BIN)),
+    model_of("milesight", "em400-udl-nbiot", &NbIot(&BIN)),
     model("em410-rdl", &BIN_RADAR),
     model("em500-lgt", &LIGHT),
     model("em500-pp", &PIPE_PRESSURE),
@@ -390,108 +361,3 @@ pub(super) static MODELS: [Model; 52] = [
     model("ws501", &BUTTON),
     model("ws502", &BUTTON),
 ];
-
-/// Answers to a downlink: they repeat what was set.
-const ANSWERS: [u8; 3] = [0xF8, 0xF9, 0xFE];
-const OF_THE_DEVICE: u8 = 0xFF;
-const HISTORY: (u8, u8) = (0x20, 0xCE);
-
-impl Tlv {
-    fn element(&self, channel: u8, kind: u8) -> Option<&'static Element> {
-        self.tables
-            .iter()
-            .flat_map(|table| table.iter())
-            .find(|element| element.channel == channel && element.kind == kind)
-    }
-
-    /// A record: its time in Unix seconds, then values.
-    fn record(&self, cursor: &mut Cursor<'_>, frame: &mut Frame) -> Result<(), Fault> {
-        let seconds = cursor.take(4)?.iter().rev().fold(0_i64, |all, byte| all << 8 | i64::from(*byte));
-        let at = Some(TimestampMs(seconds * 1_000));
-        match self.history {
-            Records::None => Err(bad_frame("a record of a history that this model does not have")),
-            Records::Fields(fields) => cursor.fields(fields, at, frame),
-            Records::People => match cursor.u8()? {
-                0 => cursor.fields(&PERIODS, at, frame),
-                1 => {
-                    cursor.fields(&PERIODS, at, frame)?;
-                    cursor.fields(&TOTALS, at, frame)
-                }
-                other => Err(bad_frame(format!("a record of the unknown kind {other}"))),
-            },
-        }
-    }
-}
-
-impl Layout for Tlv {
-    fn measures(&self) -> Vec<&'static str> {
-        let elements = self.tables.iter().flat_map(|table| table.iter());
-        once(elements.flat_map(|element| element.fields).filter_map(Field::name))
-    }
-
-    fn decode(&self, _port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
-        let mut cursor = Cursor::new(bytes);
-        let mut frame = Frame::default();
-        while !cursor.is_empty() {
-            let (channel, kind) = (cursor.u8()?, cursor.u8()?);
-            if (channel, kind) == HISTORY && !matches!(self.history, Records::None) {
-                self.record(&mut cursor, &mut frame)?;
-            } else if let Some(element) = self.element(channel, kind) {
-                cursor.fields(element.fields, None, &mut frame)?;
-            } else if channel == OF_THE_DEVICE {
-                of_the_device(kind, &mut cursor, &mut frame)?;
-            } else if ANSWERS.contains(&channel) {
-                frame.events.push(FrameEvent { about: "device", what: "answered_a_command", detail: None });
-                return Ok(frame);
-            } else if frame == Frame::default() {
-                return Err(bad_frame(format!("channel {channel:02x}{kind:02x} is not of this model")));
-            } else {
-                // A newer firmware may say more: how long it is, nobody knows, so the rest is left.
-                let detail = Some(format!("{channel:02x}{kind:02x}"));
-                frame.events.push(FrameEvent { about: "device", what: "unknown_channel", detail });
-                return Ok(frame);
-            }
-        }
-        Ok(frame)
-    }
-}
-
-/// Serial numbers, versions, joins, buttons.
-fn of_the_device(kind: u8, cursor: &mut Cursor<'_>, frame: &mut Frame) -> Result<(), Fault> {
-    let mut event = |what, bytes: &[u8]| {
-        frame.events.push(FrameEvent { about: "device", what, detail: Some(hex(bytes)) });
-    };
-    match kind {
-        0x01 => event("protocol_version", cursor.take(1)?),
-        0x08 => event("serial_number", cursor.take(6)?),
-        0x09 => event("hardware_version", cursor.take(2)?),
-        0x0A => event("firmware_version", cursor.take(2)?),
-        0x0B => event("powered_on", cursor.take(1)?),
-        0x0F => event("lorawan_class", cursor.take(1)?),
-        0x15 => event("modbus_fault", cursor.take(1)?),
-        0x16 => event("serial_number", cursor.take(8)?),
-        0x1F => event("firmware_version", cursor.take(4)?),
-        0x3F => event("gas_sensor_state", cursor.take(1)?),
-        0xFE => event("reset", cursor.take(1)?),
-        0xFF => event("tsl_version", cursor.take(2)?),
-        0x2E | 0x34 => {
-            // 1 short, 2 long, 3 double; or which button.
-            let press = cursor.u8()?;
-            frame.readings.push(FrameReading { name: "call_button", value: 1.0, at: None });
-            frame.readings.push(FrameReading { name: "button_press", value: f64::from(press), at: None });
-        }
-        0x29 => {
-            let switches = cursor.u8()?;
-            let names = ["switch_1", "switch_2", "switch_3"].into_iter().zip([0, 1, 2]);
-            let changes =
-                ["switch_1_change", "switch_2_change", "switch_3_change"].into_iter().zip([4, 5, 6]);
-            for (name, bit) in names.chain(changes) {
-                frame.readings.push(FrameReading { name, value: f64::from(switches >> bit & 1), at: None });
-            }
-        }
-        other => {
-            return Err(bad_frame(format!("channel ff{other:02x} is not known")));
-        }
-    }
-    Ok(())
-}
