@@ -183,6 +183,9 @@ async fn stream(
     // Nothing is older than the first reading: no slices of nothing since 1970.
     let first = state.read(move |shared| shared.first_at(series.0, series.1)).await?;
     let from = first.map_or(to, |first| from.max(first));
+    // And nothing is newer than the newest: no slices of nothing until 2099.
+    let newest = state.shared.hot.read().latest(series.0).find(|latest| latest.metric == series.1);
+    let to = newest.map_or(to, |newest| to.min(newest.at));
     let (sender, receiver) = mpsc::channel::<Result<Bytes, sanimon_store::StoreError>>(SLICES_WAITING);
     tokio::task::spawn_blocking(move || send_slices(&shared, &sender, head, series, from, to));
     let stream = futures_util::stream::unfold(receiver, |mut receiver| async move {
@@ -204,7 +207,9 @@ fn send_slices(
     let (mut start, mut is_first) = (from, true);
     loop {
         let end = start.plus_ms(SLICE_MS - 1).min(to);
-        let points = match shared.telemetry(device, metric, start, end) {
+        // A range behind the newest reading is empty, and no question for a database.
+        let points = if start > end { Ok(Vec::new()) } else { shared.telemetry(device, metric, start, end) };
+        let points = match points {
             Ok(points) => points,
             Err(error) => {
                 let _ = sender.blocking_send(Err(error));

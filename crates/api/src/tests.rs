@@ -289,6 +289,9 @@ async fn an_answer_with_too_many_points_is_coarsened_and_says_so() {
     let streamed =
         api.json(&cookie, &format!("/api/v1/devices/h-1/telemetry?{range}&points_max=1000000")).await;
     assert_eq!(streamed["points"], whole["points"]);
+    let later = "metric=fill_pct&from=2026-05-01T00:00:00Z&to=2027-01-01T00:00:00Z&points_max=1000000";
+    let later = api.json(&cookie, &format!("/api/v1/devices/h-1/telemetry?{later}")).await;
+    assert_eq!(later["points"], serde_json::json!([]));
 }
 
 #[tokio::test]
