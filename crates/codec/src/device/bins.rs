@@ -1,4 +1,5 @@
-//! Bin, level and leak sensors of smaller vendors: Teneo, WILSEN by Pepperl+Fuchs, Terabee, Ellenex, Aquascope.
+//! Bin, level and leak sensors of smaller vendors: Teneo, WILSEN by Pepperl+Fuchs, Terabee, Ellenex, Aquascope, Noah,
+//! Sensoneo.
 //!
 //! Sources: `shared/sensors/README.md` and the published cases in `tests/data`.
 
@@ -69,10 +70,12 @@ const fn ellenex(fields: &'static [Field]) -> OnPort {
     OnPort { port: 15, is_big_endian: true, fields }
 }
 
-pub(super) static MODELS: [Model; 7] = [
+pub(super) static MODELS: [Model; 9] = [
     model_of("aquascope", "wwd", &AQUASCOPE),
     model_of("ellenex", "pls2-l", &ELLENEX_LEVEL),
     model_of("ellenex", "pts2-l", &ELLENEX_PRESSURE),
+    model_of("noah", "trashbin-sensor", &Noah),
+    model_of("sensoneo", "single-3.0", &Sensoneo),
     model_of("terabee", "lora-lm-xl", &TERABEE),
     model_of("teneo-iot", "filling-degree-sensor", &Teneo),
     model_of("pepperl-fuchs", "wilsen-sonic-distance", &Wilsen),
@@ -164,6 +167,85 @@ impl Layout for Wilsen {
                 });
             }
         }
+        Ok(frame)
+    }
+}
+
+/// Noah's bin: a 16-bit float (`sflt16`: sign, 4 bits of exponent, 11 of mantissa), the voltage, another float. The floats
+/// stand for -1 to 1 and mean percent and degrees when multiplied by 100.
+#[derive(Debug)]
+struct Noah;
+
+fn sflt16(raw: u16) -> f64 {
+    let sign = if raw & 0x8000 == 0 { 1.0 } else { -1.0 };
+    let exponent = i32::from(raw >> 11 & 0xF);
+    sign * f64::from(raw & 0x7FF) / 2_048.0 * 2_f64.powi(exponent - 15)
+}
+
+impl Layout for Noah {
+    fn measures(&self) -> Vec<&'static str> {
+        vec!["temperature_c", "battery_v", "fill_pct"]
+    }
+
+    fn decode(&self, port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
+        if port != 1 {
+            return Err(bad_frame(format!("this model reports on port 1, not {port}")));
+        }
+        let [t0, t1, v0, v1, l0, l1] = *bytes else {
+            return Err(bad_frame(format!("a frame of this model has 6 bytes, not {}", bytes.len())));
+        };
+        let pair = |low, high| u16::from_le_bytes([low, high]);
+        let read = |name, value| FrameReading { name, value, at: None };
+        let readings = vec![
+            read("temperature_c", sflt16(pair(t0, t1)) * 100.0),
+            read("battery_v", f64::from(pair(v0, v1)) / 1_000.0),
+            read("fill_pct", sflt16(pair(l0, l1)) * 100.0),
+        ];
+        Ok(Frame { readings, events: Vec::new() })
+    }
+}
+
+/// Sensoneo Single 3.0, by its documentation alone (no published case): `FFFF, type and role, firmware, id u32 LE, event
+/// bits, four distances in steps of 2 cm, battery 2.5 V and steps of 10 mV, temperature, tilt, counter`.
+#[derive(Debug)]
+struct Sensoneo;
+
+const SENSONEO_START: [u8; 2] = [0xFF, 0xFF];
+const SENSONEO_BYTES: usize = 17;
+const SENSONEO_STEP_MM: f64 = 20.0;
+const SENSONEO_EVENTS: [(u8, &str); 2] = [(0x02, "fire_alarm"), (0x04, "tilt_alarm")];
+
+impl Layout for Sensoneo {
+    fn measures(&self) -> Vec<&'static str> {
+        let distances = ["distance_mm", "distance_2_mm", "distance_3_mm", "distance_4_mm"];
+        distances.into_iter().chain(["battery_v", "temperature_c", "tilt_deg"]).collect()
+    }
+
+    fn decode(&self, _port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
+        if !bytes.starts_with(&SENSONEO_START) || bytes.len() != SENSONEO_BYTES {
+            return Err(bad_frame(format!(
+                "a frame of this model has {SENSONEO_BYTES} bytes and begins with ffff"
+            )));
+        }
+        let mut frame = Frame::default();
+        for (bit, what) in SENSONEO_EVENTS {
+            if bytes[8] & bit != 0 {
+                frame.events.push(FrameEvent { about: "device", what, detail: None });
+            }
+        }
+        let names = ["distance_mm", "distance_2_mm", "distance_3_mm", "distance_4_mm"];
+        for (name, raw) in names.into_iter().zip(&bytes[9..13]) {
+            if *raw == 0 {
+                frame.events.push(FrameEvent { about: name, what: "no_target", detail: None });
+            } else {
+                let value = f64::from(*raw) * SENSONEO_STEP_MM;
+                frame.readings.push(FrameReading { name, value, at: None });
+            }
+        }
+        let mut read = |name, value| frame.readings.push(FrameReading { name, value, at: None });
+        read("battery_v", 2.5 + f64::from(bytes[13]) / 100.0);
+        read("temperature_c", f64::from(bytes[14] as i8));
+        read("tilt_deg", f64::from(bytes[15]));
         Ok(frame)
     }
 }

@@ -28,6 +28,17 @@ impl Number {
             Self::U32 | Self::I32 => 4,
         }
     }
+
+    /// The number that the bits mean.
+    fn whole(self, raw: u32) -> f64 {
+        match self {
+            Self::I32 => f64::from(raw as i32),
+            Self::I8 => f64::from(raw as u8 as i8),
+            Self::I16 => f64::from(raw as u16 as i16),
+            Self::Tenths16 if (raw as u16 as i16) >= -1_000 => f64::from(raw as u16 as i16),
+            Self::U8 | Self::U16 | Self::U24 | Self::U32 | Self::Tenths16 => f64::from(raw),
+        }
+    }
 }
 
 /// A raw value that is none.
@@ -48,6 +59,12 @@ pub(super) enum Field {
     NotBit { name: &'static str, bit: u8 },
     /// 15 bits of two's complement above a flag.
     Above { name: &'static str, per: f64 },
+    /// `(raw + offset) * scale`.
+    Linear { name: &'static str, number: Number, offset: f64, scale: f64 },
+    /// IEEE 754 in four bytes; what is no number is an event.
+    Float { name: &'static str },
+    /// A text of this many bytes, told as an event; what stands behind its end is padding.
+    Text { about: &'static str, bytes: usize },
     /// Bytes that say nothing to us.
     Skip(usize),
     /// A number that stands for a state: 0 says nothing, others are events.
@@ -66,8 +83,10 @@ impl Field {
             | Self::NotBit { name, .. }
             | Self::Masked { name, .. }
             | Self::MaskedByte { name, .. }
+            | Self::Linear { name, .. }
+            | Self::Float { name }
             | Self::Above { name, .. } => Some(name),
-            Self::Skip(_) | Self::State { .. } => None,
+            Self::Skip(_) | Self::State { .. } | Self::Text { .. } => None,
         }
     }
 }
@@ -143,54 +162,68 @@ impl<'a> Cursor<'a> {
         frame: &mut Frame,
     ) -> Result<(), Fault> {
         for field in fields {
-            match *field {
-                Field::Skip(count) => {
-                    self.take(count)?;
+            self.field(field, at, frame)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn field(&mut self, field: &Field, at: Option<TimestampMs>, frame: &mut Frame) -> Result<(), Fault> {
+        let (name, value) = match *field {
+            Field::Skip(_) | Field::Text { .. } | Field::State { .. } => return self.untold(field, frame),
+            Field::Bit { name, bit } => (name, f64::from(self.peek()? >> bit & 1)),
+            Field::NotBit { name, bit } => (name, f64::from(!self.peek()? >> bit & 1)),
+            Field::MaskedByte { name, mask, per, plus } => (name, f64::from(self.u8()? & mask) / per + plus),
+            Field::Masked { name, mask, per } => {
+                (name, f64::from(self.raw(Number::U16)? as u16 & mask) / per)
+            }
+            Field::Above { name, per } => {
+                let raw = self.raw(Number::I16)? as u16 as i16;
+                (name, f64::from(raw >> 1) / per)
+            }
+            Field::Linear { name, number, offset, scale } => {
+                (name, (number.whole(self.raw(number)?) + offset) * scale)
+            }
+            Field::Float { name } => {
+                let value = f64::from(f32::from_bits(self.raw(Number::U32)?));
+                if !value.is_finite() {
+                    frame.events.push(FrameEvent { about: name, what: "not_a_number", detail: None });
+                    return Ok(());
                 }
-                Field::Bit { name, bit } => {
-                    let value = f64::from(self.peek()? >> bit & 1);
-                    frame.readings.push(FrameReading { name, value, at });
+                (name, value)
+            }
+            Field::Value { name, number, per, sentinels } => {
+                let raw = self.raw(number)?;
+                if let Some((_, what)) = sentinels.iter().find(|(known, _)| *known == raw) {
+                    frame.events.push(FrameEvent { about: name, what, detail: None });
+                    return Ok(());
                 }
-                Field::MaskedByte { name, mask, per, plus } => {
-                    let raw = self.u8()? & mask;
-                    frame.readings.push(FrameReading { name, value: f64::from(raw) / per + plus, at });
-                }
-                Field::Masked { name, mask, per } => {
-                    let raw = self.raw(Number::U16)? as u16 & mask;
-                    frame.readings.push(FrameReading { name, value: f64::from(raw) / per, at });
-                }
-                Field::NotBit { name, bit } => {
-                    let value = f64::from(!self.peek()? >> bit & 1);
-                    frame.readings.push(FrameReading { name, value, at });
-                }
-                Field::Above { name, per } => {
-                    let raw = self.raw(Number::I16)? as u16 as i16;
-                    frame.readings.push(FrameReading { name, value: f64::from(raw >> 1) / per, at });
-                }
-                Field::State { about, states } => {
-                    let raw = self.u8()?;
-                    if let Some((_, what)) = states.iter().find(|(known, _)| *known == raw) {
-                        frame.events.push(FrameEvent { about, what, detail: None });
-                    }
-                }
-                Field::Value { name, number, per, sentinels } => {
-                    let raw = self.raw(number)?;
-                    if let Some((_, what)) = sentinels.iter().find(|(known, _)| *known == raw) {
-                        frame.events.push(FrameEvent { about: name, what, detail: None });
-                        continue;
-                    }
-                    let whole = match number {
-                        Number::I32 => f64::from(raw as i32),
-                        Number::I8 => f64::from(raw as u8 as i8),
-                        Number::I16 => f64::from(raw as u16 as i16),
-                        Number::Tenths16 if (raw as u16 as i16) >= -1_000 => f64::from(raw as u16 as i16),
-                        Number::U8 | Number::U16 | Number::U24 | Number::U32 | Number::Tenths16 => {
-                            f64::from(raw)
-                        }
-                    };
-                    frame.readings.push(FrameReading { name, value: whole / per, at });
+                (name, number.whole(raw) / per)
+            }
+        };
+        frame.readings.push(FrameReading { name, value, at });
+        Ok(())
+    }
+
+    /// Fields that are no reading.
+    fn untold(&mut self, field: &Field, frame: &mut Frame) -> Result<(), Fault> {
+        match *field {
+            Field::State { about, states } => {
+                let raw = self.u8()?;
+                if let Some((_, what)) = states.iter().find(|(known, _)| *known == raw) {
+                    frame.events.push(FrameEvent { about, what, detail: None });
                 }
             }
+            Field::Text { about, bytes } => {
+                let text = self.take(bytes)?;
+                let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+                let detail = Some(String::from_utf8_lossy(&text[..end]).trim_end().to_owned());
+                frame.events.push(FrameEvent { about, what: "text", detail });
+            }
+            Field::Skip(count) => {
+                self.take(count)?;
+            }
+            _ => {}
         }
         Ok(())
     }

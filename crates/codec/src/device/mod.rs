@@ -6,6 +6,7 @@
 //!
 //! One file a family; a layout that is a table is written as one ([`layout`]).
 
+mod air;
 mod bins;
 mod browan;
 mod decentlab;
@@ -16,6 +17,7 @@ mod layout;
 mod milesight;
 mod netvox;
 mod on_port;
+mod water;
 
 use sanimon_domain::{Fault, FaultCode, TimestampMs};
 
@@ -94,7 +96,8 @@ const fn model_of(vendor: &'static str, name: &'static str, layout: &'static dyn
 
 /// Every model, by vendor and name.
 pub fn models() -> impl Iterator<Item = &'static Model> {
-    let families: [&'static [Model]; 8] = [
+    let families: [&'static [Model]; 10] = [
+        &air::MODELS,
         &bins::MODELS,
         &browan::MODELS,
         &decentlab::MODELS,
@@ -103,6 +106,7 @@ pub fn models() -> impl Iterator<Item = &'static Model> {
         &elsys::MODELS,
         &milesight::MODELS,
         netvox::MODELS,
+        &water::MODELS,
     ];
     families.into_iter().flatten()
 }

@@ -18,7 +18,7 @@ const VERSIONS: u8 = 0;
 const BYTES: usize = 11;
 const NO_SENSOR: &[Sentinel] = &[(0xFFFF, "no_sensor")];
 
-const BATTERY: [Field; 2] = [
+static BATTERY: [Field; 2] = [
     Field::Bit { name: "battery_low", bit: 7 },
     Field::MaskedByte { name: "battery_v", mask: 0x7F, per: 10.0, plus: 0.0 },
 ];
@@ -33,17 +33,149 @@ const fn probe(name: &'static str, number: Number, per: f64) -> Field {
 struct Report {
     devices: &'static [u8],
     kind: u8,
+    head: &'static [Field],
     fields: &'static [Field],
 }
 
 const fn report(devices: &'static [u8], kind: u8, fields: &'static [Field]) -> Report {
-    Report { devices, kind, fields }
+    Report { devices, kind, head: &BATTERY, fields }
 }
+
+/// Of a device that hangs on the mains.
+const fn mains(device: &'static [u8], kind: u8, fields: &'static [Field]) -> Report {
+    Report { devices: device, kind, head: &[], fields }
+}
+
+const SOCKET: &[u8] = &[0x0E];
+const ADDRESS: Field = value("breaker_address", U8, 1.0);
+/// Circuit breakers, one and three phases. Currents of three phases count in tens of what those of one phase do; the
+/// published codec names no units.
+const BREAKER: &[u8] = &[0x9C];
 
 /// The boxes for many probes.
 const MULTI: &[u8] = &[0x05, 0x57, 0x58];
 
-static TABLE: [Report; 31] = [
+static TABLE: [Report; 51] = [
+    report(&[0xD3], 1, &[value("call_button", U8, 1.0), value("no_activity_alarm", U8, 1.0)]),
+    report(
+        &[0xA5],
+        1,
+        &[value("tvoc_ppb", U16, 1.0), value("temperature_c", I16, 100.0), value("humidity_pct", U16, 100.0)],
+    ),
+    report(
+        &[0x35],
+        1,
+        &[
+            value("temperature_c", I16, 100.0),
+            value("humidity_pct", U16, 100.0),
+            value("pm25_ugm3", U16, 1.0),
+        ],
+    ),
+    report(&[0xA6], 1, &[value("key_1", U8, 1.0), value("key_2", U8, 1.0)]),
+    report(&[0xA7], 1, &[value("key_1", U8, 1.0), value("key_2", U8, 1.0), value("key_3", U8, 1.0)]),
+    report(&[0x10], 1, &[value("call_button", U8, 1.0)]),
+    mains(
+        SOCKET,
+        1,
+        &[
+            value("switch_on", U8, 1.0),
+            value("energy_wh", U32, 1.0),
+            value("over_current_alarm", U8, 1.0),
+            value("dash_current_alarm", U8, 1.0),
+            value("power_off_alarm", U8, 1.0),
+        ],
+    ),
+    mains(
+        SOCKET,
+        2,
+        &[value("mains_v", U16, 1.0), value("current_ma", U16, 1.0), value("power_w", U16, 1.0)],
+    ),
+    mains(
+        BREAKER,
+        0x01,
+        &[
+            ADDRESS,
+            value("breaker_type", U8, 1.0),
+            value("protect_bits", U8, 1.0),
+            value("alarm_bits", U8, 1.0),
+            value("pre_trip_bits", U8, 1.0),
+            value("trip_bits", U8, 1.0),
+            value("control_state", U8, 1.0),
+        ],
+    ),
+    mains(
+        BREAKER,
+        0x02,
+        &[
+            ADDRESS,
+            value("current", U16, 1.0),
+            value("mains_v", U16, 1.0),
+            value("power", U16, 1.0),
+            value("breaker_temperature_c", U8, 1.0),
+        ],
+    ),
+    mains(
+        BREAKER,
+        0x03,
+        &[ADDRESS, value("energy", U32, 1.0), value("frequency_hz", U8, 1.0), value("power_factor", U8, 1.0)],
+    ),
+    mains(
+        BREAKER,
+        0x11,
+        &[
+            ADDRESS,
+            value("breaker_type", U8, 1.0),
+            value("protect_bits", U16, 1.0),
+            value("alarm_bits", U16, 1.0),
+            value("pre_trip_bits", U16, 1.0),
+        ],
+    ),
+    mains(
+        BREAKER,
+        0x12,
+        &[ADDRESS, value("trip_bits", U16, 1.0), value("current_a", U16, 0.1), value("current_b", U16, 0.1)],
+    ),
+    mains(
+        BREAKER,
+        0x13,
+        &[
+            ADDRESS,
+            value("current_c", U16, 0.1),
+            value("mains_a_v", U16, 1.0),
+            value("mains_b_v", U16, 1.0),
+            value("breaker_temperature_c", U8, 1.0),
+        ],
+    ),
+    mains(
+        BREAKER,
+        0x14,
+        &[
+            ADDRESS,
+            value("mains_c_v", U16, 1.0),
+            value("power_a", U16, 1.0),
+            value("power_b", U16, 1.0),
+            value("frequency_hz", U8, 1.0),
+        ],
+    ),
+    mains(BREAKER, 0x15, &[ADDRESS, value("power_c", U16, 1.0), value("energy_a", U32, 1.0)]),
+    mains(
+        BREAKER,
+        0x16,
+        &[
+            ADDRESS,
+            value("energy_b", U32, 1.0),
+            value("power_factor_a", U8, 1.0),
+            value("power_factor_c", U8, 1.0),
+            value("power_factor_b", U8, 1.0),
+        ],
+    ),
+    mains(
+        BREAKER,
+        0x17,
+        &[ADDRESS, value("energy_c", U32, 1.0), value("control_state", U8, 1.0), value("switch_on", U8, 1.0)],
+    ),
+    mains(BREAKER, 0x04, &[ADDRESS, value("leakage_current", U16, 1.0), value("switch_count", U32, 1.0)]),
+    mains(BREAKER, 0x18, &[ADDRESS, value("leakage_current", U16, 1.0), value("switch_count", U32, 1.0)]),
     report(
         &[0xB1],
         1,
@@ -201,13 +333,17 @@ models! {
     "r718pb" => 0x58, "r718pe" => 0xB1, "r718q" => 0x5B, "r718qa" => 0x97, "r718t" => 0x31, "r718t2" => 0x48,
     "r718va" => 0x9F, "r718wa" => 0x32, "r718wa2" => 0x46, "r718waa" => 0xBE, "r718wb" => 0x12, "r718wb2" => 0x47,
     "r718wba" => 0x6B, "r718x" => 0x34, "r718y" => 0xAC, "r720flt" => 0xD4, "ra0715" => 0x05, "ra07w" => 0x0C,
-    "rb11e" => 0x03,
+    "rb11e" => 0x03, "r309" => 0xD3, "r720e" => 0xA5, "r720f" => 0xB7, "r809a" => 0x0E, "ra0716" => 0x35,
+    "rb02b" => 0xA6, "rb02c" => 0xA7, "rb02i" => 0x10, "rp02" => 0x9C,
 }
 
 impl Layout for Device {
     fn measures(&self) -> Vec<&'static str> {
         let reports = TABLE.iter().filter(|report| report.devices.contains(&self.0));
-        once(BATTERY.iter().chain(reports.flat_map(|report| report.fields)).filter_map(Field::name))
+        let mut fields = reports.flat_map(|report| report.head.iter().chain(report.fields)).peekable();
+        // A model whose reports nobody published says its battery all the same.
+        let none: &[Field] = if fields.peek().is_none() { &BATTERY } else { &[] };
+        once(none.iter().chain(fields).filter_map(Field::name))
     }
 
     fn decode(&self, port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
@@ -240,7 +376,7 @@ impl Layout for Device {
             return Ok(frame);
         };
         let mut cursor = Cursor::big_endian(&bytes[3..]);
-        cursor.fields(&BATTERY, None, &mut frame)?;
+        cursor.fields(known.head, None, &mut frame)?;
         cursor.fields(known.fields, None, &mut frame)?;
         Ok(frame)
     }

@@ -207,6 +207,17 @@ static WS203: [Element; 1] = [element(0x05, 0x00, &flag("occupied"))];
 static WS301: [Element; 2] =
     [element(0x03, 0x00, &flag("door_open")), element(0x04, 0x00, &flag("uninstalled"))];
 
+static EM300_DI: [Element; 2] =
+    [element(0x05, 0x00, &flag("input_1")), element(0x05, 0xC8, &[value("counter_1", U32, 1.0)])];
+/// A box for probes: counters, and what SDI-12 probes answered, as text (the number is the probe's).
+static UC50X: [Element; 4] = [
+    element(0x03, 0xC8, &[value("counter_1", U32, 1.0)]),
+    element(0x04, 0xC8, &[value("counter_2", U32, 1.0)]),
+    element(0x03, 0x00, &flag("input_1")),
+    element(0x04, 0x00, &flag("input_2")),
+];
+static UC50X_SDI12: [Element; 1] =
+    [element(0x08, 0xDB, &[Field::Skip(1), Field::Text { about: "sdi12", bytes: 36 }])];
 static AIR: [Element; 13] = [
     element(0x05, 0x6A, &[value("activity", U16, 1.0)]),
     element(0x05, 0x00, &flag("occupied")),
@@ -258,6 +269,8 @@ const HISTORY_HCHO: [Field; 10] = {
 };
 const HISTORY_LEAK: &[Field] = &[TEMPERATURE, HUMIDITY, Field::Bit { name: "leak", bit: 0 }, Field::Skip(1)];
 const HISTORY_LEAK_ONLY: &[Field] = &[Field::Skip(3), Field::Bit { name: "leak", bit: 0 }, Field::Skip(1)];
+/// Behind the kind of input and its state, which says nothing while it counts.
+const HISTORY_PULSES: &[Field] = &[TEMPERATURE, HUMIDITY, Field::Skip(2), value("counter_1", U32, 1.0)];
 const HISTORY_MAGNET: &[Field] =
     &[TEMPERATURE, HUMIDITY, Field::Bit { name: "door_open", bit: 0 }, Field::Skip(1)];
 const HISTORY_LEVEL: &[Field] =
@@ -298,13 +311,15 @@ layout!(CLIMATE_CO2, [CLIMATE, AIR], Records::Fields(HISTORY_CO2));
 layout!(AIR_QUALITY, [CLIMATE, AIR], Records::None);
 layout!(AIR_QUALITY_HISTORY, [CLIMATE, AIR], Records::Fields(&HISTORY_AIR));
 layout!(AIR_QUALITY_HUNDREDTHS, [AM308, CLIMATE, AIR], Records::Fields(&HISTORY_DUST));
+layout!(PULSES, [EM300_DI, CLIMATE], Records::Fields(HISTORY_PULSES));
+layout!(PROBE_BOX, [UC50X, UC50X_SDI12], Records::None);
 layout!(AIR_QUALITY_HCHO, [CLIMATE, AIR], Records::Fields(&HISTORY_HCHO));
 
 const fn model(name: &'static str, layout: &'static Tlv) -> Model {
     model_of("milesight", name, layout)
 }
 
-pub(in crate::device) static MODELS: [Model; 55] = [
+pub(in crate::device) static MODELS: [Model; 58] = [
     model("am102", &CLIMATE_ONLY),
     model("am102l", &CLIMATE_ONLY),
     model("am103", &CLIMATE_CO2),
@@ -338,6 +353,9 @@ pub(in crate::device) static MODELS: [Model; 55] = [
     model("em500-udl", &LEVEL_ULTRASONIC),
     model("gs101", &GAS_VALVE),
     model("gs301", &ODOUR),
+    model("em300-di", &PULSES),
+    model("uc501", &PROBE_BOX),
+    model("uc502", &PROBE_BOX),
     model("vs121", &PEOPLE_AREA),
     model("vs132", &PEOPLE_DOOR),
     model("vs133", &PEOPLE_LINES),
