@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use sanimon_domain::{AlertId, DeviceId, DeviceNo, MetricNo, Placement, Severity, TimestampMs};
+use sanimon_domain::{AlertId, DeviceId, DeviceNo, MetricNo, Placement, Quality, Severity, TimestampMs};
 
 use crate::level::LevelState;
 use crate::rule::{Rule, RuleSet};
@@ -26,8 +26,8 @@ pub enum Input<'a> {
     Device { device: DeviceNo, id: &'a DeviceId, placement: &'a Placement },
     /// A device is taken out of sight: its alerts are cleared, no rule selects it any more.
     Retired { device: DeviceNo },
-    /// A committed reading that rules may see.
-    Reading { device: DeviceNo, metric: MetricNo, at: TimestampMs, value: f64 },
+    /// A committed reading; rules see good ones, and suspect ones if they ask.
+    Reading { device: DeviceNo, metric: MetricNo, at: TimestampMs, value: f64, quality: Quality },
     /// Nothing arrived; time went on.
     Tick,
 }
@@ -127,7 +127,9 @@ impl Engine {
     #[expect(clippy::needless_pass_by_value, reason = "an input is made for this call and used up by it")]
     pub fn apply(&mut self, now: TimestampMs, input: Input<'_>, effects: &mut Vec<Effect>) {
         match input {
-            Input::Reading { device, metric, at, value } => self.reading(device, metric, at, value, effects),
+            Input::Reading { device, metric, at, value, quality } => {
+                self.reading(device, metric, (at, value, quality), effects);
+            }
             Input::Tick => self.tick(now, effects),
             Input::Device { device, id, placement } => {
                 let rules = self.rules.clone();
@@ -142,8 +144,7 @@ impl Engine {
         &mut self,
         device: DeviceNo,
         metric: MetricNo,
-        at: TimestampMs,
-        value: f64,
+        (at, value, quality): (TimestampMs, f64, Quality),
         effects: &mut Vec<Effect>,
     ) {
         let Some(cells) = self.devices.get_mut(device.index()) else {
@@ -151,6 +152,9 @@ impl Engine {
         };
         for cell in cells.iter_mut().filter(|cell| cell.metric == metric && at >= cell.last_at) {
             let rule = self.rules.get(usize::from(cell.rule.0)).expect("cells are made from this rule set");
+            if !rule.accepts(quality) {
+                continue;
+            }
             let mut step = Step {
                 device,
                 rule,

@@ -2,7 +2,7 @@
 
 use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{
-    DeviceId, DeviceKind, MetricNo, Placement, RuleId, Severity, ZoneClass, ZoneId, metric,
+    DeviceId, DeviceKind, MetricNo, Placement, Quality, RuleId, Severity, ZoneClass, ZoneId, metric,
 };
 
 use crate::level::{Direction, Level};
@@ -28,10 +28,21 @@ pub struct Rule {
     pub zone_classes: Vec<ZoneClass>,
     /// Empty: every device of the kind.
     pub devices: Vec<DeviceId>,
+    /// Which readings it looks at: good ones, or suspect ones, too.
+    pub quality: Quality,
     pub levels: Vec<Level>,
 }
 
 impl Rule {
+    /// Whether a reading of this quality is shown to the rule. Bad ones are shown to none.
+    pub const fn accepts(&self, quality: Quality) -> bool {
+        match quality {
+            Quality::Good => true,
+            Quality::Suspect => matches!(self.quality, Quality::Suspect),
+            Quality::Bad => false,
+        }
+    }
+
     /// Whether the rule is for this device, as the registry places it.
     pub fn selects(&self, device: &DeviceId, placement: &Placement) -> bool {
         self.kind == placement.kind

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{
-    AlertId, DeviceId, DeviceKind, DeviceNo, Placement, RuleId, Severity, TimestampMs, metric,
+    AlertId, DeviceId, DeviceKind, DeviceNo, Placement, Quality, RuleId, Severity, TimestampMs, metric,
 };
 
 use crate::*;
@@ -26,6 +26,7 @@ fn bin_rules() -> RuleSet {
         zones: vec![],
         zone_classes: vec![],
         devices: vec![],
+        quality: Quality::Good,
         levels: vec![
             rising(Severity::Minor, 75.0, 60.0, 10),
             rising(Severity::Major, 90.0, 80.0, 0),
@@ -65,7 +66,13 @@ fn play(engine: &mut Engine, beats: &[Beat]) -> Vec<Effect> {
         match *beat {
             Reading(minute, value) => {
                 let at = TimestampMs(minute * MINUTE_MS);
-                let input = Input::Reading { device: BIN, metric: metric::FILL_PCT, at, value };
+                let input = Input::Reading {
+                    device: BIN,
+                    metric: metric::FILL_PCT,
+                    at,
+                    value,
+                    quality: Quality::Good,
+                };
                 engine.apply(at, input, &mut effects);
             }
             Tick(minute) => engine.apply(TimestampMs(minute * MINUTE_MS), Input::Tick, &mut effects),
@@ -249,5 +256,35 @@ proptest! {
                 Effect::Level { .. } => {}
             }
         }
+    }
+}
+
+#[test]
+fn a_suspect_reading_is_shown_only_to_rules_that_ask() {
+    for (asks, raised) in [(Quality::Good, 0), (Quality::Suspect, 1)] {
+        let rule = Rule { quality: asks, ..bin_rules().get(0).expect("a rule").clone() };
+        let rules = Arc::new(RuleSet::new(vec![rule]).expect("sound rules"));
+        let mut engine = Engine::new(rules, AlertId(1));
+        let (id, placement) = placed();
+        let mut effects = Vec::new();
+        engine.apply(
+            TimestampMs(0),
+            Input::Device { device: BIN, id: &id, placement: &placement },
+            &mut effects,
+        );
+        let reading = |quality, minute: i64| Input::Reading {
+            device: BIN,
+            metric: metric::FILL_PCT,
+            at: TimestampMs(minute * MINUTE_MS),
+            value: 99.0,
+            quality,
+        };
+        engine.apply(TimestampMs(0), reading(Quality::Suspect, 1), &mut effects);
+        assert_eq!(engine.open_alerts().len(), raised, "{asks}");
+        // A bad one is no number of what it should measure.
+        engine.apply(TimestampMs(0), reading(Quality::Bad, 2), &mut effects);
+        assert_eq!(engine.open_alerts().len(), raised, "{asks}");
+        engine.apply(TimestampMs(0), reading(Quality::Good, 3), &mut effects);
+        assert_eq!(engine.open_alerts().len(), 1, "{asks}");
     }
 }

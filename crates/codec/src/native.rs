@@ -6,7 +6,8 @@ use std::fmt;
 use sanimon_domain::{Fault, FaultCode, TimestampMs};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::sample::{Body, Field, Samples};
+use crate::heard::Body;
+use crate::sample::{Field, Samples};
 use crate::senml;
 
 /// Decodes an object, a backlog of objects, or a SenML pack (told apart by its reserved labels).

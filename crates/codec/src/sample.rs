@@ -1,8 +1,9 @@
-//! What decoding gives, and the one place where a value becomes a reading or a fault.
+//! The one place where a value becomes a reading or a fault.
 
-use sanimon_domain::{Fault, FaultCode, Metric, TimestampMs, metric};
+use sanimon_domain::{Fault, FaultCode, Metric, TimestampMs, metric, units};
 
-use crate::topic::{Address, shown};
+use crate::heard::DeviceEvent;
+use crate::topic::shown;
 
 /// A value as the device sent it: not yet calibrated, its time not yet judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,23 +12,6 @@ pub struct RawReading {
     pub value: f64,
     /// The device's own time, if it gave one that can be read.
     pub at: Option<TimestampMs>,
-}
-
-/// What a message said.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Body {
-    Telemetry(Vec<RawReading>),
-    Status { online: bool },
-    Nothing,
-}
-
-/// A decoded message: what was understood and what was not.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decoded {
-    /// `None` when not even the topic could be read.
-    pub address: Option<Address>,
-    pub body: Body,
-    pub faults: Vec<Fault>,
 }
 
 /// A field's value before it is judged.
@@ -45,6 +29,7 @@ pub(crate) enum Field {
 pub(crate) struct Samples {
     pub(crate) readings: Vec<RawReading>,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) events: Vec<DeviceEvent>,
 }
 
 impl Samples {
@@ -79,9 +64,9 @@ impl Samples {
 
     /// A number under a name: kept if the metric can have it.
     pub(crate) fn value(&mut self, name: &str, value: f64, at: Option<TimestampMs>) {
-        let metric = match metric::by_name(name) {
-            Some(no) => Metric::Known(no),
-            None if metric::is_keepable_name(name) => Metric::Custom(name.into()),
+        let (metric, value) = match units::exact(name) {
+            Some(conversion) => (Metric::Known(conversion.metric), conversion.apply(value)),
+            None if metric::is_keepable_name(name) => (Metric::Custom(name.into()), value),
             None => {
                 let message = format!("`{}` cannot be the name of a metric", shown(name));
                 return self.fault(FaultCode::BadMetricName, message);
@@ -102,7 +87,7 @@ impl Samples {
 }
 
 /// A finite decimal number written as text, as careless firmware does. `NaN`, `inf` and hex stay text.
-fn number_in_text(text: &str) -> Option<f64> {
+pub(crate) fn number_in_text(text: &str) -> Option<f64> {
     let text = text.trim();
     let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
     if !plain {

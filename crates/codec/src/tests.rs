@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sanimon_domain::{FaultCode, Metric, TimestampMs, metric};
 
-use crate::{Body, RawReading, decode};
+use crate::{Body, Heard, RawReading, decode};
 
 const TOPIC: &str = "sanitation/east/bin/b-1/telemetry";
 const RECEIVED: TimestampMs = TimestampMs(1_772_323_200_000);
@@ -16,16 +16,14 @@ fn name_of(reading: &RawReading) -> String {
 }
 
 /// `(metric, value, device time)` of each reading, and the cause of each fault.
-type Heard = (Vec<(String, f64, Option<i64>)>, Vec<FaultCode>);
+type Said = (Vec<(String, f64, Option<i64>)>, Vec<FaultCode>);
 
-fn hear(payload: &[u8]) -> Heard {
+fn hear(payload: &[u8]) -> Said {
     let decoded = decode(TOPIC, payload, RECEIVED);
-    let readings = match decoded.body {
-        Body::Telemetry(readings) => readings,
-        Body::Nothing => Vec::new(),
-        Body::Status { .. } => panic!("telemetry gave a status"),
-    };
-    let readings = readings.iter().map(|r| (name_of(r), r.value, r.at.map(|t| t.0))).collect();
+    let is_status = decoded.heard.iter().any(|heard| matches!(heard.body, Body::Status { .. }));
+    assert!(!is_status, "telemetry gave a status");
+    let readings = decoded.heard.iter().flat_map(Heard::readings);
+    let readings = readings.map(|r| (name_of(r), r.value, r.at.map(|t| t.0))).collect();
     (readings, decoded.faults.into_iter().map(|f| f.code).collect())
 }
 
@@ -165,8 +163,8 @@ fn a_senml_text_is_a_fault() {
 #[test]
 fn a_status_is_online_or_offline() {
     let status = |payload: &[u8]| decode("sanitation/east/bin/b-1/status", payload, RECEIVED);
-    assert_eq!(status(b"online").body, Body::Status { online: true });
-    assert_eq!(status(b" offline\n").body, Body::Status { online: false });
+    assert_eq!(status(b"online").heard[0].body, Body::Status { online: true });
+    assert_eq!(status(b" offline\n").heard[0].body, Body::Status { online: false });
     assert_eq!(status(b"ONLINE?").faults[0].code, FaultCode::BadStatus);
 }
 

@@ -2,23 +2,16 @@
 
 use sanimon_domain::{DeviceId, DeviceKind, Fault, FaultCode};
 
+use crate::heard::Speaker;
+
 /// The longest district in bytes: it only fills the form of a device not known yet.
 const DISTRICT_BYTES_MAX: usize = 128;
 /// How much of a foreign topic a fault repeats.
 const SHOWN_CHARS_MAX: usize = 80;
 
-/// Who speaks, as the topic says. The registry has the last word on kind and zone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    pub district: Box<str>,
-    pub kind: DeviceKind,
-    pub device: DeviceId,
-    pub channel: Channel,
-}
-
 /// What the last level of the topic announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channel {
+pub(crate) enum Channel {
     Telemetry,
     Status,
 }
@@ -32,7 +25,7 @@ pub(crate) fn shown(text: &str) -> String {
     short
 }
 
-pub(crate) fn parse(topic: &str) -> Result<Address, Fault> {
+pub(crate) fn parse(topic: &str) -> Result<(Speaker, Channel), Fault> {
     let mut levels = topic.split('/');
     let (Some("sanitation"), Some(district), Some(kind), Some(device), Some(channel), None) =
         (levels.next(), levels.next(), levels.next(), levels.next(), levels.next(), levels.next())
@@ -54,7 +47,8 @@ pub(crate) fn parse(topic: &str) -> Result<Address, Fault> {
     }
     let device =
         DeviceId::new(device).map_err(|error| Fault::new(FaultCode::BadDeviceId, error.to_string()))?;
-    Ok(Address { district: district.into(), kind, device, channel })
+    let speaker = Speaker { device, district: district.into(), kind: Some(kind), name: None, model: None };
+    Ok((speaker, channel))
 }
 
 fn unknown(why: &str) -> Fault {
@@ -67,9 +61,9 @@ mod tests {
 
     #[test]
     fn the_contract_s_topic_gives_district_kind_and_device() {
-        let address = parse("sanitation/east/bin/b-1/telemetry").expect("a sound topic");
-        assert_eq!((&*address.district, address.kind), ("east", DeviceKind::Bin));
-        assert_eq!(address.device.as_str(), "b-1");
+        let (speaker, channel) = parse("sanitation/east/bin/b-1/telemetry").expect("a sound topic");
+        assert_eq!((&*speaker.district, speaker.kind), ("east", Some(DeviceKind::Bin)));
+        assert_eq!((speaker.device.as_str(), channel), ("b-1", Channel::Telemetry));
     }
 
     #[test]

@@ -82,6 +82,17 @@ impl SiteCalendar {
         TimestampMs(i64::from(day.0) * DAY_MS)
     }
 
+    /// The instant of a wall clock's `2026-03-01T08:15:00`: the earlier of two, `None` in a gap or for another form.
+    pub fn parse_local(self, text: &str) -> Option<TimestampMs> {
+        let local = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%dT%H:%M:%S").ok()?;
+        match self.zone.from_local_datetime(&local) {
+            LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => {
+                Some(TimestampMs(at.timestamp_millis()))
+            }
+            LocalResult::None => None,
+        }
+    }
+
     /// The day that holds this instant.
     pub fn day_of(self, at: TimestampMs) -> LocalDay {
         let utc = utc_naive(at);

@@ -34,6 +34,10 @@ words! {
         TopicDisagrees => "topic_disagrees",
         /// Nobody has taught sanimon this model.
         UnknownModel => "unknown_model",
+        /// A network server's report of an error with a device.
+        NetworkFault => "network_fault",
+        /// A codec script that failed, gave nonsense or took too long.
+        BadScript => "bad_script",
         /// A binary frame that is cut, or of another device.
         BadFrame => "bad_frame",
         /// A line that InfluxDB will never take; its reason is in the message.

@@ -77,6 +77,32 @@ id! {
     RuleId
 }
 
+/// The name that the hardware itself has: a DevEUI, an IMEI, a client id or a platform's device name. Small letters, since
+/// network servers disagree about the case of a DevEUI.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HardwareId(DeviceId);
+
+impl HardwareId {
+    pub fn new(text: &str) -> Result<Self, IdError> {
+        DeviceId::new(&text.trim().to_lowercase()).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The id of a device that nobody has named yet.
+    pub fn as_device(&self) -> &DeviceId {
+        &self.0
+    }
+}
+
+impl fmt::Display for HardwareId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The store's short number of a device: dense from 0, never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceNo(pub u32);

@@ -4,7 +4,8 @@
 //!
 //! * [`DeviceId`], [`DeviceKind`]: who speaks; [`MetricNo`] and [`metric::METRICS`]: of what, in which unit
 //! * [`TimestampMs`]: when, UTC milliseconds; [`time::observed_or_received`] decides whose clock is believed
-//! * [`Calibration`]: what a distance means in this bin or drain
+//! * [`Calibration`]: what a distance means in this bin or drain; [`Quality`] and [`Reason`]: how far it is trusted;
+//!   [`units`] and [`counter`]: names, units and running totals that are not ours
 //! * [`SiteCalendar`], [`Window`]: days, weeks and months where the site is
 //! * [`Severity`], [`Condition`], [`Handling`]: the words of an alert
 //!
@@ -13,19 +14,23 @@
 pub mod alert;
 pub mod calendar;
 pub mod calibration;
+pub mod counter;
 pub mod device;
 pub mod fault;
 pub mod ids;
 pub mod metric;
+pub mod quality;
 pub mod time;
+pub mod units;
 pub mod window;
 
 pub use alert::{AlertId, Condition, Handling, Severity, StepKind};
 pub use calendar::{LocalDay, SiteCalendar};
-pub use calibration::Calibration;
+pub use calibration::{Calibration, CalibrationFault, Shape};
 pub use device::{DeviceKind, Placement, ZoneClass};
 pub use fault::{Fault, FaultCode};
-pub use ids::{DeviceId, DeviceNo, IdError, RuleId, ZoneId};
+pub use ids::{DeviceId, DeviceNo, HardwareId, IdError, RuleId, ZoneId};
 pub use metric::{Metric, MetricNo};
+pub use quality::{Quality, Reason};
 pub use time::{Clock, TimestampMs};
 pub use window::{Window, WindowError};

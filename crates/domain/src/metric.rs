@@ -83,6 +83,13 @@ pub const FILL_PCT: MetricNo = MetricNo(0);
 pub const DISTANCE_MM: MetricNo = MetricNo(1);
 pub const LEVEL_MM: MetricNo = MetricNo(7);
 pub const LEVEL_PCT: MetricNo = MetricNo(8);
+pub const TEMPERATURE_C: MetricNo = MetricNo(2);
+pub const HUMIDITY_PCT: MetricNo = MetricNo(24);
+pub const VISITORS_IN: MetricNo = MetricNo(27);
+pub const VISITORS_OUT: MetricNo = MetricNo(28);
+pub const VISITORS_TOTAL: MetricNo = MetricNo(29);
+pub const BATTERY_PCT: MetricNo = MetricNo(35);
+pub const BATTERY_V: MetricNo = MetricNo(36);
 
 /// Looks a name up. 39 names, told apart by length and first bytes almost at once: a scan beats a hash.
 pub fn by_name(name: &str) -> Option<MetricNo> {
@@ -112,6 +119,13 @@ mod tests {
             (DISTANCE_MM, "distance_mm"),
             (LEVEL_MM, "level_mm"),
             (LEVEL_PCT, "level_pct"),
+            (TEMPERATURE_C, "temperature_c"),
+            (HUMIDITY_PCT, "humidity_pct"),
+            (VISITORS_IN, "visitors_in"),
+            (VISITORS_OUT, "visitors_out"),
+            (VISITORS_TOTAL, "visitors_total"),
+            (BATTERY_PCT, "battery_pct"),
+            (BATTERY_V, "battery_v"),
         ] {
             assert_eq!(by_name(name), Some(no));
         }

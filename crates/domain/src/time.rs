@@ -39,6 +39,12 @@ impl TimestampMs {
         DateTime::parse_from_rfc3339(text).ok().map(|t| Self(t.timestamp_millis()))
     }
 
+    /// `20151212T121212Z`, the basic form of ISO 8601 in UTC (Huawei IoTDA).
+    pub fn parse_basic_utc(text: &str) -> Option<Self> {
+        let time = chrono::NaiveDateTime::parse_from_str(text.trim(), "%Y%m%dT%H%M%SZ").ok()?;
+        Some(Self(time.and_utc().timestamp_millis()))
+    }
+
     /// A Unix time in seconds or milliseconds, told apart by magnitude: 10^11 seconds is the year 5138,
     /// 10^11 milliseconds is March 1973, and no sensor is of either time.
     pub fn from_unix_by_magnitude(number: f64) -> Option<Self> {

@@ -212,6 +212,7 @@ impl Session<'_> {
             payload: publish.payload,
             dup: publish.dup,
             retained: publish.retain,
+            client_id: None,
             ack,
         };
         self.queue.message(arrival).await

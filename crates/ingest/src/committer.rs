@@ -12,11 +12,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sanimon_alerting::RuleSet;
+use sanimon_codec::Formats;
+use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, TimestampMs};
 use sanimon_store::{Command, CommandError, Counters, Reply, Shared, Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::core::Core;
+use crate::decode::Decoder;
 use crate::error::IngestError;
 use crate::message::Message;
 use crate::pipeline::Admission;
@@ -39,6 +42,9 @@ pub struct CommitterOptions {
     pub rules: Arc<RuleSet>,
     pub clock: Arc<dyn Clock>,
     pub admission: Admission,
+    pub formats: Formats,
+    /// Codecs of the configuration.
+    pub scripts: Vec<Script>,
 }
 
 /// The running committer.
@@ -53,11 +59,12 @@ pub struct Committer {
 impl Committer {
     /// Restores the engine and starts the thread.
     pub fn start(store: Store, options: CommitterOptions) -> Result<Self, IngestError> {
-        let (queue, receiver) = Queue::new(options.clock.clone());
+        let CommitterOptions { rules, clock, admission, formats, scripts } = options;
         let shared = store.shared.clone();
+        let decoder = Decoder::new(formats, scripts, shared.directory.clone());
+        let (queue, receiver) = Queue::new(clock.clone(), decoder);
         let stopping = Arc::new(AtomicBool::new(false));
         let Store { writer, lock, .. } = store;
-        let CommitterOptions { rules, clock, admission } = options;
         let core = Core::new(writer, rules, admission, clock.now())?;
         let mut worker = Worker {
             core,
@@ -152,9 +159,8 @@ impl Worker {
         while messages.len() < GROUP_MESSAGES_MAX && readings < GROUP_READINGS_MAX {
             match self.receiver.try_recv() {
                 Ok(Work::Message(message)) => {
-                    if let sanimon_codec::Body::Telemetry(telemetry) = &message.decoded.body {
-                        readings += telemetry.len();
-                    }
+                    readings +=
+                        message.decoded.heard.iter().map(|heard| heard.readings().len()).sum::<usize>();
                     messages.push(*message);
                 }
                 // Each group ends with a tick of its own.
@@ -310,7 +316,7 @@ impl Worker {
             }
             Command::RetireDevice(id, reply) => {
                 let number = self.core.writer.shared().directory.read().number(&id);
-                let mut outcome = self.core.writer.retire_device(&id);
+                let mut outcome = self.core.writer.retire_device(&id, now);
                 if let (Ok(()), Some(device)) = (&outcome, number) {
                     outcome = self.core.place(now, &[device]).map_err(CommandError::from);
                 }

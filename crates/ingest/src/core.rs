@@ -40,7 +40,7 @@ impl Core {
             let mut builder = GroupBuilder::new(&directory, &hot, &mut self.engine, self.admission);
             messages.iter().for_each(|message| builder.message(now, message));
             builder.tick(now);
-            builder.group
+            builder.finish()
         };
         self.writer.commit(&group, &self.rules, now)
     }
@@ -87,7 +87,7 @@ impl Core {
 
     /// Enters or changes devices and tells the engine.
     pub(crate) fn put_devices(&mut self, now: TimestampMs, devices: Vec<Device>) -> Result<()> {
-        let stored = self.writer.put_devices(devices)?;
+        let stored = self.writer.put_devices(devices, now)?;
         self.place(now, &stored.iter().map(|device| device.no).collect::<Vec<_>>())
     }
 

@@ -154,8 +154,8 @@ impl Drop for Waiting<'_> {
 impl Handler for Hook {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
         match parameter {
-            Parameter::MessagePublishCheckAcl(_, publish) => {
-                let result = match self.commit(publish).await {
+            Parameter::MessagePublishCheckAcl(session, publish) => {
+                let result = match self.commit(publish, &session.id.client_id).await {
                     Ok(()) => PublishAclResult::allow(),
                     // For MQTT 3.1.1 a disconnect is the only way to say no.
                     Err(why) => PublishAclResult::rejected(true, Some(why.into())),
@@ -163,7 +163,7 @@ impl Handler for Hook {
                 (true, Some(HookResult::PublishAclResult(result)))
             }
             Parameter::MessagePublish(_, from, publish) if matches!(from.typ(), FromType::LastWill) => {
-                if let Err(why) = self.commit(publish).await {
+                if let Err(why) = self.commit(publish, &from.client_id).await {
                     tracing::debug!(why, "last will refused");
                 }
                 (true, acc)
@@ -175,10 +175,11 @@ impl Handler for Hook {
 
 impl Hook {
     /// Puts the message into the queue and waits for its commit.
-    async fn commit(&self, publish: &rmqtt::types::Publish) -> Result<(), &'static str> {
+    async fn commit(&self, publish: &rmqtt::types::Publish, client_id: &str) -> Result<(), &'static str> {
         const STOPPING: &str = "sanimon is stopping";
         // `$` topics are the broker's own business.
-        if publish.topic.starts_with('$') {
+        let is_bound = self.queue.decoder().formats().is_bound(&publish.topic);
+        if publish.topic.starts_with('$') && !is_bound {
             return Ok(());
         }
         if self.gate.closed.load(Ordering::Acquire) {
@@ -200,6 +201,7 @@ impl Hook {
             dup: publish.dup,
             // Here the flag means "please keep it": the device is speaking now.
             retained: false,
+            client_id: is_bound.then(|| client_id.into()),
             ack,
         };
         self.queue.message(arrival).await.map_err(|_| STOPPING)?;

@@ -37,9 +37,19 @@ pub struct Message {
 }
 
 impl Message {
-    /// Decodes a message that nobody waits for.
+    /// Decodes a message of the native contract that nobody waits for.
     pub fn decode(source: Arc<str>, topic: String, payload: Bytes, received_at: TimestampMs) -> Self {
         let decoded = sanimon_codec::decode(&topic, &payload, received_at);
+        Self::new(source, topic, payload, received_at, decoded)
+    }
+
+    pub(crate) fn new(
+        source: Arc<str>,
+        topic: String,
+        payload: Bytes,
+        received_at: TimestampMs,
+        decoded: Decoded,
+    ) -> Self {
         Self {
             source,
             topic,

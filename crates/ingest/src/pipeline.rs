@@ -1,26 +1,30 @@
 //! A message's whole way, from decoded to ready for the commit: the steps of one group.
 //!
 //! ```text
-//! decoded -> device known? -> whose time? -> seen before? -> calibrated -> rules -> group
+//! decoded -> device known? -> seen before? -> whose time? -> trusted? -> what it means -> rules -> group
 //! ```
 
 use std::collections::HashMap;
 
 use sanimon_alerting::{Engine, Input};
-use sanimon_codec::{Address, Body, RawReading};
+use sanimon_codec::{Body, Heard, RawFrame, RawReading};
 use sanimon_domain::time::{ObservedAt, PlausibleWindow, observed_or_received};
 use sanimon_domain::{
-    DeviceId, DeviceKind, DeviceNo, Fault, FaultCode, Metric, MetricNo, TimestampMs, metric,
+    DeviceId, DeviceKind, DeviceNo, Fault, FaultCode, Metric, MetricNo, Quality, TimestampMs, metric,
 };
 use sanimon_store::{
-    Device, DeviceState, Digest, DirectoryState, Group, HotState, JournalMessage, JournalReading,
-    QuarantineEntry,
+    Device, DeviceEvent, DeviceState, Digest, DirectoryState, Doubted, Group, HotState, JournalMessage,
+    JournalReading, Point, QuarantineEntry,
 };
 use sha2::{Digest as _, Sha256};
 
+use crate::meaning;
 use crate::message::Message;
+use crate::trust::{self, Before, Verdict};
 
-/// A redelivery with the DUP flag is believed to be one for this long (invariant 3).
+mod calibrate;
+
+/// A redelivery with the DUP flag, or an uplink that comes again, is believed to be one for this long (invariant 3).
 const DUP_WINDOW_MS: i64 = 10 * 60 * 1000;
 /// How far a receipt time may be moved so that two undated messages of one millisecond are two readings.
 const BURST_MS_MAX: i64 = 10_000;
@@ -47,6 +51,8 @@ pub struct Admission {
     pub limits: SiteLimits,
 }
 
+type Series = (DeviceNo, MetricNo);
+
 /// Builds one group. It reads the memory as of the last commit and keeps what the group itself adds beside it.
 pub(crate) struct GroupBuilder<'a> {
     pub(crate) group: Group,
@@ -59,7 +65,12 @@ pub(crate) struct GroupBuilder<'a> {
     values: HashMap<(DeviceNo, MetricNo, TimestampMs), f64>,
     /// The newest receipt-dated time that this group gave to a device.
     undated_at: HashMap<DeviceNo, TimestampMs>,
-    digests: HashMap<DeviceNo, (Digest, TimestampMs)>,
+    digests: HashMap<DeviceNo, Vec<(Digest, TimestampMs)>>,
+    /// The newest good reading of series whose readings are judged by the one before.
+    newest: HashMap<Series, Point>,
+    held: HashMap<Series, Option<Point>>,
+    /// Entries that a message of this group changed.
+    changed: HashMap<DeviceNo, Device>,
 }
 
 /// A reading whose time has been decided.
@@ -68,6 +79,14 @@ struct Dated {
     value: f64,
     /// `None`: the receipt's time, to be given.
     own: Option<TimestampMs>,
+}
+
+/// A reading on its way into the group.
+#[derive(Clone, Copy)]
+struct Arriving {
+    device: DeviceNo,
+    metric: MetricNo,
+    point: Point,
 }
 
 impl<'a> GroupBuilder<'a> {
@@ -88,6 +107,9 @@ impl<'a> GroupBuilder<'a> {
             values: HashMap::new(),
             undated_at: HashMap::new(),
             digests: HashMap::new(),
+            newest: HashMap::new(),
+            held: HashMap::new(),
+            changed: HashMap::new(),
         }
     }
 
@@ -95,24 +117,55 @@ impl<'a> GroupBuilder<'a> {
         self.engine.apply(now, Input::Tick, &mut self.group.effects);
     }
 
-    /// Takes one message in. Whatever it holds ends in the group: as readings, or in its quarantine.
+    /// What the messages made, with the entries that they changed.
+    pub(crate) fn finish(mut self) -> Group {
+        self.group.changed_devices.extend(self.changed.into_values());
+        let held = self.held.into_iter().map(|((device, metric), held)| (device, metric, held));
+        self.group.held.extend(held);
+        self.group
+    }
+
+    /// Takes one message in. Whatever it holds ends in the group: as readings, events, or in its quarantine.
     pub(crate) fn message(&mut self, now: TimestampMs, message: &Message) {
         self.group.received += 1;
         for fault in &message.decoded.faults {
             self.quarantine(message, fault.clone());
         }
-        let Some(address) = &message.decoded.address else {
-            return;
-        };
-        if message.decoded.body == Body::Nothing {
-            return;
+        for heard in &message.decoded.heard {
+            let says_nothing =
+                heard.body == Body::Nothing && heard.events.is_empty() && heard.frame.is_none();
+            if says_nothing {
+                continue;
+            }
+            if let Some(device) = self.device(now, message, heard) {
+                self.heard(now, message, device, heard);
+            }
         }
-        let Some(device) = self.device(now, message, address) else {
-            return;
-        };
-        match &message.decoded.body {
+        if let [heard] = &message.decoded.heard[..]
+            && let Some(device) = self.known(&heard.speaker.device)
+        {
+            let is_told = |fault: &&Fault| fault.code == FaultCode::OutOfRange;
+            for fault in message.decoded.faults.iter().filter(is_told) {
+                self.event(message, device, ("device", "out_of_range"), Some(&fault.message));
+            }
+        }
+    }
+
+    fn heard(&mut self, now: TimestampMs, message: &Message, device: DeviceNo, heard: &Heard) {
+        let uplink = heard.frame.as_deref().and_then(uplink_digest);
+        if let Some(digest) = uplink {
+            if self.is_known_digest(device, &digest, message.received_at) {
+                self.group.duplicates += heard.readings().len() as u64;
+                return self.event(message, device, ("device", "duplicate"), None);
+            }
+            self.remember_digest(device, digest, message.received_at);
+        }
+        for event in &heard.events {
+            self.event(message, device, (&event.about, &event.what), event.detail.as_deref());
+        }
+        match &heard.body {
             Body::Status { online } => self.group.statuses.push((device, *online, message.received_at)),
-            Body::Telemetry(readings) => self.telemetry(now, message, device, readings),
+            Body::Telemetry(readings) => self.telemetry(now, message, device, readings, uplink),
             Body::Nothing => {}
         }
     }
@@ -122,17 +175,56 @@ impl<'a> GroupBuilder<'a> {
         self.group.quarantine.push(QuarantineEntry::new(topic, source.clone(), fault, payload, *received_at));
     }
 
+    fn event(
+        &mut self,
+        message: &Message,
+        device: DeviceNo,
+        (about, what): (&str, &str),
+        detail: Option<&str>,
+    ) {
+        let at = message.received_at;
+        let known = self
+            .group
+            .events
+            .iter_mut()
+            .rev()
+            .take(32)
+            .find(|event| event.device == device && *event.about == *about && *event.what == *what);
+        if let Some(event) = known {
+            event.count += 1;
+            event.last_at = event.last_at.max(at);
+            event.detail = detail.map(Into::into);
+            return;
+        }
+        self.group.events.push(DeviceEvent {
+            device,
+            about: about.into(),
+            what: what.into(),
+            detail: detail.map(Into::into),
+            count: 1,
+            first_at: at,
+            last_at: at,
+        });
+    }
+
+    fn known(&self, id: &DeviceId) -> Option<DeviceNo> {
+        self.directory.find(id).or_else(|| self.new_devices.get(id).copied())
+    }
+
     /// The device's number; a device heard for the first time is entered as discovered.
-    fn device(&mut self, now: TimestampMs, message: &Message, address: &Address) -> Option<DeviceNo> {
-        if let Some(known) = self.directory.number(&address.device) {
+    fn device(&mut self, now: TimestampMs, message: &Message, heard: &Heard) -> Option<DeviceNo> {
+        let speaker = &heard.speaker;
+        if let Some(known) = self.directory.find(&speaker.device) {
             let entry = self.directory.device(known)?;
-            if entry.kind != address.kind && entry.state == DeviceState::Registered {
-                let text = format!("the registry says {}, the topic says {}", entry.kind, address.kind);
+            let claimed = speaker.kind.filter(|_| !speaker.district.is_empty());
+            if claimed.is_some_and(|kind| kind != entry.kind) && entry.state == DeviceState::Registered {
+                let said = claimed.map_or("", DeviceKind::as_str);
+                let text = format!("the registry says {}, the topic says {said}", entry.kind);
                 self.quarantine(message, Fault::new(FaultCode::TopicDisagrees, text));
             }
             return Some(known);
         }
-        if let Some(known) = self.new_devices.get(&address.device) {
+        if let Some(known) = self.new_devices.get(&speaker.device) {
             return Some(*known);
         }
         if self.directory.discovered_count() + self.new_devices.len()
@@ -143,20 +235,14 @@ impl<'a> GroupBuilder<'a> {
             self.quarantine(message, Fault::new(FaultCode::SiteLimit, text));
             return None;
         }
+        let kind = speaker.kind.unwrap_or(DeviceKind::Bin);
         let device = Device {
             no: DeviceNo((self.directory.devices().len() + self.new_devices.len()) as u32),
-            id: address.device.clone(),
-            name: String::new(),
-            kind: address.kind,
-            zone: None,
-            team: None,
-            district: address.district.to_string(),
+            name: speaker.name.as_deref().unwrap_or_default().to_owned(),
+            district: speaker.district.to_string(),
+            model: speaker.model.as_deref().map(str::to_owned),
             state: DeviceState::Discovered,
-            place: None,
-            interval_ms: None,
-            calibration: None,
-            first_seen_at: message.received_at,
-            online: None,
+            ..Device::new(speaker.device.clone(), kind, message.received_at)
         };
         let placement = self.directory.placement(&device);
         let input = Input::Device { device: device.no, id: &device.id, placement: &placement };
@@ -167,11 +253,18 @@ impl<'a> GroupBuilder<'a> {
         Some(no)
     }
 
-    fn telemetry(&mut self, now: TimestampMs, message: &Message, device: DeviceNo, readings: &[RawReading]) {
-        let dated: Vec<Dated> = readings.iter().map(|raw| self.date(message, raw)).collect();
-        let mut digest = None;
+    fn telemetry(
+        &mut self,
+        now: TimestampMs,
+        message: &Message,
+        device: DeviceNo,
+        readings: &[RawReading],
+        uplink: Option<Digest>,
+    ) {
+        let dated: Vec<Dated> = readings.iter().map(|raw| self.date(message, device, raw)).collect();
+        let mut digest = uplink;
         let mut undated_is_new = true;
-        if dated.iter().any(|reading| reading.own.is_none()) {
+        if digest.is_none() && dated.iter().any(|reading| reading.own.is_none()) {
             if message.retained {
                 self.remember_undated(message, device, &dated);
                 undated_is_new = false;
@@ -180,7 +273,7 @@ impl<'a> GroupBuilder<'a> {
                 undated_is_new = false;
             } else {
                 let sent = digest_of(&message.payload);
-                self.digests.insert(device, (sent, message.received_at));
+                self.remember_digest(device, sent, message.received_at);
                 digest = Some(sent);
             }
         }
@@ -192,10 +285,9 @@ impl<'a> GroupBuilder<'a> {
             let Some(metric) = self.metric(message, &reading.metric) else {
                 continue;
             };
-            self.admit(now, device, JournalReading { metric, at, value: reading.value }, &mut stored);
-            if metric == metric::DISTANCE_MM {
-                self.admit_calibrated(now, device, &dated, at, reading.value, &mut stored);
-            }
+            let point = Point { at, value: reading.value };
+            let arriving = Arriving { device, metric, point };
+            self.arrive(now, message, arriving, (reading, &dated), &mut stored);
         }
         if !stored.is_empty() {
             let received_at = message.received_at;
@@ -203,8 +295,109 @@ impl<'a> GroupBuilder<'a> {
         }
     }
 
+    /// Judges a reading, and takes in what is good of it and of what waited for it.
+    fn arrive(
+        &mut self,
+        now: TimestampMs,
+        message: &Message,
+        arriving: Arriving,
+        (reading, said): (&Dated, &[Dated]),
+        stored: &mut Vec<JournalReading>,
+    ) {
+        let Arriving { device, metric, point } = arriving;
+        let verdict = match self.entry(device) {
+            Some(entry) if trust::is_judged(metric) => {
+                trust::judge(entry, metric, point, self.before((device, metric)))
+            }
+            _ => Verdict::Good,
+        };
+        match verdict {
+            Verdict::Doubted { quality, reason, held } => {
+                let received_at = message.received_at;
+                let Point { at, value } = point;
+                let doubted = Doubted { device, metric, at, received_at, value, quality, reason, held };
+                self.group.doubted.push(doubted);
+                if held {
+                    self.held.insert((device, metric), Some(point));
+                }
+                let input = Input::Reading { device, metric, at, value, quality };
+                self.engine.apply(now, input, &mut self.group.effects);
+                return;
+            }
+            Verdict::Confirms(jump) => {
+                self.held.insert((device, metric), None);
+                self.group.undoubted.push((device, metric, jump.at));
+                self.take_in(now, message, Arriving { point: jump, ..arriving }, (reading, said), stored);
+            }
+            Verdict::Refutes => {
+                self.held.insert((device, metric), None);
+            }
+            Verdict::Good => {}
+        }
+        self.take_in(now, message, arriving, (reading, said), stored);
+    }
+
+    /// A good reading, and what it means for its device.
+    fn take_in(
+        &mut self,
+        now: TimestampMs,
+        message: &Message,
+        arriving: Arriving,
+        (reading, said): (&Dated, &[Dated]),
+        stored: &mut Vec<JournalReading>,
+    ) {
+        let Arriving { device, metric, point } = arriving;
+        let is_running = meaning::is_running(&reading.metric);
+        let before = if is_running { self.newest((device, metric)) } else { None };
+        self.admit(now, arriving, stored);
+        if (is_running || trust::is_judged(metric))
+            && self.newest((device, metric)).is_none_or(|newest| point.at >= newest.at)
+        {
+            self.newest.insert((device, metric), point);
+        }
+        self.calibrate(message, arriving);
+        let was_said = |wanted: MetricNo| said.iter().any(|other| other.metric == Metric::Known(wanted));
+        let also = self.entry(device).map(|entry| meaning::of_value(entry, &reading.metric, point.value));
+        for (metric, value) in also.into_iter().flatten().flatten().filter(|(metric, _)| !was_said(*metric)) {
+            self.admit(now, Arriving { device, metric, point: Point { value, ..point } }, stored);
+        }
+        let Some(before) = before.filter(|before| point.at > before.at) else { return };
+        if let Some(visitors) = meaning::counts(&reading.metric).filter(|metric| !was_said(*metric)) {
+            let (count, has_restarted) = meaning::visitors(before.value, point.value);
+            if has_restarted {
+                self.event(message, device, (metric_name(&reading.metric), "counter_reset"), None);
+            }
+            let point = Point { value: count, ..point };
+            self.admit(now, Arriving { device, metric: visitors, point }, stored);
+        }
+        let is_frame_counter =
+            matches!(&reading.metric, Metric::Custom(name) if **name == *meaning::FRAME_COUNTER);
+        if is_frame_counter && point.value < before.value {
+            self.event(message, device, ("device", "counter_reset"), None);
+        }
+    }
+
+    /// The entry of a device as this group leaves it.
+    fn entry(&self, device: DeviceNo) -> Option<&Device> {
+        self.changed.get(&device).or_else(|| self.directory.device(device).map(|entry| &**entry))
+    }
+
+    fn newest(&self, series: Series) -> Option<Point> {
+        self.newest.get(&series).copied().or_else(|| {
+            self.hot.latest_of(series.0, series.1).map(|latest| Point { at: latest.at, value: latest.value })
+        })
+    }
+
+    fn before(&self, series: Series) -> Before {
+        Before {
+            latest: self.newest(series),
+            held: self.held.get(&series).copied().unwrap_or_else(|| self.hot.held(series.0, series.1)),
+            unchanged_since: self.hot.unchanged_since(series.0, series.1),
+        }
+    }
+
     /// Decides whose time a reading has; a clock that cannot be right is named.
-    fn date(&mut self, message: &Message, raw: &RawReading) -> Dated {
+    fn date(&mut self, message: &Message, device: DeviceNo, raw: &RawReading) -> Dated {
         let observed = observed_or_received(raw.at, message.received_at, self.admission.window);
         let own = match observed {
             ObservedAt::Device(at) => Some(at),
@@ -218,6 +411,7 @@ impl<'a> GroupBuilder<'a> {
                 let last = self.group.quarantine.last();
                 if last.is_none_or(|entry| entry.fault != fault || entry.topic != message.topic) {
                     self.quarantine(message, fault);
+                    self.event(message, device, ("device", "clock_wrong"), Some(side));
                 }
                 None
             }
@@ -234,9 +428,21 @@ impl<'a> GroupBuilder<'a> {
         }
     }
 
+    fn remember_digest(&mut self, device: DeviceNo, digest: Digest, received_at: TimestampMs) {
+        self.digests.entry(device).or_default().insert(0, (digest, received_at));
+    }
+
+    /// An uplink of this session, counter and payload was heard not long ago.
+    fn is_known_digest(&self, device: DeviceNo, digest: &Digest, received_at: TimestampMs) -> bool {
+        let here = self.digests.get(&device).and_then(|kept| kept.iter().find(|(known, _)| known == digest));
+        let known_at = here.map(|(_, at)| *at).or_else(|| self.hot.digest_received(device, digest));
+        known_at.is_some_and(|at| received_at.since_ms(at) <= DUP_WINDOW_MS)
+    }
+
     /// MQTT says that it was sent before, it is the payload that this device sent last, and that is not long ago.
     fn is_redelivery(&self, message: &Message, device: DeviceNo) -> bool {
-        let last = self.digests.get(&device).copied().or_else(|| self.hot.digest(device));
+        let here = self.digests.get(&device).and_then(|kept| kept.first().copied());
+        let last = here.or_else(|| self.hot.digest(device));
         message.dup
             && last.is_some_and(|(digest, received_at)| {
                 message.received_at.since_ms(received_at) <= DUP_WINDOW_MS
@@ -283,43 +489,10 @@ impl<'a> GroupBuilder<'a> {
         Some(no)
     }
 
-    /// A distance also says how full it is, if the device is calibrated and did not say so itself.
-    fn admit_calibrated(
-        &mut self,
-        now: TimestampMs,
-        device: DeviceNo,
-        said: &[Dated],
-        at: TimestampMs,
-        distance_mm: f64,
-        stored: &mut Vec<JournalReading>,
-    ) {
-        let Some(entry) = self.directory.device(device) else {
-            return;
-        };
-        let Some(calibration) = entry.calibration else {
-            return;
-        };
-        let metric = match entry.kind {
-            DeviceKind::Bin | DeviceKind::Toilet => metric::FILL_PCT,
-            DeviceKind::Drain => metric::LEVEL_PCT,
-        };
-        if said.iter().any(|reading| reading.metric == Metric::Known(metric)) {
-            return;
-        }
-        let value = calibration.percent(distance_mm);
-        self.admit(now, device, JournalReading { metric, at, value }, stored);
-    }
-
     /// By its identity (device, metric, time): known with this value, it changes nothing; known with another, it
     /// replaces that one. What is new is shown to the rules.
-    fn admit(
-        &mut self,
-        now: TimestampMs,
-        device: DeviceNo,
-        reading: JournalReading,
-        stored: &mut Vec<JournalReading>,
-    ) {
-        let JournalReading { metric, at, value } = reading;
+    fn admit(&mut self, now: TimestampMs, arriving: Arriving, stored: &mut Vec<JournalReading>) {
+        let Arriving { device, metric, point: Point { at, value } } = arriving;
         let key = (device, metric, at);
         let known = self.values.get(&key).copied().or_else(|| self.hot.value_at(device, metric, at));
         match known {
@@ -331,8 +504,16 @@ impl<'a> GroupBuilder<'a> {
             None => {}
         }
         self.values.insert(key, value);
-        self.engine.apply(now, Input::Reading { device, metric, at, value }, &mut self.group.effects);
-        stored.push(reading);
+        let input = Input::Reading { device, metric, at, value, quality: Quality::Good };
+        self.engine.apply(now, input, &mut self.group.effects);
+        stored.push(JournalReading { metric, at, value });
+    }
+}
+
+fn metric_name(metric: &Metric) -> &str {
+    match metric {
+        Metric::Known(no) => metric::info(*no).map_or("", |info| info.name),
+        Metric::Custom(name) => name,
     }
 }
 
@@ -340,4 +521,16 @@ impl<'a> GroupBuilder<'a> {
 fn digest_of(payload: &[u8]) -> Digest {
     let full = Sha256::digest(payload);
     full.first_chunk().copied().expect("a SHA-256 has 32 bytes")
+}
+
+/// What a LoRaWAN uplink is known by, besides its device.
+fn uplink_digest(frame: &RawFrame) -> Option<Digest> {
+    let uplink = frame.uplink.as_ref()?;
+    let mut known_by = Vec::with_capacity(uplink.session.len() + frame.bytes.len() + 6);
+    known_by.extend_from_slice(uplink.session.as_bytes());
+    known_by.push(0);
+    known_by.extend_from_slice(&uplink.counter.to_le_bytes());
+    known_by.push(frame.port);
+    known_by.extend_from_slice(&frame.bytes);
+    Some(digest_of(&known_by))
 }

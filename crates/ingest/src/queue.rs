@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sanimon_codec::Incoming;
 use sanimon_domain::{Clock, TimestampMs};
 use sanimon_store::Command;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::decode::Decoder;
 use crate::message::{Ack, Message};
 
 /// Messages waiting at most: some groups' worth. More would only add to the wait.
@@ -39,6 +41,7 @@ pub struct Queue {
     sender: mpsc::Sender<Work>,
     kilobytes: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
+    decoder: Decoder,
 }
 
 /// The committer has stopped.
@@ -54,13 +57,19 @@ pub struct Arrival {
     pub payload: Bytes,
     pub dup: bool,
     pub retained: bool,
+    /// Who published it, where the source knows: a client of the embedded broker.
+    pub client_id: Option<Arc<str>>,
     pub ack: Ack,
 }
 
 impl Queue {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> (Self, mpsc::Receiver<Work>) {
+    pub(crate) fn new(clock: Arc<dyn Clock>, decoder: Decoder) -> (Self, mpsc::Receiver<Work>) {
         let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
-        (Self { sender, kilobytes: Arc::new(Semaphore::new(KILOBYTES_MAX)), clock }, receiver)
+        (Self { sender, kilobytes: Arc::new(Semaphore::new(KILOBYTES_MAX)), clock, decoder }, receiver)
+    }
+
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     pub fn now(&self) -> TimestampMs {
@@ -69,11 +78,14 @@ impl Queue {
 
     /// Decodes a message and waits for its place in the queue. The wait is the backpressure.
     pub async fn message(&self, arrival: Arrival) -> Result<(), Stopped> {
-        let Arrival { source, topic, payload, dup, retained, ack } = arrival;
+        let Arrival { source, topic, payload, dup, retained, client_id, ack } = arrival;
         let kilobytes = (payload.len() / 1024 + 1).min(KILOBYTES_MAX) as u32;
         let share = self.kilobytes.clone().acquire_many_owned(kilobytes).await.map_err(|_| Stopped)?;
         let received_at = self.clock.now();
-        let message = Message::decode(source, topic, payload, received_at);
+        let client_id = client_id.as_deref();
+        let incoming = Incoming { topic: &topic, payload: &payload, received: received_at, client_id };
+        let decoded = self.decoder.decode(incoming).await;
+        let message = Message::new(source, topic, payload, received_at, decoded);
         let message = Message { dup, retained, ack, _share: Some(share), ..message };
         self.sender.send(Work::Message(Box::new(message))).await.map_err(|_| Stopped)
     }

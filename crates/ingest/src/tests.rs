@@ -136,7 +136,7 @@ fn a_distance_becomes_a_level_by_the_device_s_own_calibration_and_the_raw_value_
     site.hear(&[message(TOPIC, r#"{"distance_mm":700}"#, 0)]);
     assert!(site.values("b-1", "fill_pct").is_empty(), "not calibrated yet");
     let device = site.backfill.shared().directory.read().devices()[0].clone();
-    let device = Device { calibration: Calibration::new(1200.0, 200.0), ..Device::clone(&device) };
+    let device = Device { calibration: Calibration::distances(1200.0, 200.0), ..Device::clone(&device) };
     site.backfill.enter(START, Vec::new(), vec![device]).expect("an entry");
     site.hear(&[
         message(TOPIC, r#"{"distance_mm":700}"#, 1),
@@ -166,3 +166,5 @@ fn a_clock_that_cannot_be_right_is_named_once_and_the_receipt_is_used() {
     assert_eq!(site.causes(), ["clock_wrong"]);
     assert_eq!(site.values("b-1", "fill_pct").len(), 1);
 }
+
+mod sensors;

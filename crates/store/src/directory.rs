@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use sanimon_domain::{DeviceId, DeviceNo, Metric, MetricNo, Placement, ZoneId, metric};
+use sanimon_domain::{DeviceId, DeviceNo, HardwareId, Metric, MetricNo, Placement, ZoneId, metric};
 
 use crate::model::{Device, DeviceState, Zone};
 
@@ -12,6 +12,7 @@ use crate::model::{Device, DeviceState, Zone};
 pub struct DirectoryState {
     pub(crate) devices: Vec<Arc<Device>>,
     pub(crate) by_id: HashMap<DeviceId, DeviceNo>,
+    pub(crate) by_hardware: HashMap<HardwareId, DeviceNo>,
     pub(crate) zones: Vec<Arc<Zone>>,
     pub(crate) custom_metrics: HashMap<Box<str>, MetricNo>,
     pub(crate) custom_names: HashMap<MetricNo, Arc<str>>,
@@ -20,6 +21,22 @@ pub struct DirectoryState {
 impl DirectoryState {
     pub fn number(&self, id: &DeviceId) -> Option<DeviceNo> {
         self.by_id.get(id).copied()
+    }
+
+    /// The device that a message speaks of: by what its hardware is called, or by its id. The hardware's name comes first:
+    /// a device that was discovered under it may have been taken over by an entry of its own since.
+    pub fn find(&self, name: &DeviceId) -> Option<DeviceNo> {
+        let by_hardware = if self.by_hardware.is_empty() {
+            None
+        } else {
+            HardwareId::new(name.as_str()).ok().and_then(|id| self.by_hardware.get(&id).copied())
+        };
+        by_hardware.or_else(|| self.number(name))
+    }
+
+    /// Who has this hardware now.
+    pub fn by_hardware(&self, id: &HardwareId) -> Option<DeviceNo> {
+        self.by_hardware.get(id).copied()
     }
 
     pub fn device(&self, no: DeviceNo) -> Option<&Arc<Device>> {
@@ -76,6 +93,13 @@ impl DirectoryState {
 
     pub(crate) fn put_device(&mut self, device: Device) {
         let index = device.no.index();
+        let before = self.devices.get(index).and_then(|known| known.hardware_id.clone());
+        if let Some(gone) = before.filter(|before| Some(before) != device.hardware_id.as_ref()) {
+            self.by_hardware.remove(&gone);
+        }
+        if let Some(hardware) = &device.hardware_id {
+            self.by_hardware.insert(hardware.clone(), device.no);
+        }
         self.by_id.insert(device.id.clone(), device.no);
         let device = Arc::new(device);
         match self.devices.get_mut(index) {

@@ -23,6 +23,8 @@ pub enum StoreError {
     Backup { path: PathBuf, detail: String },
     #[error("InfluxDB could not {doing}: {detail}")]
     Influx { doing: &'static str, detail: String },
+    #[error("the hardware `{hardware}` belongs to the device `{device}`: take it from there first")]
+    HardwareTaken { hardware: String, device: String },
     #[error("{what} in the database is damaged: {detail}")]
     Damaged { what: &'static str, detail: String },
 }
@@ -53,6 +55,7 @@ impl StoreError {
             | Self::InUse { .. }
             | Self::TooNew { .. }
             | Self::Backup { .. }
+            | Self::HardwareTaken { .. }
             | Self::Damaged { .. } => false,
         }
     }

@@ -20,6 +20,8 @@ pub struct Counters {
     pub corrections: AtomicU64,
     /// Messages of which something went to the quarantine.
     pub quarantined: AtomicU64,
+    /// Readings that are not simply believed, kept beside telemetry.
+    pub doubted: AtomicU64,
     /// QoS 0 messages dropped because the queue was full: their weaker promise.
     pub dropped_qos0: AtomicU64,
     pub commit_failures: AtomicU64,

@@ -19,11 +19,16 @@ pub(crate) struct SeriesHot {
     pub(crate) sealing: Vec<Point>,
     /// Points committed since, ascending; wins over `sealing`.
     pub(crate) tail: Vec<Point>,
+    /// Since when the newest value is what it is.
+    pub(crate) unchanged_since: TimestampMs,
+    /// A jump that the next reading has to confirm.
+    pub(crate) held: Option<Point>,
 }
 
 impl SeriesHot {
     fn new(latest: Latest) -> Self {
-        Self { latest, sealing: Vec::new(), tail: Vec::new() }
+        let unchanged_since = latest.at;
+        Self { latest, sealing: Vec::new(), tail: Vec::new(), unchanged_since, held: None }
     }
 
     fn value_at(&self, at: TimestampMs) -> Option<f64> {
@@ -42,9 +47,14 @@ impl SeriesHot {
 #[derive(Debug, Default)]
 pub(crate) struct DeviceHot {
     pub(crate) series: Vec<(MetricNo, SeriesHot)>,
-    /// The newest payload without a time of its own, and when it came.
-    pub(crate) digest: Option<(Digest, TimestampMs)>,
+    /// The newest payloads that are known by their digest, the newest first: an uplink may come again after others.
+    pub(crate) digests: Vec<(Digest, TimestampMs)>,
+    /// When it was last heard in this run, whatever it said.
+    pub(crate) heard_at: Option<TimestampMs>,
 }
+
+/// Digests kept of a device: an uplink that came again 48 s later has been seen, and nobody sends more often than that.
+const DIGESTS_KEPT: usize = 4;
 
 /// The state behind the lock.
 #[derive(Debug, Default)]
@@ -80,7 +90,46 @@ impl HotState {
 
     /// The newest payload of a device that carried no time of its own.
     pub fn digest(&self, device: DeviceNo) -> Option<(Digest, TimestampMs)> {
-        self.devices.get(device.index())?.digest
+        self.devices.get(device.index())?.digests.first().copied()
+    }
+
+    /// When one of the newest payloads of a device was received, by its digest.
+    pub fn digest_received(&self, device: DeviceNo, digest: &Digest) -> Option<TimestampMs> {
+        let kept = self.devices.get(device.index())?.digests.iter();
+        kept.filter(|(known, _)| known == digest).map(|(_, at)| *at).next()
+    }
+
+    /// Since when the newest value of a series has not changed.
+    pub fn unchanged_since(&self, device: DeviceNo, metric: MetricNo) -> Option<TimestampMs> {
+        self.series(device, metric).map(|series| series.unchanged_since)
+    }
+
+    /// The newest reading of a series.
+    pub fn latest_of(&self, device: DeviceNo, metric: MetricNo) -> Option<Latest> {
+        self.series(device, metric).map(|series| series.latest)
+    }
+
+    /// A jump that the next reading has to confirm.
+    pub fn held(&self, device: DeviceNo, metric: MetricNo) -> Option<Point> {
+        self.series(device, metric)?.held
+    }
+
+    pub(crate) fn set_held(&mut self, device: DeviceNo, metric: MetricNo, held: Option<Point>) {
+        let series = self.device_mut(device).series.iter_mut().find(|(no, _)| *no == metric);
+        if let Some((_, series)) = series {
+            series.held = held;
+        }
+    }
+
+    /// When a device was last heard, whatever it said. After a restart: when its newest reading came.
+    pub fn heard_at(&self, device: DeviceNo) -> Option<TimestampMs> {
+        let hot = self.devices.get(device.index())?;
+        hot.heard_at.max(hot.series.iter().map(|(_, series)| series.latest.received_at).max())
+    }
+
+    pub(crate) fn note_heard(&mut self, device: DeviceNo, at: TimestampMs) {
+        let hot = self.device_mut(device);
+        hot.heard_at = hot.heard_at.max(Some(at));
     }
 
     /// The newest reading of each metric of a device.
@@ -129,13 +178,28 @@ impl HotState {
     pub(crate) fn set_latest(&mut self, device: DeviceNo, latest: Latest) {
         let hot = self.device_mut(device);
         match hot.series.iter_mut().find(|(metric, _)| *metric == latest.metric) {
-            Some((_, series)) => series.latest = latest,
+            Some((_, series)) => {
+                series.latest = latest;
+                series.unchanged_since = latest.at;
+            }
             None => hot.series.push((latest.metric, SeriesHot::new(latest))),
         }
     }
 
+    pub(crate) fn set_unchanged_since(&mut self, device: DeviceNo, metric: MetricNo, since: TimestampMs) {
+        let series = self.device_mut(device).series.iter_mut().find(|(no, _)| *no == metric);
+        if let Some((_, series)) = series {
+            series.unchanged_since = since;
+        }
+    }
+
     pub(crate) fn set_digest(&mut self, device: DeviceNo, digest: Digest, received_at: TimestampMs) {
-        self.device_mut(device).digest = Some((digest, received_at));
+        remember_digest(&mut self.device_mut(device).digests, digest, received_at);
+    }
+
+    /// The digests of a device as the file keeps them, the newest first.
+    pub(crate) fn digests(&self, device: DeviceNo) -> &[(Digest, TimestampMs)] {
+        self.devices.get(device.index()).map_or(&[], |hot| &hot.digests)
     }
 
     /// Takes a committed message in.
@@ -143,7 +207,7 @@ impl HotState {
         let received_at = message.received_at;
         let hot = self.device_mut(message.device);
         if let Some(digest) = message.digest {
-            hot.digest = Some((digest, received_at));
+            remember_digest(&mut hot.digests, digest, received_at);
         }
         let (mut added, mut new_tails) = (0, 0);
         for &JournalReading { metric, at, value } in &message.readings {
@@ -154,6 +218,9 @@ impl HotState {
             });
             let series = &mut hot.series[index].1;
             if at >= series.latest.at {
+                if value.to_bits() != series.latest.value.to_bits() {
+                    series.unchanged_since = at;
+                }
                 series.latest = latest;
             }
             new_tails += usize::from(series.tail.is_empty());
@@ -162,6 +229,12 @@ impl HotState {
         self.unsealed_points += added;
         self.tails += new_tails;
     }
+}
+
+fn remember_digest(digests: &mut Vec<(Digest, TimestampMs)>, digest: Digest, received_at: TimestampMs) {
+    digests.retain(|(known, _)| *known != digest);
+    digests.truncate(DIGESTS_KEPT - 1);
+    digests.insert(0, (digest, received_at));
 }
 
 /// Keeps the tail ascending; the newer value replaces one at the same time. True if the tail grew.

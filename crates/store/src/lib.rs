@@ -45,7 +45,8 @@ pub use influx::lines::line;
 pub use influx::{BucketState, Influx, InfluxOptions, Setup};
 pub use journal::{Digest, JournalMessage, JournalReading};
 pub use model::{
-    Account, Alert, Device, DeviceState, LastKnown, LatLon, Latest, Point, Quarantined, Step, Zone,
+    Account, Alert, CalibrationPoint, Device, DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Latest,
+    Point, Quarantined, ReplacedHardware, Step, Zone,
 };
 pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel, WindowQuery};
 pub use schema::DATA_VERSION;

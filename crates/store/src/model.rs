@@ -1,8 +1,8 @@
 //! What the store keeps, as the other crates see it.
 
 use sanimon_domain::{
-    AlertId, Calibration, Condition, DeviceId, DeviceKind, DeviceNo, Handling, MetricNo, Placement, RuleId,
-    Severity, StepKind, TimestampMs, ZoneClass, ZoneId,
+    AlertId, Calibration, Condition, DeviceId, DeviceKind, DeviceNo, Handling, HardwareId, MetricNo,
+    Placement, Quality, Reason, RuleId, Severity, StepKind, TimestampMs, ZoneClass, ZoneId,
 };
 
 /// How a device came to be known.
@@ -47,14 +47,78 @@ pub struct Device {
     /// Who looks after it.
     pub team: Option<String>,
     pub district: String,
+    /// Words that people sort devices by.
+    pub tags: Vec<String>,
     pub state: DeviceState,
+    /// What decodes its frames: a model that sanimon knows, or a codec of the configuration.
+    pub model: Option<String>,
+    /// What its messages call it, where that is not its id.
+    pub hardware_id: Option<HardwareId>,
     pub place: Option<LatLon>,
     /// How often it is expected to report, in milliseconds.
     pub interval_ms: Option<i64>,
-    pub calibration: Option<Calibration>,
+    pub calibration: Calibration,
+    /// What the next distance will be taken for.
+    pub calibrate_next: Option<CalibrationPoint>,
     pub first_seen_at: TimestampMs,
     /// What the status topic said last, and when.
     pub online: Option<(bool, TimestampMs)>,
+}
+
+/// An end of the scale that a person calibrates on site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CalibrationPoint {
+    Empty,
+    Full,
+}
+
+impl CalibrationPoint {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Full => "full",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Empty, Self::Full].into_iter().find(|point| point.as_str() == word)
+    }
+}
+
+/// Something that a device said besides readings, once for each word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceEvent {
+    pub device: DeviceNo,
+    /// A metric's name, or `device`.
+    pub about: Box<str>,
+    pub what: Box<str>,
+    /// As it was said last.
+    pub detail: Option<Box<str>>,
+    pub count: i64,
+    pub first_at: TimestampMs,
+    pub last_at: TimestampMs,
+}
+
+/// A reading that is not simply believed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Doubted {
+    pub device: DeviceNo,
+    pub metric: MetricNo,
+    pub at: TimestampMs,
+    pub received_at: TimestampMs,
+    pub value: f64,
+    pub quality: Quality,
+    pub reason: Reason,
+    /// The next reading decides whether it was right.
+    pub held: bool,
+}
+
+/// Hardware that a device had before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplacedHardware {
+    pub hardware_id: String,
+    pub model: Option<String>,
+    pub replaced_at: TimestampMs,
 }
 
 /// A zone of the town.
@@ -69,6 +133,29 @@ pub struct Zone {
 }
 
 impl Device {
+    /// A device of which nothing else is known yet. The store gives its number when it is entered.
+    pub fn new(id: DeviceId, kind: DeviceKind, first_seen_at: TimestampMs) -> Self {
+        Self {
+            no: DeviceNo(0),
+            id,
+            name: String::new(),
+            kind,
+            zone: None,
+            team: None,
+            district: String::new(),
+            tags: Vec::new(),
+            state: DeviceState::Registered,
+            model: None,
+            hardware_id: None,
+            place: None,
+            interval_ms: None,
+            calibration: Calibration::default(),
+            calibrate_next: None,
+            first_seen_at,
+            online: None,
+        }
+    }
+
     /// What rules select by.
     pub fn placement(&self, zone_class: Option<ZoneClass>) -> Placement {
         Placement { kind: self.kind, zone: self.zone.clone(), zone_class }

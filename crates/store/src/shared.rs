@@ -16,8 +16,10 @@ use crate::feed::Feed;
 use crate::health::Health;
 use crate::hot::{Hot, HotState};
 use crate::influx::Influx;
-use crate::journal;
-use crate::model::{Account, Alert, LastKnown, Latest, Point, Quarantined, Step};
+use crate::journal::{self, Digest};
+use crate::model::{
+    Account, Alert, DeviceEvent, Doubted, LastKnown, Latest, Point, Quarantined, ReplacedHardware, Step,
+};
 use crate::read::{self, AlertFilter, Page, ReaderPool, Sums, WindowPlan, WindowQuery};
 use crate::rebuild;
 use crate::schema;
@@ -321,6 +323,75 @@ impl Shared {
         self.readers.with(|connection| read::last_known(connection, device))
     }
 
+    /// What a device said besides readings, the newest first.
+    pub fn device_events(&self, device: DeviceNo) -> Result<Vec<DeviceEvent>> {
+        self.rows(
+            "SELECT * FROM device_event WHERE device_no = ?1 ORDER BY last_at DESC, about, what",
+            [device.0],
+            read::device_event,
+        )
+    }
+
+    /// The newest events of all devices that name this or one of these words.
+    pub fn events_saying(&self, words: &[&str]) -> Result<Vec<DeviceEvent>> {
+        let places = vec!["?"; words.len()].join(", ");
+        let sql = format!("SELECT * FROM device_event WHERE what IN ({places})");
+        self.rows(&sql, rusqlite::params_from_iter(words), read::device_event)
+    }
+
+    /// A device's readings that are not simply believed, the newest first.
+    pub fn doubted(&self, device: DeviceNo, limit: usize) -> Result<Vec<Doubted>> {
+        self.rows(
+            "SELECT * FROM doubted WHERE device_no = ?1 ORDER BY at DESC LIMIT ?2",
+            [i64::from(device.0), limit as i64],
+            read::doubted,
+        )
+    }
+
+    /// Those of a series between two times, both included, ascending.
+    pub fn doubted_between(
+        &self,
+        (device, metric): (DeviceNo, MetricNo),
+        from: TimestampMs,
+        to: TimestampMs,
+    ) -> Result<Vec<Doubted>> {
+        self.rows(
+            "SELECT * FROM doubted WHERE device_no = ?1 AND metric_no = ?2 AND at BETWEEN ?3 AND ?4 ORDER BY at",
+            [i64::from(device.0), i64::from(metric.0), from.0, to.0],
+            read::doubted,
+        )
+    }
+
+    /// The hardware that a device had before, the newest first.
+    pub fn replaced_hardware(&self, device: DeviceNo) -> Result<Vec<ReplacedHardware>> {
+        self.rows(
+            "SELECT hardware_id, model, replaced_at FROM replaced_hardware WHERE device_no = ?1
+             ORDER BY replaced_at DESC",
+            [device.0],
+            |row| {
+                Ok(ReplacedHardware {
+                    hardware_id: row.get(0)?,
+                    model: row.get(1)?,
+                    replaced_at: TimestampMs(row.get(2)?),
+                })
+            },
+        )
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        self.readers.with(|connection| {
+            let doing = || StoreError::doing("read what is known of a device");
+            let mut statement = connection.prepare_cached(sql).map_err(doing())?;
+            let rows = statement.query_map(values, |row| read(row)).map_err(doing())?;
+            rows.collect::<rusqlite::Result<_>>().map_err(doing())
+        })
+    }
+
     pub fn account(&self, name: &str) -> Result<Option<Account>> {
         self.readers.with(|connection| read::account(connection, name))
     }
@@ -357,14 +428,23 @@ fn load_hot(connection: &Connection) -> Result<HotState> {
             received_at: TimestampMs(row.get("received_at").map_err(doing())?),
             value: row.get("value").map_err(doing())?,
         };
-        hot.set_latest(DeviceNo(row.get("device_no").map_err(doing())?), latest);
+        let device = DeviceNo(row.get("device_no").map_err(doing())?);
+        hot.set_latest(device, latest);
+        let since: Option<i64> = row.get("unchanged_since").map_err(doing())?;
+        hot.set_unchanged_since(device, latest.metric, since.map_or(latest.at, TimestampMs));
     }
     let mut statement =
         connection.prepare("SELECT device_no, digest, received_at FROM payload_digest").map_err(doing())?;
     let mut rows = statement.query([]).map_err(doing())?;
     while let Some(row) = rows.next().map_err(doing())? {
         let device = DeviceNo(row.get(0).map_err(doing())?);
-        hot.set_digest(device, row.get(1).map_err(doing())?, TimestampMs(row.get(2).map_err(doing())?));
+        let (digests, at): (Vec<u8>, _) =
+            (row.get(1).map_err(doing())?, TimestampMs(row.get(2).map_err(doing())?));
+        // The newest stands first.
+        let digests = digests.chunks_exact(size_of::<Digest>()).rev();
+        digests
+            .filter_map(|digest| digest.try_into().ok())
+            .for_each(|digest| hot.set_digest(device, digest, at));
     }
     let mut statement =
         connection.prepare("SELECT seq, records FROM journal ORDER BY seq").map_err(doing())?;
@@ -378,6 +458,11 @@ fn load_hot(connection: &Connection) -> Result<HotState> {
                 tracing::error!(seq, %error, "damaged journal row skipped");
             }
         }
+    }
+    let mut statement = connection.prepare("SELECT * FROM doubted WHERE held = 1").map_err(doing())?;
+    for doubted in statement.query_map([], read::doubted).map_err(doing())? {
+        let Doubted { device, metric, at, value, .. } = doubted.map_err(doing())?;
+        hot.set_held(device, metric, Some(Point { at, value }));
     }
     Ok(hot)
 }

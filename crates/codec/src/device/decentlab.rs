@@ -106,7 +106,7 @@ const PROBE_TEMPERATURE: Word =
     Word::Value { name: "temperature_c", offset: -384.0, scale: 0.003_125, plus: -50.0 };
 
 /// A probe over its range in bar.
-const fn probe(low_bar: f64, high_bar: f64) -> Word {
+const fn probe([low_bar, high_bar]: [f64; 2]) -> Word {
     Word::Value {
         name: "pressure_bar",
         offset: -16_384.0,
@@ -115,8 +115,10 @@ const fn probe(low_bar: f64, high_bar: f64) -> Word {
     }
 }
 
-const PROBE_0_1: &[Word] = &[probe(0.0, 1.0), PROBE_TEMPERATURE];
-const PROBE_1_10: &[Word] = &[probe(-1.0, 10.0), PROBE_TEMPERATURE];
+const RANGE_0_1: [f64; 2] = [0.0, 1.0];
+const RANGE_1_10: [f64; 2] = [-1.0, 10.0];
+const PROBE_0_1: &[Word] = &[probe(RANGE_0_1), PROBE_TEMPERATURE];
+const PROBE_1_10: &[Word] = &[probe(RANGE_1_10), PROBE_TEMPERATURE];
 const PROBE_36: &[Word] = &[signed("pressure_bar", 1.0 / 8_192.0), signed("temperature_c", 1.0 / 256.0)];
 const PROBE_36_CTD: &[Word] = &[
     signed("pressure_bar", 1.0 / 8_192.0),
@@ -214,6 +216,16 @@ impl Layout for Words {
             Word::Samples { .. } => Some("samples"),
             Word::High { .. } | Word::Skip => None,
         }))
+    }
+
+    fn probe_bar(&self) -> Option<[f64; 2]> {
+        if std::ptr::eq(self, &raw const PR26) {
+            Some(RANGE_0_1)
+        } else if std::ptr::eq(self, &raw const PR21) {
+            Some(RANGE_1_10)
+        } else {
+            None
+        }
     }
 
     fn decode(&self, _port: u8, bytes: &[u8]) -> Result<Frame, Fault> {

@@ -64,6 +64,11 @@ trait Layout: Sync + std::fmt::Debug {
 
     /// The names of its readings, each once.
     fn measures(&self) -> Vec<&'static str>;
+
+    /// The range in bar that its pressure is read with, if the model is sold with several.
+    fn probe_bar(&self) -> Option<[f64; 2]> {
+        None
+    }
 }
 
 /// Each name once, in the order of its first appearance.
@@ -78,7 +83,7 @@ fn once(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
 }
 
 /// Bytes as people write them.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         text.push_str(&format!("{byte:02x}"));
         text
@@ -120,6 +125,21 @@ impl Model {
     /// What it can measure, each once, in the order of its layout.
     pub fn measures(&self) -> Vec<&'static str> {
         self.layout.measures()
+    }
+
+    /// The range in bar that its pressure is read with, if the model is sold with several.
+    pub fn probe_bar(&self) -> Option<[f64; 2]> {
+        self.layout.probe_bar()
+    }
+}
+
+impl Frame {
+    /// A pressure that was read with the model's range, by the range of this very probe.
+    pub fn rescale_probe(&mut self, nominal_bar: [f64; 2], own_bar: [f64; 2]) {
+        let ([low, high], [own_low, own_high]) = (nominal_bar, own_bar);
+        for reading in self.readings.iter_mut().filter(|reading| reading.name == "pressure_bar") {
+            reading.value = own_low + (reading.value - low) / (high - low) * (own_high - own_low);
+        }
     }
 }
 

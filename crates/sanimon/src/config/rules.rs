@@ -1,7 +1,7 @@
 //! `rules.toml`.
 
 use sanimon_alerting::{Direction, Level, Rule, RuleSet, Title};
-use sanimon_domain::{DeviceId, DeviceKind, RuleId, Severity, ZoneClass, ZoneId, metric};
+use sanimon_domain::{DeviceId, DeviceKind, Quality, RuleId, Severity, ZoneClass, ZoneId, metric};
 
 use super::reader::{ConfigFault, Document, Section, duration_ms};
 
@@ -58,6 +58,9 @@ fn rule(section: &mut Section<'_>) -> Option<Rule> {
     let zones = section.all_parsed("zones", "the id of a zone", |text| ZoneId::new(text).ok());
     let zone_classes = section.all_parsed("zone_classes", classes, ZoneClass::parse);
     let devices = section.all_parsed("devices", "the id of a device", |text| DeviceId::new(text).ok());
+    let quality = section.parsed("quality", "good or suspect", |text| {
+        Quality::parse(text).filter(|quality| *quality != Quality::Bad)
+    });
     let levels = section.tables("level", level).into_iter().collect::<Option<Vec<Level>>>();
     Some(Rule {
         id: id?,
@@ -67,6 +70,7 @@ fn rule(section: &mut Section<'_>) -> Option<Rule> {
         zones,
         zone_classes,
         devices,
+        quality: quality.unwrap_or(Quality::Good),
         levels: levels?,
     })
 }

@@ -10,7 +10,9 @@ pub use alerts::AlertFilter;
 pub(crate) use alerts::{alert, alerts, steps};
 pub use engine::{EngineMemory, RememberedLevel};
 pub(crate) use pool::ReaderPool;
-pub(crate) use rows::{account, device, last_known, meta, quarantine, session_account, zone};
+pub(crate) use rows::{
+    account, device, device_event, doubted, last_known, meta, quarantine, session_account, zone,
+};
 pub use telemetry::WindowQuery;
 pub(crate) use telemetry::{Sums, WindowPlan};
 

@@ -1,11 +1,17 @@
 //! From rows to the store's types. A word that no version of sanimon writes is damage, and said so.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sanimon_domain::{Calibration, DeviceId, DeviceKind, DeviceNo, MetricNo, TimestampMs, ZoneClass, ZoneId};
+use sanimon_domain::{
+    Calibration, DeviceId, DeviceKind, DeviceNo, HardwareId, MetricNo, Quality, Reason, Shape, TimestampMs,
+    ZoneClass, ZoneId,
+};
 
 use super::Page;
 use crate::error::{Result, StoreError};
-use crate::model::{Account, Device, DeviceState, LastKnown, LatLon, Quarantined, Zone};
+use crate::model::{
+    Account, CalibrationPoint, Device, DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Quarantined,
+    Zone,
+};
 
 /// A text column that must be one of a set of words.
 pub(crate) fn word<T>(row: &Row<'_>, column: &str, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
@@ -27,7 +33,9 @@ pub(crate) fn optional_time(row: &Row<'_>, column: &str) -> rusqlite::Result<Opt
 pub(crate) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
     let zone: Option<String> = row.get("zone")?;
     let place = row.get::<_, Option<f64>>("lat")?.zip(row.get::<_, Option<f64>>("lon")?);
-    let distances = row.get::<_, Option<f64>>("empty_mm")?.zip(row.get::<_, Option<f64>>("full_mm")?);
+    let hardware: Option<String> = row.get("hardware_id")?;
+    let tags: String = row.get("tags")?;
+    let next: Option<String> = row.get("calibrate_next")?;
     let online = row.get::<_, Option<bool>>("online")?.zip(optional_time(row, "online_at")?);
     Ok(Device {
         no: DeviceNo(row.get("no")?),
@@ -37,12 +45,56 @@ pub(crate) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
         zone: zone.and_then(|id| ZoneId::new(&id).ok()),
         team: row.get("team")?,
         district: row.get("district")?,
+        tags: tags.split_whitespace().map(str::to_owned).collect(),
         state: word(row, "state", DeviceState::parse)?,
+        model: row.get("model")?,
+        hardware_id: hardware.and_then(|id| HardwareId::new(&id).ok()),
         place: place.map(|(lat, lon)| LatLon { lat, lon }),
         interval_ms: row.get("interval_ms")?,
-        calibration: distances.and_then(|(empty_mm, full_mm)| Calibration::new(empty_mm, full_mm)),
+        calibration: calibration(row)?,
+        calibrate_next: next.as_deref().and_then(CalibrationPoint::parse),
         first_seen_at: time(row, "first_seen_at")?,
         online,
+    })
+}
+
+fn calibration(row: &Row<'_>) -> rusqlite::Result<Calibration> {
+    let shape: Option<String> = row.get("shape")?;
+    let low_bar: Option<f64> = row.get("probe_low_bar")?;
+    let high_bar: Option<f64> = row.get("probe_high_bar")?;
+    Ok(Calibration {
+        empty_mm: row.get("empty_mm")?,
+        full_mm: row.get("full_mm")?,
+        blind_zone_mm: row.get("blind_zone_mm")?,
+        shape: shape.as_deref().and_then(Shape::parse).unwrap_or_default(),
+        depth_mm: row.get("depth_mm")?,
+        offset_mm: row.get("offset_mm")?,
+        probe_bar: low_bar.zip(high_bar).map(|(low, high)| [low, high]),
+    })
+}
+
+pub(crate) fn device_event(row: &Row<'_>) -> rusqlite::Result<DeviceEvent> {
+    Ok(DeviceEvent {
+        device: DeviceNo(row.get("device_no")?),
+        about: row.get::<_, String>("about")?.into(),
+        what: row.get::<_, String>("what")?.into(),
+        detail: row.get::<_, Option<String>>("detail")?.map(Into::into),
+        count: row.get("count")?,
+        first_at: time(row, "first_at")?,
+        last_at: time(row, "last_at")?,
+    })
+}
+
+pub(crate) fn doubted(row: &Row<'_>) -> rusqlite::Result<Doubted> {
+    Ok(Doubted {
+        device: DeviceNo(row.get("device_no")?),
+        metric: MetricNo(row.get("metric_no")?),
+        at: time(row, "at")?,
+        received_at: time(row, "received_at")?,
+        value: row.get("value")?,
+        quality: word(row, "quality", Quality::parse)?,
+        reason: word(row, "reason", Reason::parse)?,
+        held: row.get("held")?,
     })
 }
 

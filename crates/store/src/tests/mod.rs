@@ -16,21 +16,9 @@ mod windows;
 const START: TimestampMs = TimestampMs(1_772_323_200_000);
 
 fn device(no: u32) -> Device {
-    Device {
-        no: DeviceNo(no),
-        id: DeviceId::new(&format!("d-{no}")).expect("a sound id"),
-        name: String::new(),
-        kind: DeviceKind::Bin,
-        zone: None,
-        team: None,
-        district: "east".to_owned(),
-        state: DeviceState::Discovered,
-        place: None,
-        interval_ms: None,
-        calibration: None,
-        first_seen_at: START,
-        online: None,
-    }
+    let id = DeviceId::new(&format!("d-{no}")).expect("a sound id");
+    let device = Device::new(id, DeviceKind::Bin, START);
+    Device { no: DeviceNo(no), district: "east".to_owned(), state: DeviceState::Discovered, ..device }
 }
 
 fn message(no: u32, at: TimestampMs, value: f64) -> JournalMessage {

@@ -1,8 +1,10 @@
 //! What people ask for, each in one transaction.
 
+use std::collections::HashMap;
+
 use rusqlite::params;
 use sanimon_alerting::lifecycle;
-use sanimon_domain::{DeviceId, DeviceNo, Handling, TimestampMs};
+use sanimon_domain::{DeviceId, DeviceNo, Handling, HardwareId, TimestampMs};
 
 use super::{Writer, alerts, commit};
 use crate::command::{AlertAction, CommandError};
@@ -45,41 +47,98 @@ impl Writer {
         Ok(changed)
     }
 
-    /// Enters or changes devices, all or none. Gives them with their numbers.
-    pub fn put_devices(&mut self, devices: Vec<Device>) -> Result<Vec<Device>> {
-        let numbered: Vec<Device> = {
-            let directory = self.shared.directory.read();
-            let mut next = directory.devices().len() as u32;
-            let mut number = |device: Device| {
-                if let Some(known) = directory.number(&device.id) {
-                    return Device { no: known, ..device };
-                }
-                next += 1;
-                Device { no: DeviceNo(next - 1), ..device }
-            };
-            devices.into_iter().map(&mut number).collect()
-        };
+    /// Enters or changes devices, all or none. Gives them with their numbers, and those that they took the place of.
+    pub fn put_devices(&mut self, devices: Vec<Device>, now: TimestampMs) -> Result<Vec<Device>> {
+        let (changed, replaced) = self.resolve(devices)?;
         let transaction = self.transaction()?;
-        for device in &numbered {
+        // A piece of hardware may go from one device to another in the same list.
+        for device in &changed {
+            transaction
+                .execute("UPDATE device SET hardware_id = NULL WHERE no = ?1", [device.no.0])
+                .map_err(StoreError::doing("write a device"))?;
+        }
+        for device in &changed {
             commit::put_device(&transaction, device)?;
+        }
+        for before in &replaced {
+            transaction
+                .execute(
+                    "INSERT OR REPLACE INTO replaced_hardware VALUES (?1, ?2, ?3, ?4)",
+                    params![
+                        before.no.0,
+                        before.hardware_id.as_ref().map(HardwareId::as_str),
+                        before.model,
+                        now.0
+                    ],
+                )
+                .map_err(StoreError::doing("remember replaced hardware"))?;
         }
         transaction.commit().map_err(StoreError::doing("commit devices"))?;
         let mut directory = self.shared.directory.write();
-        numbered.iter().for_each(|device| directory.put_device(device.clone()));
+        // Names of hardware are taken from all before they are given to any.
+        for device in &changed {
+            directory.put_device(Device { hardware_id: None, ..device.clone() });
+        }
+        changed.iter().for_each(|device| directory.put_device(device.clone()));
         drop(directory);
-        let devices = numbered.iter().map(|device| device.no).collect();
+        let devices = changed.iter().map(|device| device.no).collect();
         self.shared.feed.publish(Committed { devices, ..Committed::default() });
-        Ok(numbered)
+        Ok(changed)
+    }
+
+    /// Gives numbers, and adds the discovered devices whose hardware an entry takes over. Refuses hardware that another
+    /// entry keeps. Also gives the entries whose hardware is replaced, as they were.
+    fn resolve(&self, devices: Vec<Device>) -> Result<(Vec<Device>, Vec<Device>)> {
+        let directory = self.shared.directory.read();
+        let mut next = directory.devices().len() as u32;
+        let (mut changed, mut replaced) = (Vec::with_capacity(devices.len()), Vec::new());
+        for device in devices {
+            match directory.number(&device.id).and_then(|no| directory.device(no)) {
+                Some(known) => {
+                    if known.hardware_id.is_some() && known.hardware_id != device.hardware_id {
+                        replaced.push(Device::clone(known));
+                    }
+                    // What messages say is not for people to overwrite.
+                    changed.push(Device { no: known.no, online: known.online, ..device });
+                }
+                None => {
+                    next += 1;
+                    changed.push(Device { no: DeviceNo(next - 1), ..device });
+                }
+            }
+        }
+        let mut owners: HashMap<HardwareId, DeviceId> = HashMap::new();
+        for device in &changed {
+            let Some(hardware) = &device.hardware_id else { continue };
+            let in_list = owners.insert(hardware.clone(), device.id.clone());
+            let before = directory.by_hardware(hardware).and_then(|no| directory.device(no));
+            let keeps = before.filter(|before| !changed.iter().any(|other| other.no == before.no));
+            if let Some(owner) = in_list.or(keeps.map(|device| device.id.clone())) {
+                let (hardware, device) = (hardware.to_string(), owner.to_string());
+                return Err(StoreError::HardwareTaken { hardware, device });
+            }
+        }
+        let taken_over: Vec<Device> = owners
+            .keys()
+            .filter_map(|hardware| directory.device(directory.number(hardware.as_device())?))
+            .filter(|found| found.state == DeviceState::Discovered)
+            .filter(|found| !changed.iter().any(|other| other.no == found.no))
+            .map(|found| Device { state: DeviceState::Retired, ..Device::clone(found) })
+            .collect();
+        changed.extend(taken_over);
+        Ok((changed, replaced))
     }
 
     /// Takes a device out of sight. Its history stays.
-    pub fn retire_device(&mut self, id: &DeviceId) -> Outcome<()> {
+    pub fn retire_device(&mut self, id: &DeviceId, now: TimestampMs) -> Outcome<()> {
         let known = {
             let directory = self.shared.directory.read();
             directory.number(id).and_then(|no| directory.device(no).cloned())
         };
         let known = known.ok_or_else(|| CommandError::NotFound { what: "device", id: id.to_string() })?;
-        self.put_devices(vec![Device { state: DeviceState::Retired, ..Device::clone(&known) }])?;
+        // Its hardware is free for another place.
+        let retired = Device { state: DeviceState::Retired, hardware_id: None, ..Device::clone(&known) };
+        self.put_devices(vec![retired], now)?;
         Ok(())
     }
 

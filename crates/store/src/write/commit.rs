@@ -4,7 +4,7 @@ use rusqlite::{Transaction, params};
 use sanimon_alerting::RuleSet;
 use sanimon_domain::{AlertId, TimestampMs};
 
-use super::{Group, QUARANTINE_ROWS_MAX, QuarantineEntry, Writer, alerts};
+use super::{Group, QUARANTINE_ROWS_MAX, QuarantineEntry, Writer, alerts, trust};
 use crate::error::{Result, StoreError};
 use crate::feed::{Committed, FeedReading};
 use crate::health::Counters;
@@ -22,6 +22,7 @@ impl Writer {
             let rows_before = self.quarantine_rows;
             let transaction = self.transaction()?;
             write_registry(&transaction, group)?;
+            trust::write(&transaction, group)?;
             write_journal(&transaction, group, now)?;
             for alert in alerts::write(&transaction, &group.effects, rules)? {
                 changed.push(read::alert(&transaction, alert)?);
@@ -36,9 +37,10 @@ impl Writer {
     }
 
     fn publish(&self, group: &Group, alerts: Vec<Alert>, now: TimestampMs) {
-        if !group.new_devices.is_empty() || !group.new_metrics.is_empty() || !group.statuses.is_empty() {
+        if group.changes_directory() {
             let mut directory = self.shared.directory.write();
-            group.new_devices.iter().for_each(|device| directory.put_device(device.clone()));
+            let entered = group.new_devices.iter().chain(&group.changed_devices);
+            entered.for_each(|device| directory.put_device(device.clone()));
             group.new_metrics.iter().for_each(|(no, name)| directory.put_metric(*no, name));
             for (no, online, at) in &group.statuses {
                 if let Some(known) = directory.device(*no) {
@@ -51,6 +53,14 @@ impl Writer {
             let mut hot = self.shared.hot.write();
             group.messages.iter().for_each(|message| hot.add(message));
         }
+        if !(group.held.is_empty() && group.doubted.is_empty() && group.events.is_empty()) {
+            let mut hot = self.shared.hot.write();
+            group.doubted.iter().for_each(|doubted| hot.note_heard(doubted.device, doubted.received_at));
+            group.events.iter().for_each(|event| hot.note_heard(event.device, event.last_at));
+            for (device, metric, held) in &group.held {
+                hot.set_held(*device, *metric, *held);
+            }
+        }
         let readings = group.messages.iter().flat_map(|message| {
             let seen = |r: &journal::JournalReading| FeedReading {
                 device: message.device,
@@ -60,8 +70,8 @@ impl Writer {
             };
             message.readings.iter().map(seen)
         });
-        let devices =
-            group.new_devices.iter().map(|device| device.no).chain(group.statuses.iter().map(|s| s.0));
+        let devices = group.new_devices.iter().chain(&group.changed_devices).map(|device| device.no);
+        let devices = devices.chain(group.statuses.iter().map(|s| s.0));
         let committed = Committed { readings: readings.collect(), alerts, devices: devices.collect() };
         let counters = &self.shared.health.counters;
         Counters::add(&counters.groups, 1);
@@ -70,6 +80,7 @@ impl Writer {
         Counters::add(&counters.duplicates, group.duplicates);
         Counters::add(&counters.corrections, group.corrections);
         Counters::add(&counters.quarantined, group.quarantine.len() as u64);
+        Counters::add(&counters.doubted, group.doubted.len() as u64);
         self.shared.health.last_commit_at.store(now.0, std::sync::atomic::Ordering::Relaxed);
         self.shared.feed.publish(committed);
     }
@@ -77,7 +88,7 @@ impl Writer {
 
 fn write_registry(transaction: &Transaction<'_>, group: &Group) -> Result<()> {
     let doing = || StoreError::doing("write the registry");
-    for device in &group.new_devices {
+    for device in group.new_devices.iter().chain(&group.changed_devices) {
         put_device(transaction, device)?;
     }
     for (no, name) in &group.new_metrics {
@@ -103,12 +114,21 @@ fn write_registry(transaction: &Transaction<'_>, group: &Group) -> Result<()> {
 
 /// Enters a device or replaces its entry.
 pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Result<()> {
+    let calibration = &device.calibration;
+    let shape = calibration.shape.to_string();
     transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO device
+            "INSERT INTO device
                (no, id, name, kind, zone, district, state, lat, lon, interval_ms, empty_mm, full_mm, first_seen_at,
-                online, online_at, team)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                online, online_at, team, model, hardware_id, tags, blind_zone_mm, shape, depth_mm, offset_mm,
+                probe_low_bar, probe_high_bar, calibrate_next)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+                     ?22, ?23, ?24, ?25, ?26)
+             ON CONFLICT (no) DO UPDATE SET
+               id = ?2, name = ?3, kind = ?4, zone = ?5, district = ?6, state = ?7, lat = ?8, lon = ?9,
+               interval_ms = ?10, empty_mm = ?11, full_mm = ?12, first_seen_at = ?13, online = ?14, online_at = ?15,
+               team = ?16, model = ?17, hardware_id = ?18, tags = ?19, blind_zone_mm = ?20, shape = ?21,
+               depth_mm = ?22, offset_mm = ?23, probe_low_bar = ?24, probe_high_bar = ?25, calibrate_next = ?26",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -122,12 +142,22 @@ pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Resu
                 device.place.map(|place| place.lat),
                 device.place.map(|place| place.lon),
                 device.interval_ms,
-                device.calibration.map(|c| c.empty_mm),
-                device.calibration.map(|c| c.full_mm),
+                calibration.empty_mm,
+                calibration.full_mm,
                 device.first_seen_at.0,
                 device.online.map(|(online, _)| online),
                 device.online.map(|(_, at)| at.0),
                 device.team,
+                device.model,
+                device.hardware_id.as_ref().map(sanimon_domain::HardwareId::as_str),
+                device.tags.join(" "),
+                calibration.blind_zone_mm,
+                Some(shape).filter(|shape| !shape.is_empty()),
+                calibration.depth_mm,
+                calibration.offset_mm,
+                calibration.probe_bar.map(|[low, _]| low),
+                calibration.probe_bar.map(|[_, high]| high),
+                device.calibrate_next.map(crate::model::CalibrationPoint::as_str),
             ])
         })
         .map(|_| ())

@@ -7,6 +7,7 @@ mod commit;
 mod deliver;
 pub(crate) mod retention;
 mod seal;
+mod trust;
 
 pub use retention::Retention;
 
@@ -20,7 +21,7 @@ use sanimon_domain::{DeviceNo, Fault, MetricNo, TimestampMs};
 use crate::error::{Result, StoreError};
 use crate::influx::Influx;
 use crate::journal::JournalMessage;
-use crate::model::Device;
+use crate::model::{Device, DeviceEvent, Doubted, Point};
 use crate::read::{EngineMemory, ReaderPool};
 use crate::shared::Shared;
 
@@ -56,10 +57,18 @@ impl QuarantineEntry {
 #[derive(Debug, Default)]
 pub struct Group {
     pub new_devices: Vec<Device>,
+    /// Known devices whose entry a message changed: a calibration that was waited for.
+    pub changed_devices: Vec<Device>,
     pub new_metrics: Vec<(MetricNo, Box<str>)>,
     pub messages: Vec<JournalMessage>,
     pub statuses: Vec<(DeviceNo, bool, TimestampMs)>,
     pub last_known: Vec<(DeviceNo, MetricNo, f64, TimestampMs)>,
+    pub events: Vec<DeviceEvent>,
+    pub doubted: Vec<Doubted>,
+    /// Readings that a later one confirmed: they are telemetry now.
+    pub undoubted: Vec<(DeviceNo, MetricNo, TimestampMs)>,
+    /// What each series holds afterwards for the next reading to decide.
+    pub held: Vec<(DeviceNo, MetricNo, Option<Point>)>,
     pub effects: Vec<Effect>,
     pub quarantine: Vec<QuarantineEntry>,
     /// Counted when the group is committed.
@@ -70,12 +79,24 @@ pub struct Group {
 }
 
 impl Group {
+    fn changes_directory(&self) -> bool {
+        !(self.new_devices.is_empty()
+            && self.changed_devices.is_empty()
+            && self.new_metrics.is_empty()
+            && self.statuses.is_empty())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.new_devices.is_empty()
             && self.new_metrics.is_empty()
             && self.messages.is_empty()
             && self.statuses.is_empty()
             && self.last_known.is_empty()
+            && self.changed_devices.is_empty()
+            && self.events.is_empty()
+            && self.doubted.is_empty()
+            && self.undoubted.is_empty()
+            && self.held.is_empty()
             && self.effects.is_empty()
             && self.quarantine.is_empty()
     }

@@ -158,25 +158,28 @@ pub(super) fn write_latest(
         };
         let latest = memory.latest;
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO latest VALUES (?1, ?2, ?3, ?4, ?5)")
+            .prepare_cached("INSERT OR REPLACE INTO latest VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
             .and_then(|mut statement| {
                 statement.execute(params![
                     device.0,
                     metric.0,
                     latest.at.0,
                     latest.received_at.0,
-                    latest.value
+                    latest.value,
+                    memory.unchanged_since.0
                 ])
             })
             .map_err(doing())?;
     }
     for device in series.iter().map(|(device, _)| *device).collect::<BTreeSet<_>>() {
-        let Some((digest, received_at)) = hot.digest(device) else {
+        // The newest ones behind each other, with the time of the newest.
+        let digests: Vec<u8> = hot.digests(device).iter().flat_map(|(digest, _)| *digest).collect();
+        let Some((_, received_at)) = hot.digest(device) else {
             continue;
         };
         transaction
             .prepare_cached("INSERT OR REPLACE INTO payload_digest VALUES (?1, ?2, ?3)")
-            .and_then(|mut statement| statement.execute(params![device.0, digest, received_at.0]))
+            .and_then(|mut statement| statement.execute(params![device.0, digests, received_at.0]))
             .map_err(doing())?;
     }
     Ok(())

@@ -133,7 +133,33 @@ static COUNTER: [Element; 6] = [
     element(0x84, 0xCC, &[TOTALS[0], TOTALS[1], alarm("total_in")]),
     element(0x85, 0xCC, &[PERIODS[0], PERIODS[1], alarm("visitors_in")]),
 ];
-static VS121: [Element; 8] = [
+const fn count(name: &'static str) -> Field {
+    value(name, U8, 1.0)
+}
+
+static REGIONS_1_TO_8: [Field; 8] = [
+    count("region_1_count"),
+    count("region_2_count"),
+    count("region_3_count"),
+    count("region_4_count"),
+    count("region_5_count"),
+    count("region_6_count"),
+    count("region_7_count"),
+    count("region_8_count"),
+];
+static REGIONS_9_TO_16: [Field; 8] = [
+    count("region_9_count"),
+    count("region_10_count"),
+    count("region_11_count"),
+    count("region_12_count"),
+    count("region_13_count"),
+    count("region_14_count"),
+    count("region_15_count"),
+    count("region_16_count"),
+];
+static VS121: [Element; 10] = [
+    element(0x07, 0xD5, &REGIONS_1_TO_8),
+    element(0x08, 0xD5, &REGIONS_9_TO_16),
     element(
         0x04,
         0xC9,
