@@ -17,4 +17,5 @@ mod kill;
 mod live;
 mod moving;
 mod sealing;
+mod sensors;
 mod sources;

@@ -8,6 +8,8 @@ use sanimon_store::{CommandError, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::devices::table::TableFault;
+
 /// One error type for all handlers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
@@ -20,12 +22,21 @@ pub struct Problem {
     /// The steps that are possible, where one was not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<String>,
+    /// Every fault of a table that was refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<TableFault>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { title, status: status.as_u16(), detail: detail.into(), allowed: Vec::new() }
+        Self {
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            allowed: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -45,6 +56,9 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::HardwareTaken { .. }) {
+            return Self::new(StatusCode::CONFLICT, error.to_string());
+        }
         if matches!(error, StoreError::Influx { .. }) {
             tracing::warn!(%error, "InfluxDB did not answer");
             let detail = format!(

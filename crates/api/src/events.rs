@@ -22,6 +22,7 @@ use tokio::sync::{broadcast, watch};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::User;
+use crate::devices::trust::Faults;
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::wire::{AlertBody, DeviceBody};
@@ -206,7 +207,9 @@ impl Follower {
             let hot = self.state.shared.hot.read();
             for no in &event.committed.devices {
                 if let Some(device) = directory.device(*no) {
-                    devices.insert(*no, DeviceBody::new(device, &directory, &hot, None));
+                    // Without what it said of being broken, which only the file knows: who asks for it is told.
+                    let health = Faults::default().health(device, &directory, &hot, self.state.now());
+                    devices.insert(*no, DeviceBody::new(device, &directory, &hot, None, health.into()));
                 }
             }
         }

@@ -22,16 +22,22 @@ mod trends;
 mod wire;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use auth::{ROLES, hash_password, random_password, valid_account_name};
+pub use devices::table::{TableFault, read as read_device_table, write as write_device_table};
+pub use devices::{EntryFault, KnownModels};
 pub use error::Problem;
 pub use openapi::openapi;
-pub use site::{MapSource, SiteInfo};
+pub use site::{MapSource, ModelInfo, SiteInfo};
 pub use state::ApiState;
+
+/// A table of devices at most: a province's, at 100 bytes a line.
+const TABLE_BYTES_MAX: usize = 128 << 20;
 
 /// All routes but the console's.
 pub fn router(state: ApiState) -> Router {
@@ -49,7 +55,17 @@ pub fn router(state: ApiState) -> Router {
         .route("/me", get(auth::me))
         .route("/site", get(site::site))
         .route("/metrics", get(site::metrics))
-        .route("/devices/{id}", get(devices::one).put(devices::put).delete(devices::retire))
+        .route("/devices/{id}", get(devices::one).put(devices::change::put).delete(devices::change::retire))
+        .route("/devices/import", post(devices::table::import).layer(DefaultBodyLimit::max(TABLE_BYTES_MAX)))
+        .route("/devices/export", get(devices::table::export))
+        .route("/devices/{id}/accept", post(devices::change::accept))
+        .route("/devices/{id}/replace", post(devices::change::replace))
+        .route(
+            "/devices/{id}/calibrate",
+            post(devices::change::calibrate).delete(devices::change::cancel_calibration),
+        )
+        .route("/devices/{id}/trust", get(devices::trust::trust))
+        .route("/models", get(site::models))
         .route("/devices/{id}/latest", get(devices::latest))
         .route("/devices/{id}/telemetry", get(telemetry::telemetry))
         .route("/alerts/{id}", get(alerts::one))

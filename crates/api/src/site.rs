@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::User;
+use crate::devices::KnownModels;
 use crate::error::Problem;
 use crate::state::ApiState;
 
@@ -27,6 +28,23 @@ pub struct SiteInfo {
     /// How many times faster than life the clock runs; `None`: it is the real one.
     pub simulation_speed: Option<f64>,
     pub map: Option<MapSource>,
+    /// What can be decoded.
+    pub models: KnownModels,
+}
+
+/// A model whose frames are decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ModelInfo {
+    pub vendor: String,
+    pub name: String,
+    /// Names of what it can measure; empty for a codec of the configuration, which says so only by its answers.
+    pub measures: Vec<String>,
+}
+
+/// The models that a device can have: those built in, and codecs of the configuration.
+#[utoipa::path(get, path = "/api/v1/models", tag = "site", responses((status = 200, body = Vec<ModelInfo>), (status = 401, body = Problem)))]
+pub(crate) async fn models(State(state): State<ApiState>, _user: User) -> Json<Vec<ModelInfo>> {
+    Json(state.site.models.0.clone())
 }
 
 #[derive(Debug, Serialize, ToSchema)]

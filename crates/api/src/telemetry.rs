@@ -56,9 +56,40 @@ pub(crate) struct Telemetry {
     every: Option<String>,
     /// The window is longer than asked, for the answer would have had too many points.
     coarsened: bool,
+    /// Readings of this time that are not simply believed: `points` does not have them. 1,000 at most.
+    doubted: Vec<DoubtedPoint>,
     /// `[time in Unix milliseconds, value]`, ascending; a window without a reading is left out.
     #[schema(value_type = Vec<Vec<f64>>)]
     points: Vec<(i64, f64)>,
+}
+
+/// A reading that is not simply believed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DoubtedPoint {
+    at_ms: i64,
+    value: f64,
+    /// `suspect` or `bad`
+    quality: String,
+    /// `spike`, `blind_zone`, `frozen`, ...
+    reason: String,
+}
+
+const DOUBTED_MAX: usize = 1_000;
+
+async fn doubted(
+    state: &ApiState,
+    series: (DeviceNo, MetricNo),
+    from: TimestampMs,
+    to: TimestampMs,
+) -> Result<Vec<DoubtedPoint>, Problem> {
+    let found = state.read(move |shared| shared.doubted_between(series, from, to)).await?;
+    let newest = found.into_iter().rev().take(DOUBTED_MAX).map(|doubted| DoubtedPoint {
+        at_ms: doubted.at.0,
+        value: doubted.value,
+        quality: doubted.quality.to_string(),
+        reason: doubted.reason.to_string(),
+    });
+    Ok(newest.collect())
 }
 
 /// A range of time from a query.
@@ -144,6 +175,7 @@ pub(crate) async fn telemetry(
         metric: query.metric,
         every: None,
         coarsened: false,
+        doubted: doubted(&state, (device, number), from, to).await?,
         points: Vec::new(),
     };
     if raw_fits && points_max <= POINTS_DEFAULT {

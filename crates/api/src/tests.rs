@@ -11,12 +11,11 @@ use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{
     Clock, DeviceId, DeviceKind, DeviceNo, MetricNo, SiteCalendar, TimestampMs, ZoneClass, ZoneId,
 };
-use sanimon_store::{
-    Account, Command, Device, DeviceState, Group, JournalMessage, JournalReading, Store, Writer, Zone,
-};
+use sanimon_store::{Account, Command, Device, Group, JournalMessage, JournalReading, Store, Writer, Zone};
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
+use self::registry::models;
 use crate::{ApiState, SiteInfo, hash_password, openapi, router};
 
 #[derive(Debug)]
@@ -44,18 +43,9 @@ fn history(writer: &mut Writer) {
     writer.put_zones(vec![zone("north"), zone("south")]).expect("zones");
     let device = |no: u32, id: &str, kind, zone: Option<&str>| Device {
         no: DeviceNo(no),
-        id: DeviceId::new(id).expect("a sound id"),
-        name: String::new(),
-        kind,
         zone: zone.map(|zone| ZoneId::new(zone).expect("a sound id")),
         team: zone.map(|zone| format!("team {zone}")),
-        district: String::new(),
-        state: DeviceState::Registered,
-        place: None,
-        interval_ms: None,
-        calibration: None,
-        first_seen_at: NOW,
-        online: None,
+        ..Device::new(DeviceId::new(id).expect("a sound id"), kind, NOW)
     };
     let new_devices = vec![
         device(0, "h-1", DeviceKind::Bin, Some("north")),
@@ -101,7 +91,7 @@ impl Api {
                         let _ = reply.send(outcome.map_err(Into::into));
                     }
                     Command::PutDevices(devices, reply) => {
-                        let _ = reply.send(writer.put_devices(devices).map(|_| ()).map_err(Into::into));
+                        let _ = reply.send(writer.put_devices(devices, NOW).map(|_| ()).map_err(Into::into));
                     }
                     Command::EndSession { token_sha256, reply } => {
                         let _ = reply.send(writer.end_session(&token_sha256).map_err(Into::into));
@@ -114,8 +104,13 @@ impl Api {
             }
         });
         let (stop, stopped) = watch::channel(false);
-        let site =
-            SiteInfo { name: "T".to_owned(), time_zone: chrono_tz::UTC, simulation_speed: None, map: None };
+        let site = SiteInfo {
+            name: "T".to_owned(),
+            time_zone: chrono_tz::UTC,
+            simulation_speed: None,
+            map: None,
+            models: models(),
+        };
         let state = ApiState::new(shared, Arc::new(Fixed), site, commands, stopped);
         Self { router: router(state), _folder: folder, _stop: stop }
     }
@@ -337,3 +332,5 @@ async fn trends_are_grouped_as_asked() {
         assert_eq!(response.status(), status, "{query}");
     }
 }
+
+mod registry;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sanimon_domain::{Severity, TimestampMs, metric};
+use sanimon_domain::{Calibration, Severity, TimestampMs, metric};
 use sanimon_store::{Alert, Device, DirectoryState, HotState};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::devices::trust::HealthBody;
 
 /// The newest value of a metric.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -32,8 +34,17 @@ pub(crate) struct DeviceBody {
     pub(crate) lat: Option<f64>,
     pub(crate) lon: Option<f64>,
     pub(crate) interval_s: Option<i64>,
-    pub(crate) empty_mm: Option<f64>,
-    pub(crate) full_mm: Option<f64>,
+    /// Words that people sort devices by.
+    pub(crate) tags: Vec<String>,
+    /// What decodes its frames.
+    pub(crate) model: Option<String>,
+    /// What its messages call it: a DevEUI, an IMEI, a platform's name.
+    pub(crate) hardware_id: Option<String>,
+    #[serde(flatten)]
+    pub(crate) calibration: CalibrationBody,
+    /// `empty` or `full`: what the next distance will be taken for.
+    pub(crate) calibrate_next: Option<String>,
+    pub(crate) health: HealthBody,
     pub(crate) first_seen_at: String,
     pub(crate) last_seen_at: Option<String>,
     /// What the status topic said last, if it ever did.
@@ -49,19 +60,9 @@ impl DeviceBody {
         directory: &DirectoryState,
         hot: &HotState,
         worst: Option<Severity>,
+        health: HealthBody,
     ) -> Self {
-        let latest: BTreeMap<String, LatestValue> = hot
-            .latest(device.no)
-            .filter_map(|latest| {
-                let value = LatestValue {
-                    value: latest.value,
-                    observed_at: Some(latest.at.to_string()),
-                    received_at: latest.received_at.to_string(),
-                };
-                Some((directory.metric_name(latest.metric)?.to_owned(), value))
-            })
-            .collect();
-        let last_seen = hot.latest(device.no).map(|latest| latest.received_at).max();
+        let last_seen = hot.heard_at(device.no);
         Self {
             id: device.id.to_string(),
             name: device.name.clone(),
@@ -73,13 +74,71 @@ impl DeviceBody {
             lat: device.place.map(|place| place.lat),
             lon: device.place.map(|place| place.lon),
             interval_s: device.interval_ms.map(|ms| ms / 1000),
-            empty_mm: device.calibration.map(|c| c.empty_mm),
-            full_mm: device.calibration.map(|c| c.full_mm),
+            tags: device.tags.clone(),
+            model: device.model.clone(),
+            hardware_id: device.hardware_id.as_ref().map(ToString::to_string),
+            calibration: CalibrationBody::new(&device.calibration),
+            calibrate_next: device.calibrate_next.map(|end| end.as_str().to_owned()),
+            health,
             first_seen_at: device.first_seen_at.to_string(),
             last_seen_at: last_seen.map(|at| at.to_string()),
             online: device.online.map(|(online, _)| online),
             worst: worst.map(|severity| severity.to_string()),
-            latest,
+            latest: latest_values(device, directory, hot),
+        }
+    }
+}
+
+/// The newest value of each metric of a device.
+pub(crate) fn latest_values(
+    device: &Device,
+    directory: &DirectoryState,
+    hot: &HotState,
+) -> BTreeMap<String, LatestValue> {
+    hot.latest(device.no)
+        .filter_map(|latest| {
+            let value = LatestValue {
+                value: latest.value,
+                observed_at: Some(latest.at.to_string()),
+                received_at: latest.received_at.to_string(),
+            };
+            Some((directory.metric_name(latest.metric)?.to_owned(), value))
+        })
+        .collect()
+}
+
+/// What a device's distances, levels and pressures mean. Lengths are millimetres.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Default)]
+pub(crate) struct CalibrationBody {
+    /// What the sensor measures when empty.
+    pub(crate) empty_mm: Option<f64>,
+    /// What it measures when full.
+    pub(crate) full_mm: Option<f64>,
+    /// Nearer than this it cannot measure.
+    pub(crate) blind_zone_mm: Option<f64>,
+    /// `[height %, volume %]` from `[0, 0]` to `[100, 100]`; empty: the volume goes with the height.
+    #[serde(default)]
+    #[schema(value_type = Vec<Vec<f64>>)]
+    pub(crate) shape: Vec<[f64; 2]>,
+    /// A drain's depth from the invert to the crown.
+    pub(crate) depth_mm: Option<f64>,
+    /// How high above the invert a level probe hangs.
+    pub(crate) offset_mm: Option<f64>,
+    /// The range of this very pressure probe, in bar.
+    #[schema(value_type = Option<Vec<f64>>)]
+    pub(crate) probe_bar: Option<[f64; 2]>,
+}
+
+impl CalibrationBody {
+    fn new(calibration: &Calibration) -> Self {
+        Self {
+            empty_mm: calibration.empty_mm,
+            full_mm: calibration.full_mm,
+            blind_zone_mm: calibration.blind_zone_mm,
+            shape: calibration.shape.points().to_vec(),
+            depth_mm: calibration.depth_mm,
+            offset_mm: calibration.offset_mm,
+            probe_bar: calibration.probe_bar,
         }
     }
 }

@@ -26,6 +26,7 @@ mod judge;
 #[cfg(test)]
 mod tests;
 
+pub use envelope::from_hex as bytes_from_hex;
 pub use formats::{Binding, Format, Formats, Incoming, Mapping, TopicPattern};
 pub use heard::{Body, Decoded, DeviceEvent, Heard, RawFrame, Speaker, Uplink};
 pub use sample::RawReading;

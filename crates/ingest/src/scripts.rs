@@ -37,23 +37,23 @@ struct Worker {
 /// The site's codecs.
 #[derive(Debug)]
 pub(crate) struct Scripts {
-    scripts: Arc<[Script]>,
+    all: Arc<[Script]>,
     worker: Mutex<Option<Worker>>,
     stuck: Mutex<HashSet<usize>>,
 }
 
 impl Scripts {
     pub(crate) fn new(scripts: Vec<Script>) -> Self {
-        Self { scripts: scripts.into(), worker: Mutex::default(), stuck: Mutex::default() }
+        Self { all: scripts.into(), worker: Mutex::default(), stuck: Mutex::default() }
     }
 
     /// The codec for a model.
     pub(crate) fn find(&self, model: &str) -> Option<usize> {
-        self.scripts.iter().position(|script| script.model.eq_ignore_ascii_case(model))
+        self.all.iter().position(|script| script.model.eq_ignore_ascii_case(model))
     }
 
     pub(crate) fn script(&self, index: usize) -> &Script {
-        &self.scripts[index]
+        &self.all[index]
     }
 
     /// Runs a codec on what was heard. If nobody can, one fault says why.
@@ -96,13 +96,13 @@ impl Scripts {
     }
 
     fn fault(&self, script: usize, why: &str) -> Fault {
-        Fault::new(FaultCode::BadScript, format!("the codec of `{}` {why}", self.scripts[script].model))
+        Fault::new(FaultCode::BadScript, format!("the codec of `{}` {why}", self.all[script].model))
     }
 
     fn worker(&self) -> Option<Worker> {
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         if worker.is_none() {
-            *worker = start(self.scripts.clone());
+            *worker = start(self.all.clone());
         }
         worker.clone()
     }
@@ -122,7 +122,7 @@ impl Scripts {
         };
         let is_news = self.stuck.lock().unwrap_or_else(PoisonError::into_inner).insert(script);
         if is_news {
-            let model = &self.scripts[script].model;
+            let model = &self.all[script].model;
             tracing::error!(%model, since_ms = since.elapsed().as_millis() as u64, "codec stuck, given up");
         }
         self.replace(worker);

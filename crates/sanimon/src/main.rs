@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod config;
 mod http;
+mod models;
 mod screen;
 mod site;
 
@@ -37,6 +38,9 @@ enum Command {
     Check(commands::check::Check),
     /// Says what a device's binary frame says.
     Decode(commands::decode::Decode),
+    /// Enters devices from a table, or writes them to one.
+    #[command(subcommand)]
+    Device(commands::device::Device),
     /// Asks a running sanimon whether it is ready.
     Health(commands::health::Health),
     /// Copies everything to a file, while sanimon runs.
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),
         Command::Decode(decode) => decode.run(),
+        Command::Device(device) => device.run(),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

@@ -9,6 +9,8 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
 use sanimon_api::{ApiState, MapSource, SiteInfo};
+use sanimon_codec::Formats;
+use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, SiteCalendar};
 use sanimon_ingest::client::{self, ClientOptions};
 use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
@@ -18,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::http;
+use crate::{http, models};
 
 /// Commands waiting at most: each is a person's click.
 const COMMANDS_MAX: usize = 64;
@@ -43,6 +45,8 @@ pub(crate) struct SiteParts {
     pub(crate) http: TcpListener,
     pub(crate) embedded: Option<EmbeddedOptions>,
     pub(crate) brokers: Vec<ClientOptions>,
+    pub(crate) formats: Formats,
+    pub(crate) scripts: Vec<Script>,
 }
 
 /// The running site.
@@ -69,9 +73,22 @@ pub(crate) fn open_store(data: &Path, calendar: Option<SiteCalendar>) -> anyhow:
 impl Site {
     pub(crate) async fn start(parts: SiteParts) -> anyhow::Result<Self> {
         let SiteParts {
-            name, time_zone, clock, simulation_speed, map, store, rules, admission, zones, ..
+            name,
+            time_zone,
+            clock,
+            simulation_speed,
+            map,
+            store,
+            rules,
+            admission,
+            zones,
+            formats,
+            scripts,
+            ..
         } = parts;
-        let committer = Committer::start(store, CommitterOptions { rules, clock: clock.clone(), admission })?;
+        let models = models::known(&scripts);
+        let options = CommitterOptions { rules, clock: clock.clone(), admission, formats, scripts };
+        let committer = Committer::start(store, options)?;
         let shared = committer.shared.clone();
         let queue = committer.queue.clone();
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
@@ -83,7 +100,7 @@ impl Site {
         let (stop_http, http_stopped) = watch::channel(false);
 
         let tiles_url = map.as_ref().map(|map| map.tiles_url.clone());
-        let info = SiteInfo { name, time_zone, simulation_speed, map };
+        let info = SiteInfo { name, time_zone, simulation_speed, map, models };
         let state = ApiState::new(shared.clone(), clock, info, commands.clone(), http_stopped.clone());
         let router = http::with_console(sanimon_api::router(state), tiles_url.as_deref());
         let http = parts.http.local_addr()?;

@@ -19,6 +19,9 @@ mod netvox;
 mod on_port;
 mod water;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use sanimon_domain::{Fault, FaultCode, TimestampMs};
 
 /// A measured value.
@@ -116,9 +119,16 @@ pub fn models() -> impl Iterator<Item = &'static Model> {
     families.into_iter().flatten()
 }
 
+/// By name: hundreds of models, and each frame asks.
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Model>> =
+    LazyLock::new(|| models().map(|model| (model.name, model)).collect());
+
 /// The model of this name, whatever its letters' case.
 pub fn model(name: &str) -> Option<&'static Model> {
-    models().find(|model| model.name.eq_ignore_ascii_case(name))
+    if let Some(model) = BY_NAME.get(name) {
+        return Some(model);
+    }
+    BY_NAME.get(name.to_ascii_lowercase().as_str()).copied()
 }
 
 impl Model {

@@ -10,7 +10,7 @@ use crate::formats::Format;
 use crate::heard::{Decoded, Heard, RawFrame, Speaker};
 
 /// Bytes from pairs of hexadecimal digits; white space between them is no harm.
-pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     if digits.len() % 2 == 1 {

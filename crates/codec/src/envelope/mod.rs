@@ -11,6 +11,8 @@ mod tasmota;
 mod tts;
 mod values;
 
+pub use frames::from_hex;
+
 use sanimon_domain::{FaultCode, SiteCalendar, TimestampMs};
 use serde_json::Value;
 

@@ -44,9 +44,9 @@ impl Site {
         let decoder = Decoder::new(formats, Vec::new(), directory);
         let incoming = Incoming { topic, payload: payload.as_bytes(), received: at, client_id: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let decoded = runtime.block_on(decoder.decode(incoming));
+        let heard = runtime.block_on(decoder.decode(incoming));
         let payload = Bytes::from(payload.to_owned());
-        self.hear(&[Message::new("test".into(), topic.to_owned(), payload, at, decoded)]);
+        self.hear(&[Message::new("test".into(), topic.to_owned(), payload, at, heard)]);
     }
 
     fn device(&self, name: &str) -> Device {

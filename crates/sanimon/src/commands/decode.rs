@@ -1,21 +1,27 @@
 //! `sanimon decode`: what a device's binary frame says.
 
 use std::io::{BufRead, BufWriter, Write};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use sanimon_codec::device::{self, Frame};
-use sanimon_domain::Fault;
+use sanimon_codec::script::{Host, Script};
+use sanimon_domain::{Clock, Fault};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::clock::RealClock;
 use crate::screen;
 
 #[derive(Debug, Args)]
 pub(crate) struct Decode {
     /// The device's model; `--list` shows all.
-    #[arg(long, required_unless_present_any = ["jsonl", "list"])]
+    #[arg(long, required_unless_present_any = ["jsonl", "list", "script"])]
     model: Option<String>,
+    /// A published codec in JavaScript, instead of a model.
+    #[arg(long, value_name = "FILE.js", conflicts_with_all = ["model", "jsonl", "list"])]
+    script: Option<PathBuf>,
     /// The LoRaWAN port.
     #[arg(long, default_value_t = 1)]
     port: u8,
@@ -47,27 +53,48 @@ impl Decode {
         if self.jsonl {
             return decode_lines();
         }
-        let (model, hex) = (self.model.unwrap_or_default(), self.hex.unwrap_or_default());
+        let hex = self.hex.unwrap_or_default();
         let bytes = bytes_of(&hex).context("the frame is written as pairs of hexadecimal digits")?;
-        let outcome = device::decode_frame(&model, self.port, &bytes);
+        if let Some(file) = self.script {
+            return by_script(&file, self.port, &bytes);
+        }
+        let outcome = device::decode_frame(&self.model.unwrap_or_default(), self.port, &bytes);
         screen::print(&format!("{}\n", body(&outcome)));
         ensure!(outcome.is_ok(), "the frame was not decoded");
         Ok(())
     }
 }
 
+/// Runs a codec on a frame and prints its `data`, as its author named it.
+fn by_script(file: &std::path::Path, port: u8, bytes: &[u8]) -> anyhow::Result<()> {
+    let source = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let model = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let script = Script { model: model.into(), source, map: Vec::new(), kind: None };
+    let outcome = Host::new(script).and_then(|mut host| host.run(port, bytes, RealClock.now()));
+    let (answer, is_decoded) = match outcome {
+        Ok(data) => (json!({ "data": data }), true),
+        Err(fault) => (error(fault.code.as_str(), &fault.message), false),
+    };
+    screen::print(&format!("{answer}\n"));
+    ensure!(is_decoded, "the frame was not decoded");
+    Ok(())
+}
+
 fn list() {
-    let mut models: Vec<_> = device::models().collect();
-    models.sort_unstable_by_key(|model| (model.vendor, model.name));
-    for model in models {
-        screen::print(&format!("{:<12} {:<16} {}\n", model.vendor, model.name, model.measures().join(" ")));
+    for model in crate::models::known(&[]).0 {
+        screen::print(&format!("{:<15} {:<22} {}\n", model.vendor, model.name, model.measures.join(" ")));
     }
 }
 
 fn decode_lines() -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    for line in std::io::stdin().lock().lines() {
-        let line = line.context("cannot read the standard input")?;
+    let mut input = std::io::stdin().lock();
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if input.read_line(&mut line).context("cannot read the standard input")? == 0 {
+            break;
+        }
         if line.trim().is_empty() {
             continue;
         }
@@ -104,10 +131,5 @@ fn error(code: &str, message: &str) -> Value {
 
 /// Spaces between the pairs are no harm.
 fn bytes_of(hex: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if digits.len() % 2 == 1 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    digits.chunks(2).map(pair).collect()
+    sanimon_codec::bytes_from_hex(hex)
 }

@@ -11,12 +11,13 @@ use chrono_tz::Tz;
 use clap::Args;
 use sanimon_alerting::RuleSet;
 use sanimon_alerting::lifecycle::Action;
+use sanimon_codec::Formats;
 use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use sanimon_domain::{AlertId, Calibration, Clock, DeviceId, DeviceNo, SiteCalendar, TimestampMs, ZoneId};
+use sanimon_domain::{AlertId, Calibration, Clock, DeviceId, SiteCalendar, TimestampMs, ZoneId};
 use sanimon_ingest::embedded::EmbeddedOptions;
 use sanimon_ingest::{Admission, Backfill, Message};
 use sanimon_simulator::{Simulation, Town, publish};
-use sanimon_store::{AlertAction, Device, DeviceState, LatLon, Store, Zone};
+use sanimon_store::{AlertAction, Device, LatLon, Store, Zone};
 
 use super::check::refused;
 use crate::clock::{FastClock, RealClock};
@@ -137,6 +138,8 @@ impl Demo {
             http,
             embedded: Some(EmbeddedOptions { tcp: self.mqtt, websocket: None }),
             brokers: Vec::new(),
+            formats: Formats::default(),
+            scripts: Vec::new(),
         };
         let site = Site::start(parts).await?;
         let password = std::env::var("SANIMON_DEMO_PASSWORD")
@@ -224,20 +227,15 @@ fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zone>, Vec<Dev
         })
     });
     let devices = town.devices.iter().map(|device| {
+        let calibration = device.distances_mm.map(|(empty, full)| Calibration::distances(empty, full));
         Ok(Device {
-            no: DeviceNo(0),
-            id: DeviceId::new(&device.id)?,
             name: device.name.clone(),
-            kind: device.kind,
             zone: Some(ZoneId::new(town.zones[device.zone].id)?),
-            team: None,
             district: town.zones[device.zone].id.to_owned(),
-            state: DeviceState::Registered,
             place: Some(LatLon { lat: device.lat, lon: device.lon }),
             interval_ms: Some(device.interval_ms),
-            calibration: device.distances_mm.and_then(|(empty, full)| Calibration::new(empty, full)),
-            first_seen_at: now,
-            online: None,
+            calibration: calibration.unwrap_or_default(),
+            ..Device::new(DeviceId::new(&device.id)?, device.kind, now)
         })
     });
     Ok((zones.collect::<anyhow::Result<_>>()?, devices.collect::<anyhow::Result<_>>()?))

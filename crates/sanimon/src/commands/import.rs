@@ -202,18 +202,11 @@ impl Importer {
         let no = DeviceNo(self.devices.len() as u32);
         self.group.new_devices.push(Device {
             no,
-            id,
-            name: String::new(),
-            kind,
             zone: named.zone.and_then(|zone| ZoneId::new(zone).ok()).filter(known_zone),
             team: named.team.map(str::to_owned),
             district: named.zone.unwrap_or_default().to_owned(),
             state: DeviceState::Discovered,
-            place: None,
-            interval_ms: None,
-            calibration: None,
-            first_seen_at: named.at,
-            online: None,
+            ..Device::new(id, kind, named.at)
         });
         self.devices.insert(named.device.to_owned(), no);
         Ok(no)

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod decode;
 pub(crate) mod demo;
+pub(crate) mod device;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;

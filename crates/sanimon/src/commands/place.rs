@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sanimon_codec::script::Script;
 use sanimon_domain::SiteCalendar;
 use sanimon_store::{Influx, Shared, Store};
 
@@ -26,16 +27,22 @@ pub(crate) struct Found {
     pub(crate) data: PathBuf,
     pub(crate) calendar: Option<SiteCalendar>,
     telemetry: Telemetry,
+    scripts: Vec<Script>,
 }
 
 impl Place {
     pub(crate) fn find(self) -> anyhow::Result<Found> {
         let Some(file) = self.config else {
-            return Ok(Found { data: self.data, calendar: None, telemetry: Telemetry::default() });
+            return Ok(Found {
+                data: self.data,
+                calendar: None,
+                telemetry: Telemetry::default(),
+                scripts: Vec::new(),
+            });
         };
         let config = config::load(&file).map_err(|faults| refused(&faults))?;
         let calendar = Some(SiteCalendar::new(config.time_zone));
-        Ok(Found { data: config.data, calendar, telemetry: config.telemetry })
+        Ok(Found { data: config.data, calendar, telemetry: config.telemetry, scripts: config.scripts })
     }
 }
 
@@ -59,6 +66,11 @@ impl Found {
 
     pub(crate) fn has_influxdb(&self) -> bool {
         self.telemetry.influxdb.is_some()
+    }
+
+    /// Codecs of the configuration.
+    pub(crate) fn scripts(&self) -> &[Script] {
+        &self.scripts
     }
 
     pub(crate) fn data(&self) -> &Path {

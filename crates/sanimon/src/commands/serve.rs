@@ -46,6 +46,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         http,
         embedded: config.embedded,
         brokers: config.brokers,
+        formats: config.formats,
+        scripts: config.scripts,
     };
     let site = Site::start(parts).await?;
     if first_start {

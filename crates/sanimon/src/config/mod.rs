@@ -1,5 +1,6 @@
 //! The configuration: read and checked once, handed down in parts.
 
+mod formats;
 mod reader;
 mod rules;
 mod telemetry;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
 use sanimon_api::MapSource;
+use sanimon_codec::Formats;
+use sanimon_codec::script::Script;
 use sanimon_domain::time::PlausibleWindow;
 use sanimon_ingest::client::{ClientOptions, Credentials};
 use sanimon_ingest::embedded::EmbeddedOptions;
@@ -41,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) admission: Admission,
     pub(crate) map: Option<MapSource>,
     pub(crate) telemetry: Telemetry,
+    pub(crate) formats: Formats,
+    pub(crate) scripts: Vec<Script>,
 }
 
 /// The single values; the files that they name are read afterwards.
@@ -56,6 +61,8 @@ struct Main {
     admission: Admission,
     map: Option<MapSource>,
     telemetry: Telemetry,
+    formats: Formats,
+    scripts: Vec<Script>,
 }
 
 /// Reads the file and those that it names; gives every fault of all of them.
@@ -81,7 +88,20 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
             return Err(faults);
         }
     };
-    let Main { site_name, time_zone, data, http, embedded, brokers, admission, map, telemetry, .. } = main;
+    let Main {
+        site_name,
+        time_zone,
+        data,
+        http,
+        embedded,
+        brokers,
+        admission,
+        map,
+        telemetry,
+        formats,
+        scripts,
+        ..
+    } = main;
     Ok(Config {
         site_name,
         time_zone,
@@ -94,6 +114,8 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         admission,
         map,
         telemetry,
+        formats,
+        scripts,
     })
 }
 
@@ -115,7 +137,7 @@ fn main(root: &mut Section<'_>) -> Main {
         site.unwrap_or_else(|| ("sanimon".to_owned(), Tz::Asia__Shanghai, "data".to_owned(), None, None));
     let http = root.table("http", |http| http.parsed("listen", ADDRESS, address)).flatten();
     let mqtt_line = root.line;
-    let (embedded, brokers) = root
+    let (embedded, brokers, bound) = root
         .table("mqtt", |mqtt| {
             let embedded = mqtt.table("embedded", |embedded| {
                 let tcp = embedded.parsed("listen", ADDRESS, address);
@@ -123,13 +145,19 @@ fn main(root: &mut Section<'_>) -> Main {
                 let tcp = tcp.unwrap_or_else(|| address(DEFAULT_MQTT).expect("the default address is sound"));
                 EmbeddedOptions { tcp, websocket }
             });
-            (embedded, mqtt.tables("broker", broker))
+            (embedded, mqtt.tables("broker", broker), mqtt.tables("format", formats::format))
         })
         .unwrap_or_default();
     if embedded.is_none() && brokers.is_empty() {
         root.fault(mqtt_line, "there is no source of messages: add `[mqtt.embedded]` or a `[[mqtt.broker]]`");
     }
-    let brokers: Vec<ClientOptions> = brokers.into_iter().flatten().collect();
+    let (formats, scripts) = formats::read(root, bound, time_zone);
+    let mut brokers: Vec<ClientOptions> = brokers.into_iter().flatten().collect();
+    // A broker whose topics nobody has named is asked for everything that is understood.
+    for broker in brokers.iter_mut().filter(|broker| broker.topic_filters.is_empty()) {
+        broker.topic_filters = DEFAULT_TOPICS.map(str::to_owned).to_vec();
+        broker.topic_filters.extend(formats.topic_filters());
+    }
     for (index, broker) in brokers.iter().enumerate() {
         if brokers[..index].iter().any(|earlier| earlier.name == broker.name) {
             root.fault(
@@ -161,6 +189,8 @@ fn main(root: &mut Section<'_>) -> Main {
         admission,
         map: map.flatten(),
         telemetry,
+        formats,
+        scripts,
     }
 }
 
@@ -173,8 +203,7 @@ fn broker(section: &mut Section<'_>) -> Option<ClientOptions> {
     let password = section.text("password").map(|(text, _)| text);
     let credentials =
         username.map(|username| Credentials { username, password: password.unwrap_or_default() });
-    let topics: Vec<String> = section.texts("topics").into_iter().map(|(text, _)| text).collect();
-    let topic_filters = if topics.is_empty() { DEFAULT_TOPICS.map(str::to_owned).to_vec() } else { topics };
+    let topic_filters: Vec<String> = section.texts("topics").into_iter().map(|(text, _)| text).collect();
     let keep_alive_ms = section.parsed("keep_alive", "a duration such as 30s, 5s at least", |text| {
         duration_ms(text).filter(|ms| (5_000..=65_535_000).contains(ms))
     });

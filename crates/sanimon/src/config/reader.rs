@@ -172,6 +172,33 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The whole file that a text names, of at most so many bytes, relative to the configuration's folder.
+    pub(crate) fn file_whole(&mut self, key: &str, bytes_max: usize) -> Option<String> {
+        let (name, line) = self.text(key)?;
+        let path = self.folder.join(name);
+        let why = match std::fs::read(&path) {
+            Ok(bytes) if bytes.len() > bytes_max => format!("is longer than {bytes_max} bytes"),
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => return Some(text),
+                Err(_) => "is not written in UTF-8".to_owned(),
+            },
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        let message = format!("`{}{key}`: {} {why}", self.path, path.display());
+        self.fault(line, message);
+        None
+    }
+
+    /// Every key of this table with its text and line.
+    pub(crate) fn all_texts(&mut self) -> Vec<(String, String, usize)> {
+        let keys: Vec<String> = self.table.iter().map(|(key, _)| key.get_ref().to_string()).collect();
+        let texts = keys.into_iter().filter_map(|key| {
+            let (text, line) = self.text(&key)?;
+            Some((key, text, line))
+        });
+        texts.collect()
+    }
+
     /// A text that `parse` understands; `expected` says what it must look like.
     pub(crate) fn parsed<T>(
         &mut self,

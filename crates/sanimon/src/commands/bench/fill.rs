@@ -8,7 +8,7 @@ use sanimon_alerting::RuleSet;
 use sanimon_domain::time::SECOND_MS;
 use sanimon_domain::{DeviceId, DeviceKind, DeviceNo, MetricNo, SiteCalendar, TimestampMs, ZoneId, metric};
 use sanimon_simulator::history::{History, METRICS};
-use sanimon_store::{Device, DeviceState, Group, JournalMessage, JournalReading, Store};
+use sanimon_store::{Device, Group, JournalMessage, JournalReading, Store};
 
 use crate::site;
 
@@ -74,18 +74,10 @@ impl Shape {
     pub(super) fn device(&self, no: u32) -> anyhow::Result<Device> {
         Ok(Device {
             no: DeviceNo(no),
-            id: DeviceId::new(&Self::device_id(no))?,
-            name: String::new(),
-            kind: DeviceKind::Bin,
             zone: Some(ZoneId::new(&format!("zone-{}", Self::zone_of(no)))?),
-            team: None,
             district: "bench".to_owned(),
-            state: DeviceState::Registered,
-            place: None,
             interval_ms: Some(i64::from(self.interval_s) * SECOND_MS),
-            calibration: None,
-            first_seen_at: START,
-            online: None,
+            ..Device::new(DeviceId::new(&Self::device_id(no))?, DeviceKind::Bin, START)
         })
     }
 

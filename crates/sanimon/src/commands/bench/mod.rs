@@ -1,6 +1,7 @@
 //! `sanimon bench`: measures, and prints one JSON object: a fresh `serve` process over loopback (`ingest`), or the store
 //! in this process (`store`, `query`).
 
+mod decode;
 mod feed;
 mod fill;
 mod influxdb;
@@ -27,6 +28,8 @@ pub(crate) enum Bench {
     Ingest(Ingest),
     /// Points into the journal and into blocks, and their bytes on disk.
     Store(store::StoreBench),
+    /// Devices' frames, by tables and through JavaScript.
+    Decode(decode::DecodeBench),
     /// What dispatchers and managers ask.
     Query(query::QueryBench),
 }
@@ -50,6 +53,7 @@ impl Bench {
         let report = match self {
             Self::Ingest(ingest) => site::runtime()?.block_on(ingest.measure())?,
             Self::Store(store) => store.measure()?,
+            Self::Decode(decode) => decode.measure()?,
             Self::Query(query) => query.measure()?,
         };
         screen::print(&format!("{report}\n"));

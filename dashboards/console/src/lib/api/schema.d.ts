@@ -89,6 +89,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The registered devices as a CSV table, which `import` takes back. */
+        get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Enters the devices of a CSV table, all or none. Devices that are not in it stay as they are. */
+        post: operations["import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}": {
         parameters: {
             query?: never;
@@ -101,8 +135,43 @@ export interface paths {
         /** Enters a device, accepts a discovered one, or changes an entry. */
         put: operations["put"];
         post?: never;
-        /** Takes a device out of sight: its alerts are cleared, its history stays. */
+        /** Takes a device out of sight: its alerts are cleared, its history stays, its hardware is free. */
         delete: operations["retire"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Accepts a discovered device as it is. */
+        post: operations["accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/calibrate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Guided calibration: empty the bin, ask for this, and the next distance is taken as `empty`. */
+        post: operations["calibrate"];
+        /** No longer waits for a reading to calibrate by. */
+        delete: operations["cancel_calibration"];
         options?: never;
         head?: never;
         patch?: never;
@@ -125,6 +194,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{id}/replace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts new hardware in a device's place. Its history stays; what was discovered under the new hardware's name is taken over. */
+        post: operations["replace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/telemetry": {
         parameters: {
             query?: never;
@@ -134,6 +220,23 @@ export interface paths {
         };
         /** Readings of one metric. */
         get: operations["telemetry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/trust": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A device's health, its events, its doubted readings, its earlier hardware. */
+        get: operations["trust"];
         put?: never;
         post?: never;
         delete?: never;
@@ -185,6 +288,23 @@ export interface paths {
         };
         /** Every metric that has a unit and limits; others are kept under their own names. */
         get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The models that a device can have: those built in, and codecs of the configuration. */
+        get: operations["models"];
         put?: never;
         post?: never;
         delete?: never;
@@ -396,6 +516,55 @@ export interface components {
         AlertWithHistory: components["schemas"]["AlertBody"] & {
             history: components["schemas"]["StepBody"][];
         };
+        /** @description How long a battery lasts, as far as its past tells. */
+        BatteryForecast: {
+            /** @description The day on which it reaches 10 %, RFC 3339; null: it does not fall, or not within ten years. */
+            empty_at?: string | null;
+            /**
+             * Format: double
+             * @description Percent a day, negative when it falls.
+             */
+            pct_per_day: number;
+        };
+        /** @description What a device's distances, levels and pressures mean. Lengths are millimetres. */
+        CalibrationBody: {
+            /**
+             * Format: double
+             * @description Nearer than this it cannot measure.
+             */
+            blind_zone_mm?: number | null;
+            /**
+             * Format: double
+             * @description A drain's depth from the invert to the crown.
+             */
+            depth_mm?: number | null;
+            /**
+             * Format: double
+             * @description What the sensor measures when empty.
+             */
+            empty_mm?: number | null;
+            /**
+             * Format: double
+             * @description What it measures when full.
+             */
+            full_mm?: number | null;
+            /**
+             * Format: double
+             * @description How high above the invert a level probe hangs.
+             */
+            offset_mm?: number | null;
+            /** @description The range of this very pressure probe, in bar. */
+            probe_bar?: number[] | null;
+            /** @description `[height %, volume %]` from `[0, 0]` to `[100, 100]`; empty: the volume goes with the height. */
+            shape?: number[][];
+        };
+        /** @description What a reading stands for. */
+        CalibrationStep: {
+            /** @description `empty` or `full` */
+            point: string;
+            /** @description `next` (if left out): the next reading; `last`: the one that was heard last. */
+            take?: string | null;
+        };
         /** @description The data of a `change` event. */
         Change: {
             alerts: components["schemas"]["AlertBody"][];
@@ -410,14 +579,15 @@ export interface components {
             username: string;
         };
         /** @description A device with its newest values and its worst open alert. */
-        DeviceBody: {
+        DeviceBody: components["schemas"]["CalibrationBody"] & {
+            /** @description `empty` or `full`: what the next distance will be taken for. */
+            calibrate_next?: string | null;
             /** @description What the topic said when the device was first heard. */
             district: string;
-            /** Format: double */
-            empty_mm?: number | null;
             first_seen_at: string;
-            /** Format: double */
-            full_mm?: number | null;
+            /** @description What its messages call it: a DevEUI, an IMEI, a platform's name. */
+            hardware_id?: string | null;
+            health: components["schemas"]["HealthBody"];
             id: string;
             /** Format: int64 */
             interval_s?: number | null;
@@ -430,11 +600,15 @@ export interface components {
             };
             /** Format: double */
             lon?: number | null;
+            /** @description What decodes its frames. */
+            model?: string | null;
             name: string;
             /** @description What the status topic said last, if it ever did. */
             online?: boolean | null;
             /** @description `registered`, `discovered` or `retired`. */
             state: string;
+            /** @description Words that people sort devices by. */
+            tags: string[];
             /** @description Who looks after it. */
             team?: string | null;
             /** @description The severity of the worst open alert. */
@@ -445,6 +619,16 @@ export interface components {
         DeviceEntry: {
             /**
              * Format: double
+             * @description Nearer than this it cannot measure, in millimetres.
+             */
+            blind_zone_mm?: number | null;
+            /**
+             * Format: double
+             * @description A drain's depth from the invert to the crown, in millimetres.
+             */
+            depth_mm?: number | null;
+            /**
+             * Format: double
              * @description What the sensor measures when empty, in millimetres.
              */
             empty_mm?: number | null;
@@ -453,6 +637,8 @@ export interface components {
              * @description What it measures when full, in millimetres.
              */
             full_mm?: number | null;
+            /** @description What its messages call it, if not its id: a DevEUI, an IMEI, a platform's name. */
+            hardware_id?: string | null;
             /**
              * Format: int64
              * @description How often it is expected to report, in seconds.
@@ -464,7 +650,20 @@ export interface components {
             lat?: number | null;
             /** Format: double */
             lon?: number | null;
+            /** @description What decodes its frames: see `/api/v1/models`. */
+            model?: string | null;
             name?: string;
+            /**
+             * Format: double
+             * @description How high above the invert a level probe hangs, in millimetres.
+             */
+            offset_mm?: number | null;
+            /** @description The range of this very pressure probe, in bar. */
+            probe_bar?: number[] | null;
+            /** @description `[height %, volume %]` from `[0, 0]` to `[100, 100]`. */
+            shape?: number[][];
+            /** @description Words to sort devices by, without spaces. */
+            tags?: string[];
             /** @description Who looks after it. */
             team?: string | null;
             zone?: string | null;
@@ -474,6 +673,56 @@ export interface components {
             items: components["schemas"]["DeviceBody"][];
             /** Format: int32 */
             next_cursor?: number | null;
+        };
+        /** @description A reading that is not simply believed. It is no part of telemetry and trends. */
+        DoubtedBody: {
+            /** @description The next reading decides whether it was right. */
+            held: boolean;
+            metric: string;
+            observed_at: string;
+            /** @description `suspect` or `bad` */
+            quality: string;
+            /** @description `spike`, `blind_zone`, `frozen`, ... */
+            reason: string;
+            received_at: string;
+            /** Format: double */
+            value: number;
+        };
+        /** @description A reading that is not simply believed. */
+        DoubtedPoint: {
+            /** Format: int64 */
+            at_ms: number;
+            /** @description `suspect` or `bad` */
+            quality: string;
+            /** @description `spike`, `blind_zone`, `frozen`, ... */
+            reason: string;
+            /** Format: double */
+            value: number;
+        };
+        /** @description Something that a device said besides readings. */
+        EventBody: {
+            /** @description A metric's name, or `device`. */
+            about: string;
+            /** Format: int64 */
+            count: number;
+            /** @description As it was said last. */
+            detail?: string | null;
+            first_at: string;
+            last_at: string;
+            /** @description `joined`, `warming_up`, `no_target`, `counter_reset`, ... */
+            what: string;
+        };
+        /** @description How a device is. */
+        HealthBody: {
+            low_battery: boolean;
+            /** @description Why: `never_heard`, `offline`, or `distance_mm: sensor_fault`. */
+            reasons: string[];
+            /** @description `online`, `late` (a report and a half), `silent` (three reports, or its last will) or `faulty`. */
+            state: string;
+        };
+        /** @description What a table brought. */
+        Imported: {
+            devices: number;
         };
         /** @description The newest value of a metric. */
         LatestValue: {
@@ -497,6 +746,13 @@ export interface components {
             name: string;
             unit: string;
         };
+        /** @description A model whose frames are decoded. */
+        ModelInfo: {
+            /** @description Names of what it can measure; empty for a codec of the configuration, which says so only by its answers. */
+            measures: string[];
+            name: string;
+            vendor: string;
+        };
         /** @description What a person says with a step. */
         Note: {
             note?: string | null;
@@ -507,6 +763,8 @@ export interface components {
             allowed?: string[];
             /** @description What was found, what was expected, what to do. */
             detail: string;
+            /** @description Every fault of a table that was refused. */
+            faults?: components["schemas"]["TableFault"][];
             /**
              * Format: int32
              * @description The HTTP status code.
@@ -568,6 +826,19 @@ export interface components {
             /** Format: double */
             value: number;
         };
+        /** @description Hardware that the device had before. */
+        ReplacedBody: {
+            hardware_id: string;
+            model?: string | null;
+            replaced_at: string;
+        };
+        /** @description New hardware for a place. */
+        Replacement: {
+            /** @description Its DevEUI, IMEI or platform's name. */
+            hardware_id: string;
+            /** @description Left out: the same model as before. */
+            model?: string | null;
+        };
         /** @description The site. */
         SiteBody: {
             map?: components["schemas"]["MapBody"] | null;
@@ -623,10 +894,23 @@ export interface components {
             /** @description Null: the engine. */
             who?: string | null;
         };
+        /** @description What is wrong in a table, and where. */
+        TableFault: {
+            /** @description The column's name; empty for a line as a whole. */
+            column: string;
+            /**
+             * Format: int64
+             * @description From 1; the first is the heading.
+             */
+            line: number;
+            message: string;
+        };
         /** @description The answer. */
         Telemetry: {
             /** @description The window is longer than asked, for the answer would have had too many points. */
             coarsened: boolean;
+            /** @description Readings of this time that are not simply believed: `points` does not have them. 1,000 at most. */
+            doubted: components["schemas"]["DoubtedPoint"][];
             /** @description The window that was really used, such as `1h`; null: readings as they are. */
             every?: string | null;
             metric: string;
@@ -658,6 +942,17 @@ export interface components {
             /** @description In the order of the groups' names. A group without a reading in the range has no points. */
             trends: components["schemas"]["Trend"][];
             unit: string;
+        };
+        /** @description What is known of a device's trustworthiness. */
+        TrustBody: {
+            battery?: components["schemas"]["BatteryForecast"] | null;
+            /** @description The newest first, 1,000 at most. */
+            doubted: components["schemas"]["DoubtedBody"][];
+            /** @description Each word once, the newest first. */
+            events: components["schemas"]["EventBody"][];
+            health: components["schemas"]["HealthBody"];
+            /** @description The newest first. */
+            replaced_hardware: components["schemas"]["ReplacedBody"][];
         };
         /** @description A zone with its outline. */
         ZoneBody: {
@@ -847,7 +1142,11 @@ export interface operations {
                 zone?: string;
                 /** @description `registered`, `discovered`, `retired`; all but retired if left out. */
                 state?: string;
-                /** @description A part of the id or the name, in any case. */
+                /** @description One of the device's tags. */
+                tag?: string;
+                /** @description `online`, `late`, `silent`, `faulty` */
+                health?: string;
+                /** @description A part of the id, the name or the hardware's name, in any case. */
                 q?: string;
                 /** @description From the page before. */
                 cursor?: number;
@@ -877,6 +1176,81 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
+                };
+            };
+            /** @description `faults` names every line and column */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -954,6 +1328,14 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     retire: {
@@ -973,6 +1355,137 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    calibrate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CalibrationStep"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_calibration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceBody"];
+                };
             };
             403: {
                 headers: {
@@ -1023,6 +1536,63 @@ export interface operations {
             };
         };
     };
+    replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Replacement"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     telemetry: {
         parameters: {
             query: {
@@ -1060,6 +1630,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trust: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrustBody"];
                 };
             };
             404: {
@@ -1148,6 +1747,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MetricBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelInfo"][];
                 };
             };
             401: {
