@@ -36,6 +36,19 @@ words! {
 }
 
 impl Reason {
+    /// What is said of a reading for this reason.
+    pub const fn quality(self) -> Quality {
+        match self {
+            Self::Sentinel | Self::OutOfRange | Self::WarmUp => Quality::Bad,
+            Self::BlindZone
+            | Self::Spike
+            | Self::Frozen
+            | Self::ClockWrong
+            | Self::Duplicate
+            | Self::CounterReset => Quality::Suspect,
+        }
+    }
+
     /// What a device's own word says of the reading that it did not give.
     pub fn of_event(what: &str) -> Option<Self> {
         Some(match what {

@@ -10,7 +10,7 @@ use sanimon_alerting::{Engine, Input};
 use sanimon_codec::{Body, Heard, RawReading};
 use sanimon_domain::time::PlausibleWindow;
 use sanimon_domain::{
-    DeviceId, DeviceKind, DeviceNo, Fault, FaultCode, Metric, MetricNo, Quality, TimestampMs, metric,
+    DeviceId, DeviceKind, DeviceNo, Fault, FaultCode, Metric, MetricNo, Quality, Reason, TimestampMs, metric,
 };
 use sanimon_store::{
     Device, DeviceEvent, DeviceState, Digest, DirectoryState, Doubted, Group, HotState, JournalMessage,
@@ -306,6 +306,9 @@ impl<'a> GroupBuilder<'a> {
                 let Point { at, value } = point;
                 let doubted = Doubted { device, metric, at, received_at, value, quality, reason, held };
                 self.group.doubted.push(doubted);
+                if reason == Reason::Frozen {
+                    self.event(message, device, (metric_name(&reading.metric), reason.as_str()), None);
+                }
                 if held {
                     self.held.insert((device, metric), Some(point));
                 }

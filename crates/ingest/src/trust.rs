@@ -48,8 +48,8 @@ pub(crate) enum Verdict {
     },
 }
 
-const fn suspect(reason: Reason, held: bool) -> Verdict {
-    Verdict::Doubted { quality: Quality::Suspect, reason, held }
+const fn doubted(reason: Reason, held: bool) -> Verdict {
+    Verdict::Doubted { quality: reason.quality(), reason, held }
 }
 
 /// Whether readings of a metric are judged by the ones before them. The others are simply good.
@@ -62,11 +62,11 @@ pub(crate) fn judge(device: &Device, metric: MetricNo, reading: Point, before: B
     let Some(latest) = before.latest.filter(|latest| reading.at > latest.at) else {
         // The first one, or a late one: newer readings have decided.
         let is_blind = metric == metric::DISTANCE_MM && device.calibration.is_blind(reading.value);
-        return if is_blind { suspect(Reason::BlindZone, false) } else { Verdict::Good };
+        return if is_blind { doubted(Reason::BlindZone, false) } else { Verdict::Good };
     };
     if metric == metric::DISTANCE_MM {
         if device.calibration.is_blind(reading.value) {
-            return suspect(Reason::BlindZone, false);
+            return doubted(Reason::BlindZone, false);
         }
         // Who calibrates has just changed what the sensor sees.
         if device.calibrate_next.is_none()
@@ -80,7 +80,7 @@ pub(crate) fn judge(device: &Device, metric: MetricNo, reading: Point, before: B
         && reading.value.to_bits() == latest.value.to_bits()
         && before.unchanged_since.is_some_and(|since| reading.at.since_ms(since) >= FROZEN_AFTER_MS)
         && (metric != metric::DISTANCE_MM || reading.value % COARSE_MM != 0.0);
-    if is_frozen { suspect(Reason::Frozen, false) } else { Verdict::Good }
+    if is_frozen { doubted(Reason::Frozen, false) } else { Verdict::Good }
 }
 
 /// `None`: nothing jumped, and nothing waits.
@@ -94,7 +94,7 @@ fn jump(span_mm: f64, reading: Point, latest: Point, held: Option<Point>) -> Opt
         return Some(Verdict::Confirms(held));
     }
     let is_sudden = reading.at.since_ms(latest.at) <= JUMP_WITHIN_MS;
-    is_sudden.then_some(suspect(Reason::Spike, true)).or(held.map(|_| Verdict::Refutes))
+    is_sudden.then_some(doubted(Reason::Spike, true)).or(held.map(|_| Verdict::Refutes))
 }
 
 #[cfg(test)]

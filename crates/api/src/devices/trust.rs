@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use sanimon_domain::{DeviceNo, TimestampMs, Window, metric, quality};
+use sanimon_domain::{DeviceNo, Reason, TimestampMs, Window, metric, quality};
 use sanimon_store::{Device, DeviceEvent, DirectoryState, Function, HotState, WindowQuery};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -166,11 +166,31 @@ pub(crate) struct EventBody {
     about: String,
     /// `joined`, `warming_up`, `no_target`, `counter_reset`, ...
     what: String,
+    /// `bad`: there was no number to be had; `suspect`: there was, and something is wrong with it. Null: no matter of trust.
+    quality: Option<String>,
+    /// `sentinel`, `warm_up`, `out_of_range`, `clock_wrong`, `duplicate`, `counter_reset`, ...
+    reason: Option<String>,
     /// As it was said last.
     detail: Option<String>,
     count: i64,
     first_at: String,
     last_at: String,
+}
+
+impl From<DeviceEvent> for EventBody {
+    fn from(event: DeviceEvent) -> Self {
+        let reason = Reason::of_event(&event.what).or(Reason::parse(&event.what));
+        Self {
+            quality: reason.map(|reason| reason.quality().to_string()),
+            reason: reason.map(|reason| reason.to_string()),
+            about: event.about.into(),
+            what: event.what.into(),
+            detail: event.detail.map(Into::into),
+            count: event.count,
+            first_at: event.first_at.to_string(),
+            last_at: event.last_at.to_string(),
+        }
+    }
 }
 
 /// A reading that is not simply believed. It is no part of telemetry and trends.
@@ -249,14 +269,7 @@ pub(crate) async fn trust(
         reason: doubted.reason.to_string(),
         held: doubted.held,
     });
-    let events = events.into_iter().map(|event| EventBody {
-        about: event.about.into(),
-        what: event.what.into(),
-        detail: event.detail.map(Into::into),
-        count: event.count,
-        first_at: event.first_at.to_string(),
-        last_at: event.last_at.to_string(),
-    });
+    let events = events.into_iter().map(EventBody::from);
     let replaced = replaced.into_iter().map(|before| ReplacedBody {
         hardware_id: before.hardware_id,
         model: before.model,

@@ -395,7 +395,9 @@ impl Layout for Digits {
             "temperature_c",
             "humidity_pct",
             "temperature_alarm",
+            "temperature_low_alarm",
             "humidity_alarm",
+            "humidity_low_alarm",
             "frame_counter",
         ]
     }

@@ -78,6 +78,11 @@ fn every_published_case_of_a_known_model_agrees() {
         if frame.readings.is_empty() && frame.events.iter().any(is_settings) {
             continue;
         }
+        let measures = model(&case.model).expect("a known model").measures();
+        for reading in &frame.readings {
+            let is_own = measures.contains(&reading.name) || case.vendor == "milesight";
+            assert!(is_own, "{place}: {} is not what it measures", reading.name);
+        }
         let mut found = Vec::new();
         leaves(&case.published, "", &mut found);
         // The network's words about the frame are of the envelope.

@@ -39,7 +39,7 @@ static KELLER_STATE: [Field; 3] =
 
 impl Layout for Keller {
     fn measures(&self) -> Vec<&'static str> {
-        KELLER_CHANNELS[..14].iter().copied().chain(KELLER_STATE.iter().filter_map(Field::name)).collect()
+        KELLER_CHANNELS.iter().copied().chain(KELLER_STATE.iter().filter_map(Field::name)).collect()
     }
 
     fn decode(&self, _port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
@@ -117,7 +117,7 @@ const ELV_PORT: u8 = 10;
 
 impl Layout for ElvWater {
     fn measures(&self) -> Vec<&'static str> {
-        vec!["battery_v", "dry", "moist", "leak", "tilt_deg"]
+        vec!["battery_v", "dry", "moist", "leak", "tilt_deg", "activations"]
     }
 
     fn decode(&self, port: u8, bytes: &[u8]) -> Result<Frame, Fault> {
@@ -140,7 +140,10 @@ impl Layout for ElvWater {
         }
         read("tilt_deg", f64::from(tilt));
         if kind == ELV_STATE {
-            cursor.fields(&[value("activations", U8, 1.0)], None, &mut frame)?;
+            // The published example lacks the low byte, and its codec reads it as zero.
+            let (high, low) = (cursor.u8()?, if cursor.is_empty() { 0 } else { cursor.u8()? });
+            let value = f64::from(u16::from_be_bytes([high, low]));
+            frame.readings.push(FrameReading { name: "activations", value, at: None });
         }
         if error != 0 {
             let detail = Some(error.to_string());
