@@ -75,6 +75,12 @@ fi
 step "format" cargo fmt --all --check
 step "clippy" env SANIMON_CONSOLE=skip cargo clippy --locked --workspace --all-targets -- -D warnings
 step "unit and property tests" env SANIMON_CONSOLE=skip cargo test --locked --workspace --lib --bins
+# libFuzzer is C++.
+if command -v c++ >/dev/null; then
+  step "fuzz: 10 s a target" tests/fuzz.sh 10
+else
+  skip "fuzzing: there is no C++ compiler (apt-get install g++)"
+fi
 
 if [ "$node" = yes ]; then
   console_install() { (cd dashboards/console && npm ci --no-audit --no-fund --loglevel=error); }

@@ -77,3 +77,27 @@ impl Table {
         std::fs::write(&file, table).with_context(|| format!("cannot write {}", file.display()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sanimon_store::Store;
+
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn the_example_table_fits_the_example_configuration() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+        let config = config::load(&folder.join("sanimon.toml")).expect("a sound configuration");
+        let data = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(data.path(), None).expect("a store");
+        store.writer.put_zones(config.zones).expect("zones");
+        let table = std::fs::read(folder.join("devices.csv")).expect("the example");
+        let models = models::known(&config.scripts);
+        let directory = store.shared.directory.read();
+        let devices = sanimon_api::read_device_table(&table, &directory, &models, RealClock.now());
+        assert_eq!(devices.map(|devices| devices.len()), Ok(3));
+    }
+}

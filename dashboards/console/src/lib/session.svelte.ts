@@ -3,6 +3,9 @@ import { town } from './town.svelte';
 
 type Session = { kind: 'unknown' } | { kind: 'out' } | { kind: 'in'; me: Me };
 
+/** As in the API, each may do what the ones before it may. */
+const ROLES = ['viewer', 'crew', 'dispatcher', 'manager', 'admin'];
+
 const state = $state<{ current: Session }>({ current: { kind: 'unknown' } });
 
 function signedOut(): void {
@@ -14,6 +17,11 @@ onSignedOut(signedOut);
 export const session = {
   get current(): Session {
     return state.current;
+  },
+  /** Whether the person's role is this one or a higher one. */
+  can(role: string): boolean {
+    const rank = (name: string) => ROLES.indexOf(name);
+    return state.current.kind === 'in' && rank(state.current.me.role) >= rank(role);
   },
   async resume(): Promise<void> {
     try {

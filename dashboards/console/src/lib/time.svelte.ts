@@ -59,6 +59,12 @@ export function dateTime(at: string | number): string {
   }).format(new Date(at));
 }
 
+/** A day in the site's zone. */
+export function date(at: string | number): string {
+  const options = { timeZone: site.zone, year: 'numeric', month: 'short', day: 'numeric' } as const;
+  return new Intl.DateTimeFormat(language.locale, options).format(new Date(at));
+}
+
 export function timeOfDay(at: string | number): string {
   return new Intl.DateTimeFormat(language.locale, { timeZone: site.zone, hour: '2-digit', minute: '2-digit' }).format(
     new Date(at),

@@ -111,6 +111,12 @@ class Town {
     };
   }
 
+  /** What a change of this page's own made of a device. */
+  put(device: Device): void {
+    this.devices.set(device.id, device);
+    this.version++;
+  }
+
   #apply(change: Change): void {
     clock.set(change.now);
     for (const device of change.devices) {

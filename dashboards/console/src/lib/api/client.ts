@@ -11,6 +11,7 @@ export type Readiness = components['schemas']['Readiness'];
 export type Site = components['schemas']['SiteBody'];
 export type Stats = components['schemas']['Stats'];
 export type Telemetry = components['schemas']['Telemetry'];
+export type Trust = components['schemas']['TrustBody'];
 export type Zone = components['schemas']['ZoneBody'];
 
 /** An answer that is not the one that was asked for, with what the server says about it. */
@@ -72,6 +73,11 @@ export const api = {
   device: (id: string) => request<Device>('GET', `/api/v1/devices/${path(id)}`),
   telemetry: (id: string, options: { metric: string; from: string; to: string; every?: string; fn?: string }) =>
     request<Telemetry>('GET', `/api/v1/devices/${path(id)}/telemetry${query(options)}`),
+  trust: (id: string) => request<Trust>('GET', `/api/v1/devices/${path(id)}/trust`),
+  accept: (id: string) => request<Device>('POST', `/api/v1/devices/${path(id)}/accept`),
+  calibrate: (id: string, point: 'empty' | 'full') =>
+    request<Device>('POST', `/api/v1/devices/${path(id)}/calibrate`, { point }),
+  cancelCalibration: (id: string) => request<Device>('DELETE', `/api/v1/devices/${path(id)}/calibrate`),
   quarantine: () => request<QuarantinePage>('GET', '/api/v1/quarantine'),
 
   /** Every device, page after page. */

@@ -709,6 +709,10 @@ export interface components {
             detail?: string | null;
             first_at: string;
             last_at: string;
+            /** @description `bad`: there was no number to be had; `suspect`: there was, and something is wrong with it. Null: no matter of trust. */
+            quality?: string | null;
+            /** @description `sentinel`, `warm_up`, `out_of_range`, `clock_wrong`, `duplicate`, `counter_reset`, ... */
+            reason?: string | null;
             /** @description `joined`, `warming_up`, `no_target`, `counter_reset`, ... */
             what: string;
         };

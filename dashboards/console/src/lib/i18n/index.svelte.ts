@@ -41,6 +41,12 @@ export function t(key: Key, values?: Record<string, string | number>): string {
   return fill(DICTIONARIES[state.language][key], values);
 }
 
+/** A word that the API gives: translated where a dictionary has it, else as it is. */
+export function word(prefix: string, name: string): string {
+  const key = `${prefix}.${name}`;
+  return key in en ? t(key as Key) : name.replaceAll('_', ' ');
+}
+
 /** A text of the API that comes in both languages. */
 export function both(text: { en: string; zh: string }): string {
   return text[state.language];
