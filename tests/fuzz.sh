@@ -26,7 +26,7 @@ for target in "${targets[@]}"; do
   # libFuzzer's own limits end an input that takes long or grows.
   log="$home/found/$target.log"
   status=0
-  "$built/$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
+  "$built/$target" -max_total_time="$seconds" -seed="${FUZZ_SEED:-1}" -timeout=5 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
     -artifact_prefix="$home/found/$target-" "$home/corpus/$target" >"$log" 2>&1 || status=$?
   grep -E "DONE|stat::(number_of_executed_units|average_exec_per_sec)" "$log" || true
   if [ "$status" -ne 0 ]; then

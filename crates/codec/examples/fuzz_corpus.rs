@@ -31,7 +31,7 @@ fn main() -> std::io::Result<()> {
     for entry in std::fs::read_dir(data("envelopes"))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.contains(".expected.") || !name.ends_with(".json") {
+        if name.contains(".expected.") || path.extension().is_none_or(|end| end != "json") {
             continue;
         }
         let body = std::fs::read(&path)?;
