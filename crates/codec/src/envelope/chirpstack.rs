@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use sanimon_domain::{Fault, FaultCode};
 use serde_json::Value;
 
-use super::{Context, network_time, text, wrong_shape};
+use super::{Context, network_time, radio, text, wrong_shape};
 use crate::heard::{Decoded, DeviceEvent, Heard, RawFrame, Speaker, Uplink};
 use crate::sample::Samples;
 
@@ -92,20 +92,7 @@ fn up(heard: &mut Heard, body: &Value, faults: &mut Vec<Fault>) {
     let v3_time = || body["rxInfo"].as_array()?.iter().find_map(|gateway| network_time(&gateway["time"]));
     let at = network_time(&body["time"]).or_else(v3_time);
     let counter = body["fCnt"].as_u64().unwrap_or(0) as u32;
-    let mut samples = Samples::default();
-    let gateways = body["rxInfo"].as_array().map_or(&[][..], Vec::as_slice);
-    let best = gateways.iter().filter(|gateway| gateway["rssi"].is_number()).max_by(|a, b| {
-        a["rssi"].as_f64().unwrap_or_default().total_cmp(&b["rssi"].as_f64().unwrap_or_default())
-    });
-    if let Some(best) = best {
-        samples.value("rssi_dbm", best["rssi"].as_f64().unwrap_or_default(), at);
-        // Left out when it is 0.
-        let snr = best["snr"].as_f64().or(best["loRaSNR"].as_f64());
-        samples.value("snr_db", snr.unwrap_or(0.0), at);
-        samples.value("gateway_count", gateways.len() as f64, at);
-    }
-    samples.value("frame_counter", f64::from(counter), at);
-    heard.add_samples(samples, faults);
+    heard.add_samples(radio::signal(&body["rxInfo"], counter, at), faults);
     let Some(data) = text(body, "data") else { return };
     match BASE64_STANDARD.decode(data) {
         Ok(bytes) => {

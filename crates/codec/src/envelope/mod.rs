@@ -7,6 +7,7 @@
 mod chirpstack;
 mod frames;
 mod platforms;
+mod radio;
 mod tasmota;
 mod tts;
 mod values;

@@ -7,9 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 use sanimon_domain::{Fault, FaultCode};
 use serde_json::Value;
 
-use super::{Context, network_time, text, wrong_shape};
+use super::{Context, network_time, radio, text, wrong_shape};
 use crate::heard::{Decoded, DeviceEvent, Heard, RawFrame, Speaker, Uplink};
-use crate::sample::Samples;
 
 /// Messages about downlinks and services: they say that something happened, and nothing that was measured.
 const OTHERS: [(&str, &str); 9] = [
@@ -59,16 +58,7 @@ fn up(heard: &mut Heard, body: &Value, uplink: &Value, faults: &mut Vec<Fault>) 
     let gateway_time = gateways.iter().find_map(|gateway| network_time(&gateway["time"]));
     let at = network_time(&uplink["received_at"]).or(network_time(&body["received_at"])).or(gateway_time);
     let counter = uplink["f_cnt"].as_u64().unwrap_or(0) as u32;
-    let mut samples = Samples::default();
-    let best = gateways.iter().filter(|gateway| gateway["rssi"].is_number()).max_by(|a, b| {
-        a["rssi"].as_f64().unwrap_or_default().total_cmp(&b["rssi"].as_f64().unwrap_or_default())
-    });
-    if let Some(best) = best {
-        samples.value("rssi_dbm", best["rssi"].as_f64().unwrap_or_default(), at);
-        samples.value("snr_db", best["snr"].as_f64().unwrap_or(0.0), at);
-        samples.value("gateway_count", gateways.len() as f64, at);
-    }
-    samples.value("frame_counter", f64::from(counter), at);
+    let mut samples = radio::signal(&uplink["rx_metadata"], counter, at);
     if let Some(battery) = uplink["last_battery_percentage"]["value"].as_f64() {
         let said_at = network_time(&uplink["last_battery_percentage"]["received_at"]);
         samples.value("battery_pct", battery, said_at.or(at));
