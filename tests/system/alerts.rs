@@ -1,5 +1,7 @@
 //! From a reading to an alert that somebody takes on.
 
+use serde_json::{Value, json};
+
 use crate::harness::{Site, publish};
 use crate::sources::now_ms;
 
@@ -85,4 +87,87 @@ fn nobody_reads_without_signing_in() {
         assert!(answer.starts_with("HTTP/1.1 401"), "{path}: {answer}");
         assert!(answer.contains("application/problem+json"), "{path}");
     }
+}
+
+/// One step by the signed-in person: status and body.
+fn step(site: &Site, id: u64, step: &str, entry: &Value) -> (u16, Value) {
+    let path = format!("/api/v1/alerts/{id}/{step}");
+    let (status, _, body) = site.request("POST", &path, Some(&entry.to_string())).unwrap();
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+#[test]
+fn a_case_goes_from_raised_to_verified_by_its_sensor_and_every_step_says_who_and_why() {
+    let site = Site::started("");
+    let entry = json!({ "kind": "bin", "team": "east crew" }).to_string();
+    assert_eq!(site.request("PUT", "/api/v1/devices/b-1", Some(&entry)).unwrap().0, 200);
+    assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":91}"#));
+    let open = site.alerts("condition=active&team=east%20crew");
+    assert_eq!(open.len(), 1, "it belongs to the device's team from the first moment: {open:?}");
+    let id = open[0]["id"].as_u64().unwrap();
+
+    let (status, said) = step(&site, id, "dispatch", &json!({}));
+    assert_eq!(status, 400, "always to someone: {said}");
+    let (status, said) = step(&site, id, "verify", &json!({}));
+    assert_eq!((status, &said["allowed"][0]), (409, &"acknowledge".into()), "{said}");
+    let (status, said) = step(&site, id, "dispatch", &json!({ "assignee": "truck 2", "seen": "new" }));
+    assert_eq!(
+        (status, &said["assignee"], &said["handling"]),
+        (200, &"truck 2".into(), &"dispatched".into())
+    );
+    // A colleague who still sees it as new loses nothing, and is told.
+    let (status, said) = step(&site, id, "dispatch", &json!({ "assignee": "truck 9", "seen": "new" }));
+    assert_eq!(status, 409, "{said}");
+    let hand_over = json!({ "assignee": "truck 3", "note": "truck 2 broke down" });
+    assert_eq!(step(&site, id, "dispatch", &hand_over).0, 200);
+    let (status, said) = step(&site, id, "handle", &json!({ "note": "emptied" }));
+    assert_eq!((status, &said["handled_by"], &said["handling"]), (200, &"test".into(), &"handled".into()));
+    // Who handled does not verify; the sensor may.
+    let (status, said) = step(&site, id, "verify", &json!({}));
+    assert_eq!((status, &said["allowed"][0]), (409, &"reopen".into()), "{said}");
+    assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":4}"#));
+    let alert = site.json(&format!("/api/v1/alerts/{id}"));
+    assert_eq!((&alert["handling"], &alert["condition"]), (&"verified".into(), &"cleared".into()));
+    assert!(!alert["closed_at"].is_null());
+
+    assert_eq!(step(&site, id, "reopen", &json!({})).0, 400);
+    assert_eq!(step(&site, id, "reopen", &json!({ "note": "still rubbish beside it" })).0, 200);
+    let alert = site.json(&format!("/api/v1/alerts/{id}"));
+    let history: Vec<(&str, &str)> = alert["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["kind"].as_str().unwrap(), step["who"].as_str().unwrap_or("-")))
+        .collect();
+    assert_eq!(
+        history,
+        [
+            ("raised", "-"),
+            ("dispatched", "test"),
+            ("dispatched", "test"),
+            ("handled", "test"),
+            ("cleared", "-"),
+            ("verified", "-"),
+            ("reopened", "test"),
+        ]
+    );
+    assert_eq!(alert["history"][2]["assignee"], "truck 3");
+    assert_eq!(alert["history"][2]["note"], "truck 2 broke down");
+    assert!(alert["handled_by"].is_null());
+}
+
+#[test]
+fn in_a_town_of_one_the_same_person_may_verify_and_the_history_outlives_a_kill() {
+    let mut site = Site::started("[handling]\nsame_person_verifies = \"yes\"\n");
+    assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":91}"#));
+    let id = site.alerts("condition=active")[0]["id"].as_u64().unwrap();
+    for (name, entry) in [("acknowledge", json!({})), ("handle", json!({})), ("verify", json!({}))] {
+        assert_eq!(step(&site, id, name, &entry).0, 200, "{name}");
+    }
+    site.kill();
+    site.start();
+    let alert = site.json(&format!("/api/v1/alerts/{id}"));
+    assert_eq!((&alert["handling"], &alert["condition"]), (&"verified".into(), &"active".into()));
+    assert_eq!(alert["history"].as_array().unwrap().len(), 4);
+    assert_eq!(step(&site, id, "dismiss", &json!({ "note": "x" })).0, 409);
 }

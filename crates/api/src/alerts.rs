@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use sanimon_alerting::lifecycle::Action;
+use sanimon_alerting::lifecycle::{self, Action, Role};
 use sanimon_domain::{AlertId, Condition, DeviceId, Handling, Severity};
 use sanimon_store::{AlertAction, AlertFilter, Command};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
 /// A remark's length in characters.
 const NOTE_CHARS_MAX: usize = 2_000;
+const ASSIGNEE_CHARS_MAX: usize = 64;
 
 /// Which alerts. Lists of words are separated by commas.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -32,6 +33,8 @@ pub(crate) struct AlertQuery {
     severity: Option<String>,
     /// Zone ids.
     zone: Option<String>,
+    /// Teams or persons whose alerts they are.
+    team: Option<String>,
     /// A device's id.
     device: Option<String>,
     /// From the page before.
@@ -51,13 +54,16 @@ pub(crate) struct AlertPage {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StepBody {
     at: String,
-    /// `raised`, `severity_changed`, `cleared`, `acknowledged`, `commented`
+    /// `raised`, `severity_changed`, `cleared`, `acknowledged`, `dispatched`, `handled`, `verified`, `reopened`,
+    /// `dismissed`, `commented`
     kind: String,
     /// Null: the engine.
     who: Option<String>,
     severity: String,
     value: Option<f64>,
     note: Option<String>,
+    /// To whom the step gave it.
+    assignee: Option<String>,
 }
 
 /// An alert with its whole history.
@@ -71,8 +77,13 @@ pub(crate) struct AlertWithHistory {
 /// What a person says with a step.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Note {
+pub(crate) struct StepEntry {
+    /// Why, or what. `reopen`, `dismiss`, `comment` and handing over need it.
     note: Option<String>,
+    /// A team or a person. `dispatch` needs it.
+    assignee: Option<String>,
+    /// The handling that the person saw: if somebody was quicker, the answer is 409 and nothing is changed.
+    seen: Option<String>,
 }
 
 /// Alerts, the newest first.
@@ -94,6 +105,7 @@ pub(crate) async fn list(
         handlings: words(query.handling.as_deref(), "handling", Handling::parse)?,
         severities: words(query.severity.as_deref(), "severity", Severity::parse)?,
         zones: words(query.zone.as_deref(), "zone", |zone| Some(zone.to_owned()))?,
+        assignees: words(query.team.as_deref(), "team", |team| Some(team.to_owned()))?,
         device,
         before: query.cursor,
     };
@@ -130,6 +142,7 @@ pub(crate) async fn one(
             severity: step.severity.to_string(),
             value: step.value,
             note: step.note,
+            assignee: step.assignee,
         })
         .collect();
     let alert = AlertBody::new(&alert, &state.shared.directory.read());
@@ -137,54 +150,143 @@ pub(crate) async fn one(
 }
 
 /// Takes an alert on: somebody has seen it.
-#[utoipa::path(post, path = "/api/v1/alerts/{id}/acknowledge", tag = "alerts", params(("id" = u64, Path)), request_body = Option<Note>, responses(
-    (status = 200, body = AlertBody), (status = 404, body = Problem),
+#[utoipa::path(post, path = "/api/v1/alerts/{id}/acknowledge", tag = "alerts", params(("id" = u64, Path)), request_body = Option<StepEntry>, responses(
+    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
     (status = 409, description = "Not allowed from here; `allowed` says what is", body = Problem),
 ))]
 pub(crate) async fn acknowledge(
     State(state): State<ApiState>,
     user: User,
     id: Result<Path<u64>, PathRejection>,
-    note: Result<Option<Json<Note>>, JsonRejection>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
 ) -> Result<Json<AlertBody>, Problem> {
-    let Path(id) = id?;
-    act(&state, user, id, Action::Acknowledge, note?).await
+    act(&state, user, id, Action::Acknowledge, entry).await
+}
+
+/// Sends somebody; from `dispatched`, hands it over with a reason.
+#[utoipa::path(post, path = "/api/v1/alerts/{id}/dispatch", tag = "alerts", params(("id" = u64, Path)), request_body = Option<StepEntry>, responses(
+    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, description = "Not allowed from here; `allowed` says what is", body = Problem),
+))]
+pub(crate) async fn dispatch(
+    State(state): State<ApiState>,
+    user: User,
+    id: Result<Path<u64>, PathRejection>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
+) -> Result<Json<AlertBody>, Problem> {
+    act(&state, user, id, Action::Dispatch, entry).await
+}
+
+/// It is done. If the sensor says so, too, it is verified by that.
+#[utoipa::path(post, path = "/api/v1/alerts/{id}/handle", tag = "alerts", params(("id" = u64, Path)), request_body = Option<StepEntry>, responses(
+    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, description = "Not allowed from here; `allowed` says what is", body = Problem),
+))]
+pub(crate) async fn handle(
+    State(state): State<ApiState>,
+    user: User,
+    id: Result<Path<u64>, PathRejection>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
+) -> Result<Json<AlertBody>, Problem> {
+    act(&state, user, id, Action::Handle, entry).await
+}
+
+/// Somebody else has looked: it is done.
+#[utoipa::path(post, path = "/api/v1/alerts/{id}/verify", tag = "alerts", params(("id" = u64, Path)), request_body = Option<StepEntry>, responses(
+    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, description = "Not allowed from here; `allowed` says what is", body = Problem),
+))]
+pub(crate) async fn verify(
+    State(state): State<ApiState>,
+    user: User,
+    id: Result<Path<u64>, PathRejection>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
+) -> Result<Json<AlertBody>, Problem> {
+    act(&state, user, id, Action::Verify, entry).await
+}
+
+/// It is not done, or came back. Needs a note.
+#[utoipa::path(post, path = "/api/v1/alerts/{id}/reopen", tag = "alerts", params(("id" = u64, Path)), request_body = Option<StepEntry>, responses(
+    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, description = "Not allowed from here; `allowed` says what is", body = Problem),
+))]
+pub(crate) async fn reopen(
+    State(state): State<ApiState>,
+    user: User,
+    id: Result<Path<u64>, PathRejection>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
+) -> Result<Json<AlertBody>, Problem> {
+    act(&state, user, id, Action::Reopen, entry).await
+}
+
+/// It is no case. Needs a note.
+#[utoipa::path(post, path = "/api/v1/alerts/{id}/dismiss", tag = "alerts", params(("id" = u64, Path)), request_body = Option<StepEntry>, responses(
+    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, description = "Not allowed from here; `allowed` says what is", body = Problem),
+))]
+pub(crate) async fn dismiss(
+    State(state): State<ApiState>,
+    user: User,
+    id: Result<Path<u64>, PathRejection>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
+) -> Result<Json<AlertBody>, Problem> {
+    act(&state, user, id, Action::Dismiss, entry).await
 }
 
 /// Adds a remark.
-#[utoipa::path(post, path = "/api/v1/alerts/{id}/comment", tag = "alerts", params(("id" = u64, Path)), request_body = Note, responses(
-    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 404, body = Problem),
+#[utoipa::path(post, path = "/api/v1/alerts/{id}/comment", tag = "alerts", params(("id" = u64, Path)), request_body = Option<StepEntry>, responses(
+    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, description = "Not allowed from here; `allowed` says what is", body = Problem),
 ))]
 pub(crate) async fn comment(
     State(state): State<ApiState>,
     user: User,
     id: Result<Path<u64>, PathRejection>,
-    note: Result<Json<Note>, JsonRejection>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
 ) -> Result<Json<AlertBody>, Problem> {
-    let Path(id) = id?;
-    let note = note?;
-    if note.note.as_deref().is_none_or(|text| text.trim().is_empty()) {
-        return Err(Problem::bad_request("a remark needs a `note`"));
-    }
-    act(&state, user, id, Action::Comment, Some(note)).await
+    act(&state, user, id, Action::Comment, entry).await
 }
 
 async fn act(
     state: &ApiState,
     user: User,
-    id: u64,
+    id: Result<Path<u64>, PathRejection>,
     action: Action,
-    note: Option<Json<Note>>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
 ) -> Result<Json<AlertBody>, Problem> {
-    user.require("crew")?;
-    let note = note
-        .and_then(|Json(note)| note.note)
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty());
-    if note.as_ref().is_some_and(|text| text.chars().count() > NOTE_CHARS_MAX) {
-        return Err(Problem::bad_request(format!("a note has at most {NOTE_CHARS_MAX} characters")));
-    }
-    let action = AlertAction { alert: AlertId(id), action, who: user.name, note };
-    let alert = state.command(|reply| Command::Alert(action, reply)).await?;
+    let Path(id) = id?;
+    let StepEntry { note, assignee, seen } = entry?.map(|Json(entry)| entry).unwrap_or_default();
+    user.require(needed_role(state, id, action).await?.as_str())?;
+    let seen = match seen.as_deref() {
+        None => None,
+        Some(word) => Some(
+            Handling::parse(word)
+                .ok_or_else(|| Problem::bad_request(format!("`seen` is `{word}`, which is no handling")))?,
+        ),
+    };
+    let request = AlertAction {
+        note: said(note, "note", NOTE_CHARS_MAX)?,
+        assignee: said(assignee, "assignee", ASSIGNEE_CHARS_MAX)?,
+        seen,
+        ..AlertAction::new(AlertId(id), action, &user.name)
+    };
+    let alert = state.command(|reply| Command::Alert(request, reply)).await?;
     Ok(Json(AlertBody::new(&alert, &state.shared.directory.read())))
+}
+
+/// The role that the table asks for from where the alert is; for a step that is not possible there, the lowest that ever
+/// takes it, so that the answer says what is possible.
+async fn needed_role(state: &ApiState, id: u64, action: Action) -> Result<Role, Problem> {
+    let found = state.read(move |shared| shared.alert(AlertId(id))).await?;
+    let row = found.and_then(|(alert, _)| lifecycle::find(alert.handling, action));
+    Ok(row.map_or_else(|| action.role(), |row| row.role))
+}
+
+/// A text that somebody wrote; blanks are nothing.
+fn said(text: Option<String>, name: &str, chars_max: usize) -> Result<Option<String>, Problem> {
+    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if text.as_ref().is_some_and(|text| text.chars().count() > chars_max) {
+        return Err(Problem::bad_request(format!("`{name}` has at most {chars_max} characters")));
+    }
+    Ok(text)
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sanimon_alerting::lifecycle::NotAllowed;
 use sanimon_store::{CommandError, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -81,9 +82,12 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::NotAllowed(not_allowed) => {
-                let allowed =
-                    not_allowed.allowed.iter().map(|action| format!("{action:?}").to_lowercase()).collect();
-                Self { allowed, ..Self::new(StatusCode::CONFLICT, not_allowed.to_string()) }
+                let allowed = not_allowed.allowed().iter().map(|action| action.as_str().to_owned()).collect();
+                let status = match not_allowed {
+                    NotAllowed::Incomplete { .. } => StatusCode::BAD_REQUEST,
+                    _ => StatusCode::CONFLICT,
+                };
+                Self { allowed, ..Self::new(status, not_allowed.to_string()) }
             }
             CommandError::NotFound { what, id } => Self::not_found(what, &id),
             CommandError::Store(error) => error.into(),

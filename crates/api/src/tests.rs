@@ -97,7 +97,11 @@ impl Api {
                         let _ = reply.send(writer.end_session(&token_sha256).map_err(Into::into));
                     }
                     Command::Alert(action, reply) => {
-                        let _ = reply.send(writer.act(&action, Fixed.now()));
+                        let _ = reply.send(writer.act(
+                            &action,
+                            Fixed.now(),
+                            sanimon_alerting::lifecycle::Policy::default(),
+                        ));
                     }
                     other => panic!("not expected here: {other:?}"),
                 }
@@ -185,6 +189,24 @@ async fn who_may_only_look_changes_nothing() {
             StatusCode::FORBIDDEN,
             "{method} {path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_crew_does_its_work_and_decides_nothing() {
+    let api = Api::new("crew");
+    let cookie = api.sign_in().await;
+    for (step, expected) in [
+        ("acknowledge", StatusCode::NOT_FOUND),
+        ("handle", StatusCode::NOT_FOUND),
+        ("comment", StatusCode::NOT_FOUND),
+        ("verify", StatusCode::FORBIDDEN),
+        ("reopen", StatusCode::FORBIDDEN),
+        ("dismiss", StatusCode::FORBIDDEN),
+    ] {
+        let body = r#"{"note":"a note","assignee":"team a"}"#;
+        let response = api.send("POST", &format!("/api/v1/alerts/1/{step}"), &cookie, body).await;
+        assert_eq!(response.status(), expected, "{step}");
     }
 }
 

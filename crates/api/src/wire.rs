@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sanimon_alerting::lifecycle;
 use sanimon_domain::{Calibration, Severity, TimestampMs, metric};
 use sanimon_store::{Alert, Device, DirectoryState, HotState};
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,15 @@ pub(crate) struct AlertBody {
     /// Until when somebody must have acknowledged it; null: no clock.
     pub(crate) acknowledge_by: Option<String>,
     pub(crate) acknowledged_at: Option<String>,
+    /// Whose it is: the team of the device when it was raised, then whoever it was sent to.
+    pub(crate) assignee: Option<String>,
+    /// Who said that it is done.
+    pub(crate) handled_by: Option<String>,
+    pub(crate) handled_at: Option<String>,
+    /// When it was verified or dismissed.
+    pub(crate) closed_at: Option<String>,
+    /// The steps that are possible from here, whoever asks.
+    pub(crate) steps: Vec<String>,
 }
 
 impl AlertBody {
@@ -210,6 +220,11 @@ impl AlertBody {
             cleared_at: text(alert.cleared_at),
             acknowledge_by: text(alert.acknowledge_by),
             acknowledged_at: text(alert.acknowledged_at),
+            assignee: alert.assignee.clone(),
+            handled_by: alert.handled_by.clone(),
+            handled_at: text(alert.handled_at),
+            closed_at: text(alert.closed_at),
+            steps: lifecycle::allowed(alert.handling).iter().map(|step| step.as_str().to_owned()).collect(),
         }
     }
 }

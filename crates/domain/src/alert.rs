@@ -38,6 +38,11 @@ words! {
         SeverityChanged => "severity_changed",
         Cleared => "cleared",
         Acknowledged => "acknowledged",
+        Dispatched => "dispatched",
+        Handled => "handled",
+        Verified => "verified",
+        Reopened => "reopened",
+        Dismissed => "dismissed",
         Commented => "commented",
     }
 }

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sanimon_alerting::RuleSet;
+use sanimon_alerting::lifecycle::Policy;
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, TimestampMs};
@@ -42,6 +43,7 @@ pub struct CommitterOptions {
     pub rules: Arc<RuleSet>,
     pub clock: Arc<dyn Clock>,
     pub admission: Admission,
+    pub policy: Policy,
     pub formats: Formats,
     /// Codecs of the configuration.
     pub scripts: Vec<Script>,
@@ -59,7 +61,7 @@ pub struct Committer {
 impl Committer {
     /// Restores the engine and starts the thread.
     pub fn start(store: Store, options: CommitterOptions) -> Result<Self, IngestError> {
-        let CommitterOptions { rules, clock, admission, formats, scripts } = options;
+        let CommitterOptions { rules, clock, admission, policy, formats, scripts } = options;
         let shared = store.shared.clone();
         let decoder = Decoder::new(formats, scripts, shared.directory.clone());
         let (queue, receiver) = Queue::new(clock.clone(), decoder);
@@ -68,6 +70,7 @@ impl Committer {
         let core = Core::new(writer, rules, admission, clock.now())?;
         let mut worker = Worker {
             core,
+            policy,
             clock,
             receiver,
             queue: queue.clone(),
@@ -95,6 +98,7 @@ impl Committer {
 
 struct Worker {
     core: Core,
+    policy: Policy,
     clock: Arc<dyn Clock>,
     receiver: mpsc::Receiver<Work>,
     queue: Queue,
@@ -309,7 +313,7 @@ impl Worker {
     fn command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Alert(action, reply) => answer(reply, self.core.writer.act(&action, now)),
+            Command::Alert(action, reply) => answer(reply, self.core.writer.act(&action, now, self.policy)),
             Command::PutDevices(devices, reply) => {
                 let outcome = self.core.put_devices(now, devices);
                 self.answer_change(reply, outcome.map_err(CommandError::from));

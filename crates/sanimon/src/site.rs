@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
+use sanimon_alerting::lifecycle::Policy;
 use sanimon_api::{ApiState, MapSource, SiteInfo};
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
@@ -47,6 +48,7 @@ pub(crate) struct SiteParts {
     pub(crate) brokers: Vec<ClientOptions>,
     pub(crate) formats: Formats,
     pub(crate) scripts: Vec<Script>,
+    pub(crate) policy: Policy,
 }
 
 /// The running site.
@@ -84,10 +86,11 @@ impl Site {
             zones,
             formats,
             scripts,
+            policy,
             ..
         } = parts;
         let models = models::known(&scripts);
-        let options = CommitterOptions { rules, clock: clock.clone(), admission, formats, scripts };
+        let options = CommitterOptions { rules, clock: clock.clone(), admission, policy, formats, scripts };
         let committer = Committer::start(store, options)?;
         let shared = committer.shared.clone();
         let queue = committer.queue.clone();

@@ -1,7 +1,7 @@
 //! What people and programs ask the writer's thread to do, besides readings.
 
-use sanimon_alerting::lifecycle::{Action, NotAllowed};
-use sanimon_domain::{AlertId, DeviceId, TimestampMs};
+use sanimon_alerting::lifecycle::{Action, NotAllowed, Request};
+use sanimon_domain::{AlertId, DeviceId, Handling, TimestampMs};
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
@@ -29,6 +29,27 @@ pub struct AlertAction {
     pub action: Action,
     pub who: String,
     pub note: Option<String>,
+    /// To whom it goes.
+    pub assignee: Option<String>,
+    /// Where the person saw it.
+    pub seen: Option<Handling>,
+}
+
+impl AlertAction {
+    /// A step without anything said.
+    pub fn new(alert: AlertId, action: Action, who: &str) -> Self {
+        Self { alert, action, who: who.to_owned(), note: None, assignee: None, seen: None }
+    }
+
+    pub(crate) fn step(&self) -> Request<'_> {
+        Request {
+            action: self.action,
+            who: &self.who,
+            note: self.note.as_deref(),
+            assignee: self.assignee.as_deref(),
+            seen: self.seen,
+        }
+    }
 }
 
 /// One task for the writer's thread. A dropped reply is no error: the asker has gone.

@@ -196,6 +196,13 @@ pub struct Alert {
     pub cleared_at: Option<TimestampMs>,
     pub acknowledge_by: Option<TimestampMs>,
     pub acknowledged_at: Option<TimestampMs>,
+    /// Whose it is: the team of the device when it was raised, then whoever it was sent to.
+    pub assignee: Option<String>,
+    /// Who said that it is done.
+    pub handled_by: Option<String>,
+    pub handled_at: Option<TimestampMs>,
+    /// When it was verified or dismissed.
+    pub closed_at: Option<TimestampMs>,
 }
 
 /// One entry of an alert's history.
@@ -208,6 +215,8 @@ pub struct Step {
     pub severity: Severity,
     pub value: Option<f64>,
     pub note: Option<String>,
+    /// To whom the step gave it.
+    pub assignee: Option<String>,
 }
 
 /// An entry of the quarantine.

@@ -10,7 +10,7 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use clap::Args;
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::lifecycle::Action;
+use sanimon_alerting::lifecycle::{Action, Policy};
 use sanimon_codec::Formats;
 use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use sanimon_domain::{AlertId, Calibration, Clock, DeviceId, SiteCalendar, TimestampMs, ZoneId};
@@ -140,6 +140,7 @@ impl Demo {
             brokers: Vec::new(),
             formats: Formats::default(),
             scripts: Vec::new(),
+            policy: Policy::default(),
         };
         let site = Site::start(parts).await?;
         let password = std::env::var("SANIMON_DEMO_PASSWORD")
@@ -271,7 +272,7 @@ impl Operators {
                 continue;
             }
             let who = OPERATORS[(self.chance(alert) / 64) as usize % OPERATORS.len()];
-            let action = AlertAction { alert, action: Action::Acknowledge, who: who.to_owned(), note: None };
+            let action = AlertAction::new(alert, Action::Acknowledge, who);
             backfill.act(at, &action)?;
         }
         Ok(())

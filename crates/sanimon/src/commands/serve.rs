@@ -48,6 +48,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         brokers: config.brokers,
         formats: config.formats,
         scripts: config.scripts,
+        policy: config.policy,
     };
     let site = Site::start(parts).await?;
     if first_start {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
+use sanimon_alerting::lifecycle::Policy;
 use sanimon_api::MapSource;
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
@@ -46,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) telemetry: Telemetry,
     pub(crate) formats: Formats,
     pub(crate) scripts: Vec<Script>,
+    pub(crate) policy: Policy,
 }
 
 /// The single values; the files that they name are read afterwards.
@@ -63,6 +65,7 @@ struct Main {
     telemetry: Telemetry,
     formats: Formats,
     scripts: Vec<Script>,
+    policy: Policy,
 }
 
 /// Reads the file and those that it names; gives every fault of all of them.
@@ -100,6 +103,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         telemetry,
         formats,
         scripts,
+        policy,
         ..
     } = main;
     Ok(Config {
@@ -116,6 +120,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         telemetry,
         formats,
         scripts,
+        policy,
     })
 }
 
@@ -191,7 +196,18 @@ fn main(root: &mut Section<'_>) -> Main {
         telemetry,
         formats,
         scripts,
+        policy: root.table("handling", policy).unwrap_or_default(),
     }
+}
+
+/// `[handling]`: what the site has decided about the life of an alert.
+fn policy(section: &mut Section<'_>) -> Policy {
+    let same = section.parsed("same_person_verifies", "\"yes\" or \"no\"", |text| match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    });
+    Policy { another_verifies: same != Some(true) }
 }
 
 fn broker(section: &mut Section<'_>) -> Option<ClientOptions> {

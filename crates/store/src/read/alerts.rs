@@ -16,6 +16,8 @@ pub struct AlertFilter {
     pub handlings: Vec<Handling>,
     pub severities: Vec<Severity>,
     pub zones: Vec<String>,
+    /// Teams or persons whose alerts are wanted.
+    pub assignees: Vec<String>,
     pub device: Option<DeviceNo>,
     /// The cursor of the page before: alerts with a smaller number.
     pub before: Option<i64>,
@@ -38,6 +40,10 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Alert> {
         cleared_at: optional_time(row, "cleared_at")?,
         acknowledge_by: optional_time(row, "acknowledge_by")?,
         acknowledged_at: optional_time(row, "acknowledged_at")?,
+        assignee: row.get("assignee")?,
+        handled_by: row.get("handled_by")?,
+        handled_at: optional_time(row, "handled_at")?,
+        closed_at: optional_time(row, "closed_at")?,
     })
 }
 
@@ -61,6 +67,7 @@ pub(crate) fn steps(connection: &Connection, id: AlertId) -> Result<Vec<Step>> {
             severity: word(row, "severity", Severity::parse)?,
             value: row.get("value")?,
             note: row.get("note")?,
+            assignee: row.get("assignee")?,
         })
     });
     rows.and_then(Iterator::collect).map_err(doing())
@@ -79,6 +86,7 @@ pub(crate) fn alerts(connection: &Connection, filter: &AlertFilter, limit: usize
     one_of("condition", filter.conditions.iter().map(|c| c.as_str()).collect());
     one_of("handling", filter.handlings.iter().map(|h| h.as_str()).collect());
     one_of("severity", filter.severities.iter().map(|s| s.as_str()).collect());
+    one_of("assignee", filter.assignees.iter().map(String::as_str).collect());
     if !filter.zones.is_empty() {
         let places = vec!["?"; filter.zones.len()].join(",");
         sql.push_str(&format!(" AND device_no IN (SELECT no FROM device WHERE zone IN ({places}))"));

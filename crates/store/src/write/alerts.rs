@@ -1,10 +1,11 @@
 //! The engine's effects as rows.
 
 use rusqlite::{Transaction, params};
-use sanimon_alerting::{Effect, LevelState, RuleNo, RuleSet, acknowledge_within_ms};
-use sanimon_domain::{AlertId, DeviceNo, Severity, StepKind, TimestampMs};
+use sanimon_alerting::{Effect, LevelState, RuleNo, RuleSet, acknowledge_within_ms, lifecycle};
+use sanimon_domain::{AlertId, DeviceNo, Handling, Severity, StepKind, TimestampMs};
 
 use crate::error::{Result, StoreError};
+use crate::read;
 
 /// A new entry of an alert's history.
 pub(super) struct NewStep<'a> {
@@ -15,6 +16,7 @@ pub(super) struct NewStep<'a> {
     pub(super) severity: Severity,
     pub(super) value: Option<f64>,
     pub(super) note: Option<&'a str>,
+    pub(super) assignee: Option<&'a str>,
 }
 
 /// Writes the effects in order; gives the alerts that changed, each once.
@@ -55,6 +57,7 @@ pub(super) fn write(
                 )?;
                 let severity = severity_of(transaction, alert)?;
                 append(transaction, &step(alert, at, StepKind::Cleared, severity, value))?;
+                verify_by_sensor(transaction, alert, at)?;
                 alert
             }
         };
@@ -72,7 +75,7 @@ fn stored(value: f64) -> f64 {
 
 fn step<'a>(alert: AlertId, at: TimestampMs, kind: StepKind, severity: Severity, value: f64) -> NewStep<'a> {
     let value = (!value.is_nan()).then_some(value);
-    NewStep { alert, at, kind, who: None, severity, value, note: None }
+    NewStep { alert, at, kind, who: None, severity, value, note: None, assignee: None }
 }
 
 fn write_raised(
@@ -88,8 +91,8 @@ fn write_raised(
     execute(
         transaction,
         "INSERT INTO alert (id, device_no, rule_id, title_en, title_zh, metric_no, severity, condition, handling,
-           value, raised_at, changed_at, acknowledge_by)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', 'new', ?8, ?9, ?9, ?10)",
+           value, raised_at, changed_at, acknowledge_by, assignee)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', 'new', ?8, ?9, ?9, ?10, (SELECT team FROM device WHERE no = ?2))",
         params![
             alert.0 as i64,
             device.0,
@@ -136,8 +139,8 @@ fn write_level(
 pub(super) fn append(transaction: &Transaction<'_>, step: &NewStep<'_>) -> Result<()> {
     execute(
         transaction,
-        "INSERT INTO alert_step (alert_id, n, at, kind, who, severity, value, note)
-         VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM alert_step WHERE alert_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO alert_step (alert_id, n, at, kind, who, severity, value, note, assignee)
+         VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM alert_step WHERE alert_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             step.alert.0 as i64,
             step.at.0,
@@ -145,9 +148,29 @@ pub(super) fn append(transaction: &Transaction<'_>, step: &NewStep<'_>) -> Resul
             step.who,
             step.severity.as_str(),
             step.value,
-            step.note
+            step.note,
+            step.assignee
         ],
     )
+}
+
+/// Closes an alert that people have handled and the sensor calls clear. True if it was so.
+pub(super) fn verify_by_sensor(
+    transaction: &Transaction<'_>,
+    alert: AlertId,
+    at: TimestampMs,
+) -> Result<bool> {
+    let Some(found) = read::alert(transaction, alert)? else { return Ok(false) };
+    if !lifecycle::verified_by_sensor(found.handling, found.condition) {
+        return Ok(false);
+    }
+    execute(
+        transaction,
+        "UPDATE alert SET handling = ?2, closed_at = ?3, changed_at = max(changed_at, ?3) WHERE id = ?1",
+        params![alert.0 as i64, Handling::Verified.as_str(), at.0],
+    )?;
+    append(transaction, &step(alert, at, StepKind::Verified, found.severity, f64::NAN))?;
+    Ok(true)
 }
 
 fn severity_of(transaction: &Transaction<'_>, alert: AlertId) -> Result<Severity> {

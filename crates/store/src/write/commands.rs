@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::params;
-use sanimon_alerting::lifecycle;
+use sanimon_alerting::lifecycle::{self, Action, Policy};
 use sanimon_domain::{DeviceId, DeviceNo, Handling, HardwareId, TimestampMs};
 
 use super::{Writer, alerts, commit};
@@ -16,19 +16,28 @@ type Outcome<T> = std::result::Result<T, CommandError>;
 
 impl Writer {
     /// Takes a step of an alert's life, if the table of steps allows it from where the alert is now.
-    pub fn act(&mut self, request: &AlertAction, now: TimestampMs) -> Outcome<Alert> {
+    pub fn act(&mut self, request: &AlertAction, now: TimestampMs, policy: Policy) -> Outcome<Alert> {
         let transaction = self.transaction()?;
         let not_found = || CommandError::NotFound { what: "alert", id: request.alert.0.to_string() };
         let alert = commit::changed_alert(&transaction, request.alert)?.ok_or_else(not_found)?;
-        let (handling, kind) = lifecycle::step(alert.handling, request.action)?;
-        let acknowledged_at = match handling {
-            Handling::Acknowledged => alert.acknowledged_at.or(Some(now)),
-            _ => alert.acknowledged_at,
-        };
+        let case = lifecycle::Case { handling: alert.handling, handled_by: alert.handled_by.as_deref() };
+        let (handling, kind) = lifecycle::step(case, request.step(), policy)?;
+        let alert = after_step(alert, request, handling, now);
         transaction
             .execute(
-                "UPDATE alert SET handling = ?2, acknowledged_at = ?3, changed_at = max(changed_at, ?4) WHERE id = ?1",
-                params![alert.id.0 as i64, handling.as_str(), acknowledged_at.map(|at| at.0), now.0],
+                "UPDATE alert SET handling = ?2, acknowledged_at = ?3, changed_at = max(changed_at, ?4), assignee = ?5,
+                   handled_by = ?6, handled_at = ?7, closed_at = ?8
+                 WHERE id = ?1",
+                params![
+                    alert.id.0 as i64,
+                    alert.handling.as_str(),
+                    alert.acknowledged_at.map(|at| at.0),
+                    now.0,
+                    alert.assignee,
+                    alert.handled_by,
+                    alert.handled_at.map(|at| at.0),
+                    alert.closed_at.map(|at| at.0),
+                ],
             )
             .map_err(StoreError::doing("change an alert"))?;
         let step = alerts::NewStep {
@@ -39,8 +48,10 @@ impl Writer {
             severity: alert.severity,
             value: None,
             note: request.note.as_deref(),
+            assignee: request.assignee.as_deref(),
         };
         alerts::append(&transaction, &step)?;
+        alerts::verify_by_sensor(&transaction, alert.id, now)?;
         let changed = commit::changed_alert(&transaction, request.alert)?.ok_or_else(not_found)?;
         transaction.commit().map_err(StoreError::doing("commit a step of an alert"))?;
         self.shared.feed.publish(Committed { alerts: vec![changed.clone()], ..Committed::default() });
@@ -197,5 +208,29 @@ impl Writer {
 
     fn execute(&mut self, sql: &str, values: impl rusqlite::Params) -> Result<()> {
         self.connection.execute(sql, values).map(|_| ()).map_err(StoreError::doing("write"))
+    }
+}
+
+/// What a step makes of an alert.
+fn after_step(alert: Alert, request: &AlertAction, handling: Handling, now: TimestampMs) -> Alert {
+    let seen = alert.acknowledged_at.or(Some(now));
+    match request.action {
+        Action::Comment => alert,
+        // Who sends somebody, does it or throws it out has seen it.
+        Action::Acknowledge => Alert { handling, acknowledged_at: seen, ..alert },
+        Action::Dispatch => {
+            Alert { handling, acknowledged_at: seen, assignee: request.assignee.clone(), ..alert }
+        }
+        Action::Handle => Alert {
+            handling,
+            acknowledged_at: seen,
+            handled_by: Some(request.who.clone()),
+            handled_at: Some(now),
+            ..alert
+        },
+        Action::Verify | Action::Dismiss => {
+            Alert { handling, acknowledged_at: seen, closed_at: Some(now), ..alert }
+        }
+        Action::Reopen => Alert { handling, handled_by: None, handled_at: None, closed_at: None, ..alert },
     }
 }

@@ -18,6 +18,11 @@ const alert = (changes: Partial<Alert>): Alert => ({
   cleared_at: null,
   acknowledge_by: '2026-03-01T08:15:00.000Z',
   acknowledged_at: null,
+  assignee: null,
+  handled_by: null,
+  handled_at: null,
+  closed_at: null,
+  steps: ['acknowledge', 'comment'],
   ...changes,
 });
 const all: BoardFilter = { severity: '', kind: '', zone: '', text: '' };

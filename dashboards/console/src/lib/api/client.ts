@@ -9,6 +9,7 @@ export type Me = components['schemas']['Me'];
 export type QuarantinePage = components['schemas']['QuarantinePage'];
 export type Readiness = components['schemas']['Readiness'];
 export type Site = components['schemas']['SiteBody'];
+export type Step = 'acknowledge' | 'dispatch' | 'handle' | 'verify' | 'reopen' | 'dismiss';
 export type Stats = components['schemas']['Stats'];
 export type Telemetry = components['schemas']['Telemetry'];
 export type Trust = components['schemas']['TrustBody'];
@@ -69,6 +70,8 @@ export const api = {
     request<AlertPage>('GET', `/api/v1/alerts${query(filter)}`),
   alert: (id: number) => request<AlertWithHistory>('GET', `/api/v1/alerts/${id}`),
   acknowledge: (id: number) => request<Alert>('POST', `/api/v1/alerts/${id}/acknowledge`, {}),
+  step: (id: number, step: Step, entry: { note?: string; assignee?: string; seen?: string }) =>
+    request<Alert>('POST', `/api/v1/alerts/${id}/${step}`, entry),
   comment: (id: number, note: string) => request<Alert>('POST', `/api/v1/alerts/${id}/comment`, { note }),
   device: (id: string) => request<Device>('GET', `/api/v1/devices/${path(id)}`),
   telemetry: (id: string, options: { metric: string; from: string; to: string; every?: string; fn?: string }) =>
