@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Site, publish};
+use crate::harness::{Site, publish, wait_for};
 use crate::sources::now_ms;
 
 const TOPIC: &str = "sanitation/east/bin/b-1/telemetry";
@@ -170,4 +170,47 @@ fn in_a_town_of_one_the_same_person_may_verify_and_the_history_outlives_a_kill()
     assert_eq!((&alert["handling"], &alert["condition"]), (&"verified".into(), &"active".into()));
     assert_eq!(alert["history"].as_array().unwrap().len(), 4);
     assert_eq!(step(&site, id, "dismiss", &json!({ "note": "x" })).0, 409);
+}
+
+#[test]
+fn a_device_that_falls_silent_is_told_by_its_own_interval_until_it_speaks_again() {
+    let mut site = Site::started("");
+    let entry = json!({ "kind": "bin", "interval_s": 1 }).to_string();
+    assert_eq!(site.request("PUT", "/api/v1/devices/b-1", Some(&entry)).unwrap().0, 200);
+    assert!(site.alerts("").is_empty(), "what never spoke is not silent");
+    assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":20}"#));
+    let silent = wait_for("three intervals without a word", || site.alerts("condition=active").pop());
+    assert_eq!((&silent["rule"], &silent["severity"]), (&json!("bin_silence"), &json!("minor")));
+    assert_eq!(silent["metric"], "silence_min");
+
+    site.kill();
+    site.start();
+    let open = site.alerts("condition=active");
+    assert_eq!(open.len(), 1, "a restart is no word of the device: {open:?}");
+    assert_eq!(open[0]["id"], silent["id"]);
+
+    // With the interval it is said to have now, it could not fall silent again within this test.
+    let longer = json!({ "kind": "bin", "interval_s": 3600 }).to_string();
+    assert_eq!(site.request("PUT", "/api/v1/devices/b-1", Some(&longer)).unwrap().0, 200);
+    assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":21}"#));
+    assert!(site.alerts("condition=active").is_empty());
+    let cleared = site.json(&format!("/api/v1/alerts/{}", silent["id"]));
+    assert!(cleared["cleared_at"].is_string(), "{cleared}");
+}
+
+#[test]
+fn a_bin_that_heats_up_fast_is_told_also_when_the_site_was_down_meanwhile() {
+    let mut site = Site::started("");
+    let start = now_ms() - 8 * 60_000;
+    let at =
+        |minute: i64, value: f64| format!(r#"{{"ts":{},"temperature_c":{value}}}"#, start + minute * 60_000);
+    assert!(publish(site.mqtt, TOPIC, &at(0, 22.0)));
+    assert!(publish(site.mqtt, TOPIC, &at(4, 27.0)));
+    assert!(site.alerts("").is_empty());
+    site.kill();
+    site.start();
+    assert!(publish(site.mqtt, TOPIC, &at(8, 32.5)));
+    let open = site.alerts("condition=active");
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!((&open[0]["rule"], &open[0]["severity"]), (&json!("bin_temperature_rise"), &json!("major")));
 }

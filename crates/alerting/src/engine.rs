@@ -10,10 +10,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use sanimon_domain::device::INTERVAL_DEFAULT_MS;
 use sanimon_domain::{AlertId, DeviceId, DeviceNo, MetricNo, Placement, Quality, Severity, TimestampMs};
 
+use crate::cell::{Cell, Deadline, Hand};
 use crate::level::LevelState;
 use crate::rule::{Rule, RuleSet};
+use crate::watch::Memory;
+
+mod restore;
 
 /// The place of a rule in the engine's [`RuleSet`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +33,8 @@ pub enum Input<'a> {
     Retired { device: DeviceNo },
     /// A committed reading; rules see good ones, and suspect ones if they ask.
     Reading { device: DeviceNo, metric: MetricNo, at: TimestampMs, value: f64, quality: Quality },
+    /// A message of the device came at this time of the site, whatever it said.
+    Heard { device: DeviceNo, at: TimestampMs },
     /// Nothing arrived; time went on.
     Tick,
 }
@@ -80,19 +87,6 @@ pub struct RestoredLevel {
     pub state: LevelState,
 }
 
-#[derive(Debug)]
-struct Cell {
-    rule: RuleNo,
-    metric: MetricNo,
-    /// The observation time of the newest reading evaluated.
-    last_at: TimestampMs,
-    last_value: f64,
-    levels: Vec<LevelState>,
-    alert: Option<OpenAlert>,
-}
-
-type Deadline = (TimestampMs, DeviceNo, RuleNo, u8);
-
 /// The memory of all rules on all devices: bounded by devices times rules.
 #[derive(Debug)]
 pub struct Engine {
@@ -131,12 +125,17 @@ impl Engine {
                 self.reading(device, metric, (at, value, quality), effects);
             }
             Input::Tick => self.tick(now, effects),
+            Input::Heard { device, at } => self.heard(device, at, effects),
             Input::Device { device, id, placement } => {
                 let rules = self.rules.clone();
                 let selected = rules.iter().enumerate().filter(|(_, rule)| rule.selects(id, placement));
-                self.place(now, device, selected.map(|(index, _)| RuleNo(index as u16)), effects);
+                let interval_ms = placement.interval_ms.unwrap_or(INTERVAL_DEFAULT_MS);
+                let selected = selected.map(|(index, _)| RuleNo(index as u16));
+                self.place(now, device, interval_ms, selected, effects);
             }
-            Input::Retired { device } => self.place(now, device, std::iter::empty(), effects),
+            Input::Retired { device } => {
+                self.place(now, device, INTERVAL_DEFAULT_MS, std::iter::empty(), effects);
+            }
         }
     }
 
@@ -147,25 +146,34 @@ impl Engine {
         (at, value, quality): (TimestampMs, f64, Quality),
         effects: &mut Vec<Effect>,
     ) {
-        let Some(cells) = self.devices.get_mut(device.index()) else {
-            return;
-        };
-        for cell in cells.iter_mut().filter(|cell| cell.metric == metric && at >= cell.last_at) {
-            let rule = self.rules.get(usize::from(cell.rule.0)).expect("cells are made from this rule set");
-            if !rule.accepts(quality) {
+        let (devices, mut hand) = self.hand(effects);
+        let cells = devices.get_mut(device.index()).into_iter().flatten();
+        for cell in cells.filter(|cell| cell.metric == metric && at >= cell.last_at) {
+            let mut step = hand.step(device, cell.rule);
+            if !step.rule.accepts(quality) {
                 continue;
             }
-            let mut step = Step {
-                device,
-                rule,
-                deadlines: &mut self.deadlines,
-                next_alert: &mut self.next_alert,
-                effects,
-            };
+
             step.ripen(cell, at);
+            cell.memory.hear(step.rule.watch, at, value, cell.last_value);
             cell.last_at = at;
             cell.last_value = value;
             step.evaluate(cell, at, value);
+        }
+    }
+
+    /// Silence ends, and begins anew.
+    fn heard(&mut self, device: DeviceNo, at: TimestampMs, effects: &mut Vec<Effect>) {
+        let (devices, mut hand) = self.hand(effects);
+        let cells = devices.get_mut(device.index()).into_iter().flatten();
+        for cell in cells.filter(|cell| cell.is_silence() && at > cell.last_at) {
+            let mut step = hand.step(device, cell.rule);
+            step.ripen(cell, at);
+            for level in 0..cell.levels.len() {
+                step.set_level(cell, level, LevelState::Pending { since: at });
+            }
+            cell.last_at = at;
+            step.settle(cell, at, 0.0);
         }
     }
 
@@ -173,17 +181,10 @@ impl Engine {
         while let Some((due, device, rule_no, _)) =
             self.deadlines.first().copied().filter(|(due, ..)| *due <= now)
         {
-            let rule = self.rules.get(usize::from(rule_no.0)).expect("deadlines are made from this rule set");
-            let cell = self.devices[device.index()].iter_mut().find(|cell| cell.rule == rule_no);
+            let (devices, mut hand) = self.hand(effects);
+            let cell = devices[device.index()].iter_mut().find(|cell| cell.rule == rule_no);
             let cell = cell.expect("a deadline goes with its cell");
-            let mut step = Step {
-                device,
-                rule,
-                deadlines: &mut self.deadlines,
-                next_alert: &mut self.next_alert,
-                effects,
-            };
-            step.ripen(cell, due);
+            hand.step(device, rule_no).ripen(cell, due);
         }
     }
 
@@ -192,6 +193,7 @@ impl Engine {
         &mut self,
         now: TimestampMs,
         device: DeviceNo,
+        interval_ms: i64,
         selected: impl Iterator<Item = RuleNo>,
         effects: &mut Vec<Effect>,
     ) {
@@ -203,7 +205,16 @@ impl Engine {
         for no in selected {
             let rule = self.rules.get(usize::from(no.0)).expect("the caller selects from this rule set");
             cells.push(match old.iter().position(|cell| cell.rule == no) {
-                Some(position) => old.swap_remove(position),
+                Some(position) => {
+                    let mut cell = old.swap_remove(position);
+                    if cell.is_silence() && cell.memory != Memory::Interval(interval_ms) {
+                        let before = cell.deadlines(rule, device);
+                        before.iter().for_each(|deadline| _ = self.deadlines.remove(deadline));
+                        cell.memory = Memory::Interval(interval_ms);
+                        self.deadlines.extend(cell.deadlines(rule, device));
+                    }
+                    cell
+                }
                 None => Cell {
                     rule: no,
                     metric: rule.metric,
@@ -211,75 +222,19 @@ impl Engine {
                     last_value: f64::NAN,
                     levels: vec![LevelState::Idle; rule.levels.len()],
                     alert: None,
+                    memory: Memory::new(rule.watch, interval_ms),
                 },
             });
         }
-        self.devices[device.index()] = cells;
+        let (devices, mut hand) = self.hand(effects);
+        devices[device.index()] = cells;
         for mut cell in old {
-            let rule = self.rules.get(usize::from(cell.rule.0)).expect("cells are made from this rule set");
-            let mut step = Step {
-                device,
-                rule,
-                deadlines: &mut self.deadlines,
-                next_alert: &mut self.next_alert,
-                effects,
-            };
+            let value = cell.told(now);
+            let mut step = hand.step(device, cell.rule);
             for level in 0..cell.levels.len() {
                 step.set_level(&mut cell, level, LevelState::Idle);
             }
-            let value = cell.last_value;
             step.settle(&mut cell, now, value);
-        }
-    }
-
-    /// Puts back what was stored, after the devices were placed. Levels that the rules no longer have are left out.
-    pub fn restore(&mut self, levels: &[RestoredLevel], open: &[(DeviceNo, RuleNo, OpenAlert)]) {
-        for stored in levels {
-            let Some(cell) = self.cell_mut(stored.device, stored.rule) else {
-                continue;
-            };
-            let Some(state) = cell.levels.get_mut(usize::from(stored.level)) else {
-                continue;
-            };
-            *state = stored.state;
-            let due = self.rule(stored.rule).levels[usize::from(stored.level)].due(stored.state);
-            self.deadlines.extend(due.map(|due| (due, stored.device, stored.rule, stored.level)));
-        }
-        for (device, rule, alert) in open {
-            if let Some(cell) = self.cell_mut(*device, *rule) {
-                cell.alert = Some(*alert);
-            }
-        }
-    }
-
-    /// Puts back the newest reading of a metric, so that older ones are known as late.
-    pub fn restore_latest(&mut self, device: DeviceNo, metric: MetricNo, at: TimestampMs, value: f64) {
-        let Some(cells) = self.devices.get_mut(device.index()) else {
-            return;
-        };
-        for cell in cells.iter_mut().filter(|cell| cell.metric == metric) {
-            cell.last_at = at;
-            cell.last_value = value;
-        }
-    }
-
-    /// After a restore under other rules: alerts whose levels are all gone are cleared, severities brought up to date.
-    pub fn settle_all(&mut self, now: TimestampMs, effects: &mut Vec<Effect>) {
-        for (index, cells) in self.devices.iter_mut().enumerate() {
-            let device = DeviceNo(index as u32);
-            for cell in cells {
-                let rule =
-                    self.rules.get(usize::from(cell.rule.0)).expect("cells are made from this rule set");
-                let mut step = Step {
-                    device,
-                    rule,
-                    deadlines: &mut self.deadlines,
-                    next_alert: &mut self.next_alert,
-                    effects,
-                };
-                let value = cell.last_value;
-                step.settle(cell, now, value);
-            }
         }
     }
 
@@ -291,82 +246,13 @@ impl Engine {
         cells.filter_map(|(key, alert)| alert.map(|alert| (key, alert))).collect()
     }
 
+    /// The cells, and what a step of theirs may change besides.
+    fn hand<'a>(&'a mut self, effects: &'a mut Vec<Effect>) -> (&'a mut Vec<Vec<Cell>>, Hand<'a>) {
+        let Self { rules, devices, deadlines, next_alert } = self;
+        (devices, Hand { rules, deadlines, next_alert, effects })
+    }
+
     fn cell_mut(&mut self, device: DeviceNo, rule: RuleNo) -> Option<&mut Cell> {
         self.devices.get_mut(device.index())?.iter_mut().find(|cell| cell.rule == rule)
-    }
-}
-
-/// One cell's step: the parts of the engine that it may change.
-struct Step<'a> {
-    device: DeviceNo,
-    rule: &'a Rule,
-    deadlines: &'a mut BTreeSet<Deadline>,
-    next_alert: &'a mut u64,
-    effects: &'a mut Vec<Effect>,
-}
-
-impl Step<'_> {
-    /// Pending levels whose time is up by `until` become active, each at its own instant, earliest first.
-    fn ripen(&mut self, cell: &mut Cell, until: TimestampMs) {
-        while let Some((due, level)) = self.next_due(cell).filter(|(due, _)| *due <= until) {
-            self.set_level(cell, level, LevelState::Active { since: due });
-            let value = cell.last_value;
-            self.settle(cell, due, value);
-        }
-    }
-
-    fn next_due(&self, cell: &Cell) -> Option<(TimestampMs, usize)> {
-        let due = |(index, state): (usize, &LevelState)| Some((self.rule.levels[index].due(*state)?, index));
-        cell.levels.iter().enumerate().filter_map(due).min()
-    }
-
-    fn evaluate(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
-        for level in 0..cell.levels.len() {
-            let next = self.rule.levels[level].next(cell.levels[level], at, value);
-            self.set_level(cell, level, next);
-        }
-        self.settle(cell, at, value);
-    }
-
-    fn set_level(&mut self, cell: &mut Cell, level: usize, next: LevelState) {
-        let before = cell.levels[level];
-        if before == next {
-            return;
-        }
-        let (definition, key) = (&self.rule.levels[level], level as u8);
-        if let Some(due) = definition.due(before) {
-            self.deadlines.remove(&(due, self.device, cell.rule, key));
-        }
-        if let Some(due) = definition.due(next) {
-            self.deadlines.insert((due, self.device, cell.rule, key));
-        }
-        cell.levels[level] = next;
-        self.effects.push(Effect::Level { device: self.device, rule: cell.rule, level: key, state: next });
-    }
-
-    /// Brings the alert in line with the worst active level.
-    fn settle(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
-        let active =
-            cell.levels.iter().enumerate().filter(|(_, state)| matches!(state, LevelState::Active { .. }));
-        let worst = active.map(|(index, _)| self.rule.levels[index].severity).max();
-        match (cell.alert, worst) {
-            (None, Some(severity)) => {
-                let id = AlertId(*self.next_alert);
-                *self.next_alert += 1;
-                cell.alert = Some(OpenAlert { id, severity });
-                let (device, rule) = (self.device, cell.rule);
-                self.effects.push(Effect::Raised { alert: id, device, rule, severity, at, value });
-            }
-            (Some(open), Some(severity)) if open.severity != severity => {
-                cell.alert = Some(OpenAlert { severity, ..open });
-                let (from, to) = (open.severity, severity);
-                self.effects.push(Effect::SeverityChanged { alert: open.id, from, to, at, value });
-            }
-            (Some(open), None) => {
-                cell.alert = None;
-                self.effects.push(Effect::Cleared { alert: open.id, at, value });
-            }
-            _ => {}
-        }
     }
 }

@@ -8,14 +8,19 @@
 //! It does *not* read a clock (time is an argument, [`Engine::next_deadline`] says when to come back), it keeps no
 //! history, and it does not know who is responsible for what.
 
+mod cell;
 mod engine;
 mod level;
 pub mod lifecycle;
 mod rule;
+mod watch;
 
 pub use engine::{Effect, Engine, Input, OpenAlert, RestoredLevel, RuleNo};
 pub use level::{Direction, Level, LevelState};
 pub use rule::{Rule, RuleFault, RuleSet, Title, acknowledge_within_ms};
+pub use watch::Watch;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watch_tests;

@@ -6,6 +6,7 @@ use sanimon_domain::{
 };
 
 use crate::level::{Direction, Level};
+use crate::watch::Watch;
 
 /// What people read, in both languages of the product.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Title {
     pub zh: String,
 }
 
-/// A threshold rule. One alert at most is open for a rule and device; its severity is that of the worst
+/// A rule. One alert at most is open for a rule and device; its severity is that of the worst
 /// active level, so a bin that goes from 75 % to 99 % is one alert that grows, not three.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
@@ -30,6 +31,8 @@ pub struct Rule {
     pub devices: Vec<DeviceId>,
     /// Which readings it looks at: good ones, or suspect ones, too.
     pub quality: Quality,
+    /// What the levels are compared with. With [`Watch::Silence`] the metric is [`metric::SILENCE_MIN`].
+    pub watch: Watch,
     pub levels: Vec<Level>,
 }
 
@@ -87,7 +90,7 @@ impl RuleSet {
                     "it has no level: add `[[rule.level]]` with `severity`, `raise` and `clear`".to_owned(),
                 );
             }
-            rule.levels.iter().filter_map(|level| level_fault(rule.metric, level)).for_each(&mut fault);
+            rule.levels.iter().filter_map(|level| level_fault(rule, level)).for_each(&mut fault);
         }
         if rules.len() > RULES_MAX {
             let message = format!("{} rules are more than {RULES_MAX}", rules.len());
@@ -117,7 +120,7 @@ impl RuleSet {
     }
 }
 
-fn level_fault(metric: MetricNo, level: &Level) -> Option<String> {
+fn level_fault(rule: &Rule, level: &Level) -> Option<String> {
     let Level { severity, raise, clear, for_ms, direction } = level;
     let wrong_side = match direction {
         Direction::Rising => clear > raise,
@@ -135,7 +138,30 @@ fn level_fault(metric: MetricNo, level: &Level) -> Option<String> {
     if *for_ms < 0 {
         return Some(format!("the {severity} level's `for` is negative"));
     }
-    let info = metric::info(metric)?;
+    match rule.watch {
+        Watch::Value => {}
+        Watch::Rate { within_ms } => {
+            let has_change = within_ms > 0 && *raise != 0.0;
+            return (!has_change).then(|| {
+                format!("the {severity} level looks at no change: write `within = \"10m\"`, and a `raise` that is not 0")
+            });
+        }
+        Watch::Silence => {
+            let is_patient = *direction == Direction::Rising && *raise >= 1.0;
+            return (!is_patient).then(|| {
+                format!("the {severity} level of a silence counts expected intervals: write `raise = \">= 3\"`, 1 at least")
+            });
+        }
+        Watch::Stuck => {
+            let is_patient = *direction == Direction::Rising && *raise > 0.0;
+            return (!is_patient).then(|| {
+                format!(
+                    "the {severity} level of a value that is stuck counts hours: write `raise = \">= 24\"`"
+                )
+            });
+        }
+    }
+    let info = metric::info(rule.metric)?;
     let never_clears = match direction {
         Direction::Rising => *clear <= info.min,
         Direction::Falling => *clear >= info.max,

@@ -27,6 +27,7 @@ fn bin_rules() -> RuleSet {
         zone_classes: vec![],
         devices: vec![],
         quality: Quality::Good,
+        watch: Watch::Value,
         levels: vec![
             rising(Severity::Minor, 75.0, 60.0, 10),
             rising(Severity::Major, 90.0, 80.0, 0),
@@ -37,7 +38,8 @@ fn bin_rules() -> RuleSet {
 }
 
 fn placed() -> (DeviceId, Placement) {
-    let placement = Placement { kind: DeviceKind::Bin, zone: None, zone_class: None };
+    let placement =
+        Placement { kind: DeviceKind::Bin, zone: None, zone_class: None, interval_ms: Some(15 * MINUTE_MS) };
     (DeviceId::new("bin-1").expect("a sound id"), placement)
 }
 
@@ -82,7 +84,7 @@ fn play(engine: &mut Engine, beats: &[Beat]) -> Vec<Effect> {
 }
 
 /// The alert transitions in words: `10 raised minor`, `20 minor->critical`, `40 cleared`.
-fn words(effects: &[Effect]) -> Vec<String> {
+pub(crate) fn words(effects: &[Effect]) -> Vec<String> {
     let minute = |at: &TimestampMs| at.0 / MINUTE_MS;
     let word = |effect: &Effect| match effect {
         Effect::Raised { severity, at, .. } => Some(format!("{} raised {severity}", minute(at))),

@@ -58,4 +58,9 @@ pub struct Placement {
     pub kind: DeviceKind,
     pub zone: Option<ZoneId>,
     pub zone_class: Option<ZoneClass>,
+    /// How often it is expected to report; `None`: nobody has said.
+    pub interval_ms: Option<i64>,
 }
+
+/// A device that nobody has told an interval for is expected each hour: the longest of the usual ones.
+pub const INTERVAL_DEFAULT_MS: i64 = 3_600_000;

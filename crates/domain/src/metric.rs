@@ -91,6 +91,10 @@ pub const VISITORS_TOTAL: MetricNo = MetricNo(29);
 pub const BATTERY_PCT: MetricNo = MetricNo(35);
 pub const BATTERY_V: MetricNo = MetricNo(36);
 
+/// What the engine itself measures of a device: how long nothing was heard of it. No device can report it.
+pub const SILENCE_MIN: MetricNo = MetricNo(CUSTOM_FROM - 1);
+static SILENCE: MetricInfo = m("silence_min", "min", 0.0, 1e9);
+
 /// Looks a name up. 39 names, told apart by length and first bytes almost at once: a scan beats a hash.
 pub fn by_name(name: &str) -> Option<MetricNo> {
     METRICS.iter().position(|info| info.name == name).map(|index| MetricNo(index as u16))
@@ -98,7 +102,7 @@ pub fn by_name(name: &str) -> Option<MetricNo> {
 
 /// The table's row, or `None` for a custom metric.
 pub fn info(no: MetricNo) -> Option<&'static MetricInfo> {
-    METRICS.get(no.0 as usize)
+    if no == SILENCE_MIN { Some(&SILENCE) } else { METRICS.get(no.0 as usize) }
 }
 
 /// Whether a device's own name can be kept as a metric: ASCII letters, digits, `_`, `.`, `-`.

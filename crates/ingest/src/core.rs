@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sanimon_alerting::{Effect, Engine, Input, RuleSet};
+use sanimon_domain::device::INTERVAL_DEFAULT_MS;
 use sanimon_domain::{AlertId, DeviceNo, TimestampMs};
 use sanimon_store::{Device, DeviceState, Group, Result, Writer};
 
@@ -72,6 +73,7 @@ impl Core {
             }
         }
         engine.restore(&memory.levels, &memory.open);
+        self.restore_watches(now, &mut engine)?;
         engine.settle_all(now, &mut effects);
         let open = engine.open_alerts();
         let unplaced = memory.open.iter().filter(|(device, rule, _)| !open.contains_key(&(*device, *rule)));
@@ -81,6 +83,41 @@ impl Core {
         self.engine = engine;
         if !effects.is_empty() {
             self.writer.commit(&Group { effects, ..Group::default() }, &rules, now)?;
+        }
+        Ok(())
+    }
+
+    /// Puts back what rules on silence, change and standstill look at.
+    fn restore_watches(&self, now: TimestampMs, engine: &mut Engine) -> Result<()> {
+        let shared = self.writer.shared();
+        let mut windows = Vec::new();
+        {
+            let (directory, hot) = (shared.directory.read(), shared.hot.read());
+            let heard = |device: &Arc<Device>| Some((device.no, hot.heard_at(device.no)?));
+            let heard: Vec<_> = directory.devices().iter().filter_map(heard).collect();
+            // The site was deaf while it was down: that time is nobody's silence.
+            let newest = heard.iter().map(|(_, at)| *at).max().unwrap_or(now);
+            let deaf_ms = now.since_ms(newest).max(0);
+            for (device, at) in heard {
+                engine.restore_heard(device, at.plus_ms(deaf_ms));
+                for latest in hot.latest(device) {
+                    if let Some(since) = hot.unchanged_since(device, latest.metric) {
+                        engine.restore_unchanged(device, latest.metric, since);
+                    }
+                }
+                let interval_ms = directory.device(device).and_then(|device| device.interval_ms);
+                for (metric, within_ms) in engine.windows(device) {
+                    // The reading before the window counts, too.
+                    let before_ms = within_ms + 2 * interval_ms.unwrap_or(INTERVAL_DEFAULT_MS);
+                    let latest = hot.latest_of(device, metric);
+                    windows.extend(latest.map(|latest| (device, metric, latest.at, before_ms)));
+                }
+            }
+        }
+        for (device, metric, at, before_ms) in windows {
+            let points = shared.points_here(device, metric, at.plus_ms(-before_ms), at)?;
+            let points: Vec<_> = points.iter().map(|point| (point.at, point.value)).collect();
+            engine.restore_window(device, metric, &points);
         }
         Ok(())
     }

@@ -127,6 +127,11 @@ impl<'a> GroupBuilder<'a> {
                 continue;
             }
             if let Some(device) = self.device(now, message, heard) {
+                // Old news of a broker is no word of the device.
+                if !message.retained {
+                    let input = Input::Heard { device, at: message.received_at };
+                    self.engine.apply(now, input, &mut self.group.effects);
+                }
                 self.heard(now, message, device, heard);
             }
         }

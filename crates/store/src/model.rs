@@ -158,7 +158,7 @@ impl Device {
 
     /// What rules select by.
     pub fn placement(&self, zone_class: Option<ZoneClass>) -> Placement {
-        Placement { kind: self.kind, zone: self.zone.clone(), zone_class }
+        Placement { kind: self.kind, zone: self.zone.clone(), zone_class, interval_ms: self.interval_ms }
     }
 }
 

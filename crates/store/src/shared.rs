@@ -171,8 +171,8 @@ impl Shared {
         Ok(merge(&influx.points(&name, &named, from, to)?, &here).points)
     }
 
-    /// Of the memory and the file.
-    fn points_here(
+    /// Of the memory and the file: what an InfluxDB alone keeps is not asked for.
+    pub fn points_here(
         &self,
         device: DeviceNo,
         metric: MetricNo,

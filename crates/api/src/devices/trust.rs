@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use sanimon_domain::device::INTERVAL_DEFAULT_MS;
+use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{DeviceNo, Reason, TimestampMs, Window, metric, quality};
 use sanimon_store::{Device, DeviceEvent, DirectoryState, Function, HotState, WindowQuery};
 use serde::Serialize;
@@ -16,8 +17,6 @@ use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 
-/// A device that nobody has told an interval for is expected each hour.
-const INTERVAL_DEFAULT_MS: i64 = HOUR_MS;
 /// Silence is three intervals, as in the domain's defaults; a report and a half is late.
 const SILENT_AFTER_INTERVALS: f64 = 3.0;
 const LATE_AFTER_INTERVALS: f64 = 1.5;

@@ -1,7 +1,7 @@
 //! `rules.toml`.
 
-use sanimon_alerting::{Direction, Level, Rule, RuleSet, Title};
-use sanimon_domain::{DeviceId, DeviceKind, Quality, RuleId, Severity, ZoneClass, ZoneId, metric};
+use sanimon_alerting::{Direction, Level, Rule, RuleSet, Title, Watch};
+use sanimon_domain::{DeviceId, DeviceKind, MetricNo, Quality, RuleId, Severity, ZoneClass, ZoneId, metric};
 
 use super::reader::{ConfigFault, Document, Section, duration_ms};
 
@@ -46,14 +46,11 @@ fn rule(section: &mut Section<'_>) -> Option<Rule> {
         section.fault(section.line, "`kind` is missing: write bin, drain or toilet");
     }
     let kind = section.parsed("kind", "bin, drain or toilet", DeviceKind::parse);
-    let metric = section.parsed(
-        "metric",
-        "a metric of the list (GET /api/v1/metrics), such as fill_pct",
-        metric::by_name,
-    );
-    if metric.is_none() && section.text("metric").is_none() {
-        section.fault(section.line, "`metric` is missing: write one of the list, such as fill_pct");
-    }
+    let watch = watch(section);
+    let metric = match watch {
+        Some(Watch::Silence) => Some(metric::SILENCE_MIN),
+        _ => watched_metric(section),
+    };
     let classes = "market, old_residential, dense, street, school, scenic or village";
     let zones = section.all_parsed("zones", "the id of a zone", |text| ZoneId::new(text).ok());
     let zone_classes = section.all_parsed("zone_classes", classes, ZoneClass::parse);
@@ -71,8 +68,33 @@ fn rule(section: &mut Section<'_>) -> Option<Rule> {
         zone_classes,
         devices,
         quality: quality.unwrap_or(Quality::Good),
+        watch: watch?,
         levels: levels?,
     })
+}
+
+/// What the rule's levels are compared with; without `condition`, the value itself.
+fn watch(section: &mut Section<'_>) -> Option<Watch> {
+    let within_ms = section.parsed("within", "a duration such as 10m or 2h", duration_ms);
+    if section.text("condition").is_none() {
+        return Some(Watch::Value);
+    }
+    section.parsed("condition", "threshold, rate, silence or stuck", |text| match text {
+        "threshold" => Some(Watch::Value),
+        // Without `within` there is no time in which something could change: the rule set refuses that.
+        "rate" => Some(Watch::Rate { within_ms: within_ms.unwrap_or(0) }),
+        "silence" => Some(Watch::Silence),
+        "stuck" => Some(Watch::Stuck),
+        _ => None,
+    })
+}
+
+fn watched_metric(section: &mut Section<'_>) -> Option<MetricNo> {
+    if section.text("metric").is_none() {
+        section.fault(section.line, "`metric` is missing: write one of the list, such as fill_pct");
+    }
+    let expected = "a metric of the list (GET /api/v1/metrics), such as fill_pct";
+    section.parsed("metric", expected, metric::by_name)
 }
 
 fn level(section: &mut Section<'_>) -> Option<Level> {
@@ -156,6 +178,38 @@ mod tests {
             "{:?}",
             faults(text)
         );
+    }
+
+    fn rule_with(lines: &str, raise: &str) -> String {
+        format!(
+            "[[rule]]\nid = \"a\"\ntitle = {{ en = \"x\", zh = \"y\" }}\nkind = \"bin\"\n{lines}\n\
+             [[rule.level]]\nseverity = \"minor\"\nraise = \"{raise}\"\nclear = \"< 1\"\n"
+        )
+    }
+
+    #[test]
+    fn a_rule_says_what_its_levels_are_compared_with() {
+        let watch = |lines: &str| {
+            let rules = read(Document::of("r.toml", &rule_with(lines, ">= 3"))).expect("sound rules");
+            rules.iter().map(|rule| (rule.watch, rule.metric)).next().expect("one rule")
+        };
+        let temperature = metric::by_name("temperature_c").expect("of the table");
+        assert_eq!(watch("metric = \"temperature_c\""), (Watch::Value, temperature));
+        let rate = "condition = \"rate\"\nwithin = \"10m\"\nmetric = \"temperature_c\"";
+        assert_eq!(watch(rate), (Watch::Rate { within_ms: 600_000 }, temperature));
+        let stuck = "condition = \"stuck\"\nmetric = \"temperature_c\"";
+        assert_eq!(watch(stuck), (Watch::Stuck, temperature));
+        assert_eq!(watch("condition = \"silence\""), (Watch::Silence, metric::SILENCE_MIN));
+    }
+
+    #[test]
+    fn a_condition_that_could_never_be_meant_is_refused_with_what_to_write() {
+        let fault = |lines: &str, raise: &str| faults(&rule_with(lines, raise)).join("; ");
+        let metric = "metric = \"temperature_c\"";
+        assert!(fault(&format!("condition = \"rate\"\n{metric}"), ">= 3").contains("`within = \"10m\"`"));
+        assert!(fault("condition = \"silence\"", ">= 0.5").contains("`raise = \">= 3\"`"));
+        assert!(fault("condition = \"sudden\"", ">= 3").contains("threshold, rate, silence or stuck"));
+        assert!(fault("condition = \"rate\"\nwithin = \"10m\"", ">= 3").contains("`metric` is missing"));
     }
 
     #[test]

@@ -1,4 +1,8 @@
 import { t } from './i18n/index.svelte';
+import { duration } from './time.svelte';
+
+/** What the rules measure of a device themselves: how long nothing was heard of it. No telemetry stands behind it. */
+export const SILENCE = 'silence_min';
 
 const FLAGS = new Set(['lid_open', 'fire', 'cover_open', 'flooded', 'occupied', 'leak', 'call_button']);
 const UNITS: Record<string, string> = {
@@ -37,6 +41,7 @@ export function plain(value: number): string {
 
 /** A value as people read it. */
 export function shown(metric: string, value: number): string {
+  if (metric === SILENCE) return duration(value * 60_000);
   if (isFlag(metric)) return value ? t('yes') : t('no');
   const unit = unitOf(metric);
   return unit === '%' || unit === '°' ? `${plain(value)}${unit === '°' ? '' : '\u2009'}${unit}` : `${plain(value)} ${unit}`.trim();

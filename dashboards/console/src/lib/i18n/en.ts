@@ -231,6 +231,7 @@ export const en = {
   'time.seconds': '{n} s',
   'yes': 'yes',
   'no': 'no',
+  'metric.silence_min': 'Nothing heard for',
   'metric.fill_pct': 'Fill level',
   'metric.distance_mm': 'Distance',
   'metric.temperature_c': 'Temperature',

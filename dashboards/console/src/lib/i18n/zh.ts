@@ -233,6 +233,7 @@ export const zh: Record<Key, string> = {
   'time.seconds': '{n} 秒',
   'yes': '是',
   'no': '否',
+  'metric.silence_min': '无数据时长',
   'metric.fill_pct': '满溢度',
   'metric.distance_mm': '距离',
   'metric.temperature_c': '温度',
