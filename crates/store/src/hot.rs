@@ -121,7 +121,7 @@ impl HotState {
         }
     }
 
-    /// When a device was last heard, whatever it said. After a restart: when its newest reading came.
+    /// When a device was last heard, whatever it said.
     pub fn heard_at(&self, device: DeviceNo) -> Option<TimestampMs> {
         let hot = self.devices.get(device.index())?;
         hot.heard_at.max(hot.series.iter().map(|(_, series)| series.latest.received_at).max())

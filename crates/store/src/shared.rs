@@ -464,5 +464,18 @@ fn load_hot(connection: &Connection) -> Result<HotState> {
         let Doubted { device, metric, at, value, .. } = doubted.map_err(doing())?;
         hot.set_held(device, metric, Some(Point { at, value }));
     }
+    load_heard(connection, &mut hot).map_err(doing())?;
     Ok(hot)
+}
+
+/// A device that sent something else than a believed reading was heard all the same.
+fn load_heard(connection: &Connection, hot: &mut HotState) -> rusqlite::Result<()> {
+    let newest = "SELECT device_no, MAX(at) FROM (SELECT device_no, last_at AS at FROM device_event \
+                  UNION ALL SELECT device_no, received_at FROM doubted) GROUP BY device_no";
+    let mut statement = connection.prepare(newest)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        hot.note_heard(DeviceNo(row.get(0)?), TimestampMs(row.get(1)?));
+    }
+    Ok(())
 }

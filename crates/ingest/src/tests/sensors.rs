@@ -8,7 +8,7 @@ use super::*;
 use crate::decode::Decoder;
 
 /// An uplink of a distance sensor (EM310-UDL: `03 82`, millimetres) in ChirpStack's envelope.
-fn uplink(at: TimestampMs, counter: u32, hex: &str) -> String {
+pub(super) fn uplink(at: TimestampMs, counter: u32, hex: &str) -> String {
     let bytes: Vec<u8> =
         (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).expect("hex")).collect();
     let data = base64(&bytes);
@@ -27,17 +27,17 @@ fn base64(bytes: &[u8]) -> String {
     bytes.chunks(3).map(digits).collect()
 }
 
-fn distance(mm: u16) -> String {
+pub(super) fn distance(mm: u16) -> String {
     let [low, high] = mm.to_le_bytes();
     format!("0382{low:02x}{high:02x}")
 }
 
-const EUI: &str = "24e124136b502217";
-const UP: &str = "application/a/device/24E124136B502217/event/up";
+pub(super) const EUI: &str = "24e124136b502217";
+pub(super) const UP: &str = "application/a/device/24E124136B502217/event/up";
 
 impl Site {
     /// Hears a message as a source does: by the site's formats and models.
-    fn hear_raw(&mut self, topic: &str, payload: &str, at: TimestampMs) {
+    pub(super) fn hear_raw(&mut self, topic: &str, payload: &str, at: TimestampMs) {
         let binding = Binding { model: Some("em310-udl".into()), ..Binding::usual(Format::Chirpstack) };
         let formats = Formats::new(vec![binding], SiteCalendar::utc());
         let directory = self.backfill.shared().directory.clone();
@@ -49,7 +49,7 @@ impl Site {
         self.hear(&[Message::new("test".into(), topic.to_owned(), payload, at, heard)]);
     }
 
-    fn device(&self, name: &str) -> Device {
+    pub(super) fn device(&self, name: &str) -> Device {
         let directory = self.backfill.shared().directory.read();
         let id = DeviceId::new(name).expect("a sound id");
         let no = directory.find(&id).expect("a known device");
@@ -64,7 +64,7 @@ impl Site {
         words
     }
 
-    fn put(&mut self, device: Device) {
+    pub(super) fn put(&mut self, device: Device) {
         self.backfill.enter(START, Vec::new(), vec![device]).expect("a commit");
     }
 
@@ -75,7 +75,7 @@ impl Site {
     }
 }
 
-fn minutes(n: i64) -> TimestampMs {
+pub(super) fn minutes(n: i64) -> TimestampMs {
     START.plus_ms(n * MINUTE_MS)
 }
 
