@@ -90,10 +90,12 @@ impl Core {
     /// Puts back what rules on silence, change and standstill look at.
     fn restore_watches(&self, now: TimestampMs, engine: &mut Engine) -> Result<()> {
         let shared = self.writer.shared();
+        let imported_at = shared.imported_at()?.unwrap_or(TimestampMs(i64::MIN));
         let mut windows = Vec::new();
         {
             let (directory, hot) = (shared.directory.read(), shared.hot.read());
-            let heard = |device: &Arc<Device>| Some((device.no, hot.heard_at(device.no)?));
+            // History that was entered is no word of a device: it has its intervals from then on.
+            let heard = |device: &Arc<Device>| Some((device.no, hot.heard_at(device.no)?.max(imported_at)));
             let heard: Vec<_> = directory.devices().iter().filter_map(heard).collect();
             // The site was deaf while it was down: that time is nobody's silence.
             let newest = heard.iter().map(|(_, at)| *at).max().unwrap_or(now);

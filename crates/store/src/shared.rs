@@ -405,6 +405,12 @@ impl Shared {
         self.readers.with(|connection| read::meta(connection, key))
     }
 
+    /// When history was entered last ([`crate::Writer::note_import`]).
+    pub fn imported_at(&self) -> Result<Option<TimestampMs>> {
+        let remembered = self.meta(META_IMPORTED_AT)?;
+        Ok(remembered.and_then(|text| text.parse().ok()).map(TimestampMs))
+    }
+
     pub fn account_names(&self) -> Result<Vec<(String, String)>> {
         self.readers.with(|connection| {
             let doing = || StoreError::doing("read accounts");
@@ -415,6 +421,9 @@ impl Shared {
         })
     }
 }
+
+/// Where the time of the last import is remembered, in milliseconds.
+pub(crate) const META_IMPORTED_AT: &str = "imported_at_ms";
 
 fn load_hot(connection: &Connection) -> Result<HotState> {
     let doing = || StoreError::doing("read the newest telemetry");

@@ -62,7 +62,9 @@ impl Import {
         let format = self.format.unwrap_or_else(|| format_of(&self.file));
         let file = File::open(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
         let bar = screen::bar("bytes", file.metadata()?.len());
-        let mut importer = Importer::new(found.store()?);
+        let mut store = found.store()?;
+        store.writer.note_import(RealClock.now())?;
+        let mut importer = Importer::new(store);
         let input = bar.wrap_read(file);
         let outcome = match format {
             Format::Csv => importer.csv(input),

@@ -183,7 +183,7 @@ mod tests {
     fn rule_with(lines: &str, raise: &str) -> String {
         format!(
             "[[rule]]\nid = \"a\"\ntitle = {{ en = \"x\", zh = \"y\" }}\nkind = \"bin\"\n{lines}\n\
-             [[rule.level]]\nseverity = \"minor\"\nraise = \"{raise}\"\nclear = \"< 1\"\n"
+             [[rule.level]]\nseverity = \"minor\"\nraise = \"{raise}\"\nclear = \"< 0.5\"\n"
         )
     }
 

@@ -11,6 +11,7 @@ use crate::command::{AlertAction, CommandError};
 use crate::error::{Result, StoreError};
 use crate::feed::Committed;
 use crate::model::{Account, Alert, Device, DeviceState, Zone};
+use crate::shared::META_IMPORTED_AT;
 
 type Outcome<T> = std::result::Result<T, CommandError>;
 
@@ -204,6 +205,11 @@ impl Writer {
     /// A word to remember about the site as a whole, such as where a demo's clock stood.
     pub fn put_meta(&mut self, key: &str, value: &str) -> Result<()> {
         self.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [key, value])
+    }
+
+    /// Remembers that history was entered at this time: how old it is says nothing about whether a device is silent.
+    pub fn note_import(&mut self, now: TimestampMs) -> Result<()> {
+        self.put_meta(META_IMPORTED_AT, &now.0.to_string())
     }
 
     fn execute(&mut self, sql: &str, values: impl rusqlite::Params) -> Result<()> {
