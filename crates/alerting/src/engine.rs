@@ -172,8 +172,10 @@ impl Engine {
             for level in 0..cell.levels.len() {
                 step.set_level(cell, level, LevelState::Pending { since: at });
             }
+            // Its end tells how long it was.
+            let silent_min = cell.told(at);
             cell.last_at = at;
-            step.settle(cell, at, 0.0);
+            step.settle(cell, at, silent_min);
         }
     }
 
