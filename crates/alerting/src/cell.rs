@@ -54,7 +54,7 @@ impl Cell {
     }
 }
 
-/// When a level of a device's rule becomes active.
+/// When a level of a device's rule may become active.
 pub(crate) type Deadline = (TimestampMs, DeviceNo, RuleNo, u8);
 
 /// What all steps change together.
@@ -97,6 +97,25 @@ impl Step<'_> {
             self.set_level(cell, level, LevelState::Active { since: due });
             let value = cell.told(due);
             self.settle(cell, due, value);
+        }
+    }
+
+    /// A deadline of the cell has come: the level is due, or it waits for longer by now.
+    pub(crate) fn fall_due(&mut self, cell: &mut Cell, level: usize, deadline: TimestampMs) {
+        match cell.due(self.rule, level) {
+            Some(due) if due > deadline => {
+                self.deadlines.insert((due, self.device, cell.rule, level as u8));
+            }
+            Some(_) => self.ripen(cell, deadline),
+            None => {}
+        }
+    }
+
+    /// Waits from here on. Each message of a device does this: its deadline is left where it is and moved when it comes.
+    pub(crate) fn wait_anew(&mut self, cell: &mut Cell, level: usize, at: TimestampMs) {
+        match &mut cell.levels[level] {
+            LevelState::Pending { since } => *since = at,
+            _ => self.set_level(cell, level, LevelState::Pending { since: at }),
         }
     }
 

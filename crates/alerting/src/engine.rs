@@ -93,6 +93,7 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     /// By [`DeviceNo`].
     devices: Vec<Vec<Cell>>,
+    /// Of each level that waits, an instant not after the one at which it is due.
     deadlines: BTreeSet<Deadline>,
     next_alert: u64,
 }
@@ -112,7 +113,7 @@ impl Engine {
         self.rules.get(usize::from(no.0)).expect("a rule number is only made from this rule set")
     }
 
-    /// The earliest instant at which something happens by itself.
+    /// The earliest instant at which something may happen by itself.
     pub fn next_deadline(&self) -> Option<TimestampMs> {
         self.deadlines.first().map(|(due, ..)| *due)
     }
@@ -129,9 +130,8 @@ impl Engine {
             Input::Device { device, id, placement } => {
                 let rules = self.rules.clone();
                 let selected = rules.iter().enumerate().filter(|(_, rule)| rule.selects(id, placement));
-                let interval_ms = placement.interval_ms.unwrap_or(INTERVAL_DEFAULT_MS);
                 let selected = selected.map(|(index, _)| RuleNo(index as u16));
-                self.place(now, device, interval_ms, selected, effects);
+                self.place(now, device, placement.interval_ms, selected, effects);
             }
             Input::Retired { device } => {
                 self.place(now, device, INTERVAL_DEFAULT_MS, std::iter::empty(), effects);
@@ -170,7 +170,7 @@ impl Engine {
             let mut step = hand.step(device, cell.rule);
             step.ripen(cell, at);
             for level in 0..cell.levels.len() {
-                step.set_level(cell, level, LevelState::Pending { since: at });
+                step.wait_anew(cell, level, at);
             }
             // Its end tells how long it was.
             let silent_min = cell.told(at);
@@ -180,13 +180,13 @@ impl Engine {
     }
 
     fn tick(&mut self, now: TimestampMs, effects: &mut Vec<Effect>) {
-        while let Some((due, device, rule_no, _)) =
-            self.deadlines.first().copied().filter(|(due, ..)| *due <= now)
-        {
+        while self.next_deadline().is_some_and(|due| due <= now) {
+            let Some((due, device, rule, level)) = self.deadlines.pop_first() else { return };
             let (devices, mut hand) = self.hand(effects);
-            let cell = devices[device.index()].iter_mut().find(|cell| cell.rule == rule_no);
-            let cell = cell.expect("a deadline goes with its cell");
-            hand.step(device, rule_no).ripen(cell, due);
+            let cell = devices[device.index()].iter_mut().find(|cell| cell.rule == rule);
+            if let Some(cell) = cell {
+                hand.step(device, rule).fall_due(cell, usize::from(level), due);
+            }
         }
     }
 

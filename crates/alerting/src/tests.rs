@@ -39,7 +39,7 @@ fn bin_rules() -> RuleSet {
 
 fn placed() -> (DeviceId, Placement) {
     let placement =
-        Placement { kind: DeviceKind::Bin, zone: None, zone_class: None, interval_ms: Some(15 * MINUTE_MS) };
+        Placement { kind: DeviceKind::Bin, zone: None, zone_class: None, interval_ms: 15 * MINUTE_MS };
     (DeviceId::new("bin-1").expect("a sound id"), placement)
 }
 

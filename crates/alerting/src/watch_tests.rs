@@ -42,7 +42,7 @@ fn engine(rules: &Arc<RuleSet>) -> Engine {
 
 fn place(engine: &mut Engine, minute: i64, interval_min: i64) -> Vec<Effect> {
     let mut effects = Vec::new();
-    let interval_ms = Some(interval_min * MINUTE_MS);
+    let interval_ms = interval_min * MINUTE_MS;
     let placement = Placement { kind: DeviceKind::Drain, zone: None, zone_class: None, interval_ms };
     let id = DeviceId::new("drain-1").expect("a sound id");
     let input = Input::Device { device: DRAIN, id: &id, placement: &placement };
@@ -147,6 +147,26 @@ fn a_message_that_comes_before_the_tick_finds_the_silence_that_was() {
     let mut engine = engine(&silences());
     hears(&mut engine, 0);
     assert_eq!(words(&hears(&mut engine, 60)), ["45 raised minor", "60 cleared"]);
+}
+
+#[test]
+fn each_message_moves_the_instant_at_which_a_device_is_silent() {
+    let mut engine = engine(&silences());
+    hears(&mut engine, 0);
+    hears(&mut engine, 10);
+    assert_eq!(words(&ticks(&mut engine, 54)), [""; 0]);
+    assert_eq!(engine.next_deadline(), Some(TimestampMs(55 * MINUTE_MS)));
+    assert_eq!(words(&ticks(&mut engine, 90)), ["55 raised minor"]);
+}
+
+#[test]
+fn a_device_taken_out_of_sight_is_silent_for_nobody() {
+    let mut engine = engine(&silences());
+    hears(&mut engine, 0);
+    hears(&mut engine, 10);
+    engine.apply(TimestampMs(20 * MINUTE_MS), Input::Retired { device: DRAIN }, &mut Vec::new());
+    assert_eq!(ticks(&mut engine, 5000), []);
+    assert_eq!(engine.next_deadline(), None);
 }
 
 #[test]

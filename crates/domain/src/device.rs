@@ -58,8 +58,8 @@ pub struct Placement {
     pub kind: DeviceKind,
     pub zone: Option<ZoneId>,
     pub zone_class: Option<ZoneClass>,
-    /// How often it is expected to report; `None`: nobody has said.
-    pub interval_ms: Option<i64>,
+    /// How often it is expected to report.
+    pub interval_ms: i64,
 }
 
 /// A device that nobody has told an interval for is expected each hour: the longest of the usual ones.

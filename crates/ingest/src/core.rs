@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use sanimon_alerting::{Effect, Engine, Input, RuleSet};
-use sanimon_domain::device::INTERVAL_DEFAULT_MS;
 use sanimon_domain::{AlertId, DeviceNo, TimestampMs};
 use sanimon_store::{Device, DeviceState, Group, Result, Writer};
 
@@ -95,22 +94,24 @@ impl Core {
         {
             let (directory, hot) = (shared.directory.read(), shared.hot.read());
             // History that was entered is no word of a device: it has its intervals from then on.
-            let heard = |device: &Arc<Device>| Some((device.no, hot.heard_at(device.no)?.max(imported_at)));
+            let heard = |device: &Arc<Device>| {
+                let at = hot.heard_at(device.no)?.max(imported_at);
+                Some((device.no, device.expected_interval_ms(), at))
+            };
             let heard: Vec<_> = directory.devices().iter().filter_map(heard).collect();
             // The site was deaf while it was down: that time is nobody's silence.
-            let newest = heard.iter().map(|(_, at)| *at).max().unwrap_or(now);
+            let newest = heard.iter().map(|(.., at)| *at).max().unwrap_or(now);
             let deaf_ms = now.since_ms(newest).max(0);
-            for (device, at) in heard {
+            for (device, interval_ms, at) in heard {
                 engine.restore_heard(device, at.plus_ms(deaf_ms));
                 for latest in hot.latest(device) {
                     if let Some(since) = hot.unchanged_since(device, latest.metric) {
                         engine.restore_unchanged(device, latest.metric, since);
                     }
                 }
-                let interval_ms = directory.device(device).and_then(|device| device.interval_ms);
                 for (metric, within_ms) in engine.windows(device) {
                     // The reading before the window counts, too.
-                    let before_ms = within_ms + 2 * interval_ms.unwrap_or(INTERVAL_DEFAULT_MS);
+                    let before_ms = within_ms + 2 * interval_ms;
                     let latest = hot.latest_of(device, metric);
                     windows.extend(latest.map(|latest| (device, metric, latest.at, before_ms)));
                 }

@@ -5,10 +5,10 @@ use sanimon_domain::{DeviceKind, Metric, MetricNo, metric};
 use sanimon_store::Device;
 
 /// Vendors' names of what becomes something of ours.
-pub(crate) const PRESSURE_BAR: &str = "pressure_bar";
-pub(crate) const TOTAL_IN: &str = "total_in";
-pub(crate) const TOTAL_OUT: &str = "total_out";
-pub(crate) const FRAME_COUNTER: &str = "frame_counter";
+const PRESSURE_BAR: &str = "pressure_bar";
+const TOTAL_IN: &str = "total_in";
+const TOTAL_OUT: &str = "total_out";
+const FRAME_COUNTER: &str = "frame_counter";
 
 /// What a value also says: at most these.
 pub(crate) type Also = [Option<(MetricNo, f64)>; 2];
@@ -54,7 +54,12 @@ pub(crate) fn counts(metric: &Metric) -> Option<MetricNo> {
 
 /// Whether a value means something by the one before it.
 pub(crate) fn is_running(metric: &Metric) -> bool {
-    counts(metric).is_some() || matches!(metric, Metric::Custom(name) if **name == *FRAME_COUNTER)
+    counts(metric).is_some() || is_frame_counter(metric)
+}
+
+/// Whether it is a LoRaWAN server's count of a session's uplinks.
+pub(crate) fn is_frame_counter(metric: &Metric) -> bool {
+    matches!(metric, Metric::Custom(name) if **name == *FRAME_COUNTER)
 }
 
 /// Visitors since the total before, and whether the counter began anew.

@@ -367,9 +367,7 @@ impl<'a> GroupBuilder<'a> {
             let point = Point { value: count, ..point };
             self.admit(now, Arriving { device, metric: visitors, point }, stored);
         }
-        let is_frame_counter =
-            matches!(&reading.metric, Metric::Custom(name) if **name == *meaning::FRAME_COUNTER);
-        if is_frame_counter && point.value < before.value {
+        if meaning::is_frame_counter(&reading.metric) && point.value < before.value {
             self.event(message, device, ("device", "counter_reset"), None);
         }
     }

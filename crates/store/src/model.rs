@@ -1,5 +1,6 @@
 //! What the store keeps, as the other crates see it.
 
+use sanimon_domain::device::INTERVAL_DEFAULT_MS;
 use sanimon_domain::{
     AlertId, Calibration, Condition, DeviceId, DeviceKind, DeviceNo, Handling, HardwareId, MetricNo,
     Placement, Quality, Reason, RuleId, Severity, StepKind, TimestampMs, ZoneClass, ZoneId,
@@ -158,7 +159,13 @@ impl Device {
 
     /// What rules select by.
     pub fn placement(&self, zone_class: Option<ZoneClass>) -> Placement {
-        Placement { kind: self.kind, zone: self.zone.clone(), zone_class, interval_ms: self.interval_ms }
+        let interval_ms = self.expected_interval_ms();
+        Placement { kind: self.kind, zone: self.zone.clone(), zone_class, interval_ms }
+    }
+
+    /// How often it is expected to report, also when nobody has said.
+    pub fn expected_interval_ms(&self) -> i64 {
+        self.interval_ms.unwrap_or(INTERVAL_DEFAULT_MS)
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use sanimon_domain::device::INTERVAL_DEFAULT_MS;
 use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{DeviceNo, Reason, TimestampMs, Window, metric, quality};
 use sanimon_store::{Device, DeviceEvent, DirectoryState, Function, HotState, WindowQuery};
@@ -116,7 +115,7 @@ impl Faults {
         if device.online.is_some_and(|(online, at)| !online && at >= heard_at) {
             return health(HealthState::Silent, vec!["offline".to_owned()]);
         }
-        let interval_ms = device.interval_ms.unwrap_or(INTERVAL_DEFAULT_MS).max(INTERVAL_MIN_MS) as f64;
+        let interval_ms = device.expected_interval_ms().max(INTERVAL_MIN_MS) as f64;
         let intervals = now.since_ms(heard_at) as f64 / interval_ms;
         if intervals > SILENT_AFTER_INTERVALS {
             return health(HealthState::Silent, Vec::new());
