@@ -16,6 +16,7 @@ fn crates_know_only_whom_they_may() {
         ("alerting", &["domain"]),
         ("store", &["alerting", "domain"]),
         ("ingest", &["codec", "alerting", "store", "domain"]),
+        ("notify", &["store", "domain"]),
         ("api", &["alerting", "store", "domain"]),
         ("simulator", &["domain"]),
         ("console", &[]),

@@ -1,32 +1,56 @@
-//! One rule on one device: what is remembered, and one step of it.
+//! One rule on one device or group: what is remembered, and one step of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use sanimon_domain::{AlertId, DeviceNo, MetricNo, TimestampMs};
+use sanimon_domain::{AlertId, DeviceNo, GroupKey, MetricNo, SiteCalendar, Subject, TimestampMs, ZoneId};
 
 use crate::engine::{Effect, OpenAlert, RuleNo};
-use crate::level::LevelState;
-use crate::rule::{Rule, RuleSet};
+use crate::level::{Level, LevelState};
+use crate::rule::{Rule, Variant};
+use crate::rule_set::RuleSet;
 use crate::watch::{Memory, silent_minutes};
+use crate::window::MaintenanceWindow;
 
-/// What is remembered of one rule on one device.
+/// What is remembered of one rule on one device or group.
 #[derive(Debug)]
 pub(crate) struct Cell {
     pub(crate) rule: RuleNo,
+    pub(crate) variant: Variant,
     pub(crate) metric: MetricNo,
     /// The observation time of the newest reading evaluated.
     pub(crate) last_at: TimestampMs,
     pub(crate) last_value: f64,
-    pub(crate) levels: Vec<LevelState>,
+    pub(crate) levels: Box<[LevelState]>,
     pub(crate) alert: Option<OpenAlert>,
+    /// No alert is raised before: its rule's gap, or the time that a group's devices get after its silence.
+    pub(crate) quiet_until: TimestampMs,
+    /// The maintenance window that was told to have suppressed it; 0: none.
+    pub(crate) suppressed_by: i64,
     pub(crate) memory: Memory,
 }
 
 impl Cell {
+    pub(crate) fn new(rule: RuleNo, variant: Variant, definition: &Rule, interval_ms: i64) -> Self {
+        Self {
+            rule,
+            variant,
+            metric: definition.metric,
+            last_at: TimestampMs(i64::MIN),
+            last_value: f64::NAN,
+            levels: vec![LevelState::Idle; definition.levels_of(variant).len()].into(),
+            alert: None,
+            quiet_until: TimestampMs(i64::MIN),
+            suppressed_by: 0,
+            memory: Memory::new(definition.watch, interval_ms),
+        }
+    }
+
     /// When a level becomes active if nothing contradicts it.
     pub(crate) fn due(&self, rule: &Rule, level: usize) -> Option<TimestampMs> {
-        let definition = &rule.levels[level];
+        let definition = &rule.levels_of(self.variant)[level];
         match (&self.memory, self.levels[level]) {
+            (Memory::Together(due), LevelState::Pending { .. }) => due[level],
             (Memory::Interval(interval_ms), LevelState::Pending { since }) => {
                 let patience_ms = (definition.raise * *interval_ms as f64) as i64;
                 Some(since.plus_ms(patience_ms).plus_ms(definition.for_ms))
@@ -36,40 +60,76 @@ impl Cell {
     }
 
     pub(crate) const fn is_silence(&self) -> bool {
-        matches!(self.memory, Memory::Interval(_))
+        matches!(self.memory, Memory::Interval(_) | Memory::Together(_))
     }
 
     /// What its levels wait for.
-    pub(crate) fn deadlines(&self, rule: &Rule, device: DeviceNo) -> Vec<Deadline> {
-        let due = |level| Some((self.due(rule, level)?, device, self.rule, level as u8));
+    pub(crate) fn deadlines(&self, rule: &Rule, seat: Seat) -> Vec<Deadline> {
+        let due = |level| Some((self.due(rule, level)?, seat, self.rule, level as u8));
         (0..self.levels.len()).filter_map(due).collect()
     }
 
     /// What an alert tells at this time.
     pub(crate) fn told(&self, at: TimestampMs) -> f64 {
         match self.memory {
-            Memory::Interval(_) => silent_minutes(self.last_at, at),
+            Memory::Interval(_) | Memory::Together(_) => silent_minutes(self.last_at, at),
+            Memory::Filling(_) => f64::NAN,
             _ => self.last_value,
         }
     }
 }
 
-/// When a level of a device's rule may become active.
-pub(crate) type Deadline = (TimestampMs, DeviceNo, RuleNo, u8);
+/// Whose cell it is, inside the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Seat {
+    Device(DeviceNo),
+    /// An index into the engine's groups.
+    Group(u32),
+}
 
-/// What all steps change together.
+/// When a level of a rule may become active there.
+pub(crate) type Deadline = (TimestampMs, Seat, RuleNo, u8);
+
+/// In a deadline's place for a level: an alert may be raised that had to wait.
+pub(crate) const RAISE: u8 = u8::MAX;
+
+/// What all steps change together, and what they all look at.
 pub(crate) struct Hand<'a> {
     pub(crate) rules: &'a RuleSet,
+    pub(crate) calendar: SiteCalendar,
+    pub(crate) windows: &'a [MaintenanceWindow],
     pub(crate) deadlines: &'a mut BTreeSet<Deadline>,
     pub(crate) next_alert: &'a mut u64,
     pub(crate) effects: &'a mut Vec<Effect>,
 }
 
-impl Hand<'_> {
-    pub(crate) fn step(&mut self, device: DeviceNo, rule: RuleNo) -> Step<'_> {
-        let rule = self.rules.get(usize::from(rule.0)).expect("cells are made from this rule set");
-        let Self { deadlines, next_alert, effects, .. } = self;
-        Step { device, rule, deadlines, next_alert, effects }
+/// What is around a cell that decides whether it may raise.
+#[derive(Debug, Clone)]
+pub(crate) struct Around<'a> {
+    pub(crate) seat: Seat,
+    pub(crate) subject: Subject,
+    pub(crate) zone: Option<&'a ZoneId>,
+    /// A wider alert stands for this one.
+    pub(crate) is_replaced: bool,
+}
+
+impl<'a> Around<'a> {
+    pub(crate) const fn device(device: DeviceNo, zone: Option<&'a ZoneId>, is_replaced: bool) -> Self {
+        Self { seat: Seat::Device(device), subject: Subject::Device(device), zone, is_replaced }
+    }
+
+    pub(crate) fn group(index: u32, key: &Arc<GroupKey>, zone: Option<&'a ZoneId>) -> Self {
+        Self { seat: Seat::Group(index), subject: Subject::Group(key.clone()), zone, is_replaced: false }
+    }
+}
+
+impl<'h> Hand<'h> {
+    pub(crate) fn step<'a>(&'a mut self, around: Around<'a>, rule: RuleNo) -> Step<'a>
+    where
+        'h: 'a,
+    {
+        let Self { rules, calendar, windows, deadlines, next_alert, effects } = self;
+        Step { around, rule: rules.rule(rule), calendar: *calendar, windows, deadlines, next_alert, effects }
     }
 }
 
@@ -83,14 +143,20 @@ const fn without_waiting(state: LevelState) -> LevelState {
 
 /// One cell's step: the parts of the engine that it may change.
 pub(crate) struct Step<'a> {
-    device: DeviceNo,
+    around: Around<'a>,
     pub(crate) rule: &'a Rule,
+    pub(crate) calendar: SiteCalendar,
+    windows: &'a [MaintenanceWindow],
     deadlines: &'a mut BTreeSet<Deadline>,
     next_alert: &'a mut u64,
     effects: &'a mut Vec<Effect>,
 }
 
 impl Step<'_> {
+    fn level(&self, cell: &Cell, level: usize) -> &Level {
+        &self.rule.levels_of(cell.variant)[level]
+    }
+
     /// Pending levels whose time is up by `until` become active, each at its own instant, earliest first.
     pub(crate) fn ripen(&mut self, cell: &mut Cell, until: TimestampMs) {
         while let Some((due, level)) = self.next_due(cell).filter(|(due, _)| *due <= until) {
@@ -101,10 +167,14 @@ impl Step<'_> {
     }
 
     /// A deadline of the cell has come: the level is due, or it waits for longer by now.
-    pub(crate) fn fall_due(&mut self, cell: &mut Cell, level: usize, deadline: TimestampMs) {
-        match cell.due(self.rule, level) {
+    pub(crate) fn fall_due(&mut self, cell: &mut Cell, level: u8, deadline: TimestampMs) {
+        if level == RAISE {
+            let value = cell.told(deadline);
+            return self.settle(cell, deadline, value);
+        }
+        match cell.due(self.rule, usize::from(level)) {
             Some(due) if due > deadline => {
-                self.deadlines.insert((due, self.device, cell.rule, level as u8));
+                self.deadlines.insert((due, self.around.seat, cell.rule, level));
             }
             Some(_) => self.ripen(cell, deadline),
             None => {}
@@ -124,13 +194,18 @@ impl Step<'_> {
     }
 
     pub(crate) fn evaluate(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
+        // What is foretold is told; of all else, the value.
+        let mut told = value;
         for level in 0..cell.levels.len() {
-            let definition = &self.rule.levels[level];
+            let definition = self.level(cell, level);
             let quantity = cell.memory.quantity(self.rule.watch, definition.direction, at, value);
+            if matches!(cell.memory, Memory::Filling(_)) {
+                told = if quantity.is_finite() { quantity } else { f64::NAN };
+            }
             let next = definition.next(cell.levels[level], at, quantity);
             self.set_level(cell, level, next);
         }
-        self.settle(cell, at, value);
+        self.settle(cell, at, told);
     }
 
     pub(crate) fn set_level(&mut self, cell: &mut Cell, level: usize, next: LevelState) {
@@ -140,35 +215,51 @@ impl Step<'_> {
         }
         let key = level as u8;
         if let Some(due) = cell.due(self.rule, level) {
-            self.deadlines.remove(&(due, self.device, cell.rule, key));
+            self.deadlines.remove(&(due, self.around.seat, cell.rule, key));
         }
         cell.levels[level] = next;
         if let Some(due) = cell.due(self.rule, level) {
-            self.deadlines.insert((due, self.device, cell.rule, key));
+            self.deadlines.insert((due, self.around.seat, cell.rule, key));
         }
         let (before, next) = match cell.memory {
             // Each message begins a silence anew: what is waited for follows from when the device was heard last.
-            Memory::Interval(_) => (without_waiting(before), without_waiting(next)),
+            Memory::Interval(_) | Memory::Together(_) => (without_waiting(before), without_waiting(next)),
             _ => (before, next),
         };
         if before == next {
             return;
         }
-        self.effects.push(Effect::Level { device: self.device, rule: cell.rule, level: key, state: next });
+        self.effects.push(Effect::Level {
+            subject: self.around.subject.clone(),
+            rule: cell.rule,
+            variant: cell.variant,
+            level: key,
+            state: next,
+        });
+    }
+
+    pub(crate) fn all_idle(&mut self, cell: &mut Cell) {
+        (0..cell.levels.len()).for_each(|level| self.set_level(cell, level, LevelState::Idle));
     }
 
     /// Brings the alert in line with the worst active level.
     pub(crate) fn settle(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
         let active =
             cell.levels.iter().enumerate().filter(|(_, state)| matches!(state, LevelState::Active { .. }));
-        let worst = active.map(|(index, _)| self.rule.levels[index].severity).max();
+        let worst = active.map(|(index, _)| self.level(cell, index).severity).max();
         match (cell.alert, worst) {
             (None, Some(severity)) => {
+                let from = self.may_raise_from(cell, at);
+                if from > at {
+                    self.put_off(cell, at, from);
+                    return;
+                }
                 let id = AlertId(*self.next_alert);
                 *self.next_alert += 1;
                 cell.alert = Some(OpenAlert { id, severity });
-                let (device, rule) = (self.device, cell.rule);
-                self.effects.push(Effect::Raised { alert: id, device, rule, severity, at, value });
+                cell.suppressed_by = 0;
+                let (subject, rule) = (self.around.subject.clone(), cell.rule);
+                self.effects.push(Effect::Raised { alert: id, subject, rule, severity, at, value });
             }
             (Some(open), Some(severity)) if open.severity != severity => {
                 cell.alert = Some(OpenAlert { severity, ..open });
@@ -177,9 +268,47 @@ impl Step<'_> {
             }
             (Some(open), None) => {
                 cell.alert = None;
+                if self.rule.gap_ms > 0 {
+                    cell.quiet_until = at.plus_ms(self.rule.gap_ms);
+                }
                 self.effects.push(Effect::Cleared { alert: open.id, at, value });
             }
+            (None, None) => cell.suppressed_by = 0,
             _ => {}
+        }
+    }
+
+    /// The first instant from `at` on at which nothing forbids an alert here.
+    fn may_raise_from(&self, cell: &Cell, at: TimestampMs) -> TimestampMs {
+        if self.around.is_replaced {
+            return TimestampMs(i64::MAX);
+        }
+        let mut from = at.max(cell.quiet_until);
+        loop {
+            let open = self.rule.open_from(self.calendar, from);
+            let until = self.windows_at(open).map(|window| window.to).max();
+            match until {
+                None => return open,
+                Some(until) => from = until,
+            }
+        }
+    }
+
+    fn windows_at(&self, at: TimestampMs) -> impl Iterator<Item = &MaintenanceWindow> {
+        let (device, zone) = (self.around.subject.device(), self.around.zone);
+        let rule = &self.rule.id;
+        self.windows.iter().filter(move |window| window.holds(at) && window.covers(device, zone, rule))
+    }
+
+    /// Comes back when the alert may be raised, and says once which maintenance window keeps it.
+    fn put_off(&mut self, cell: &mut Cell, at: TimestampMs, from: TimestampMs) {
+        if from < TimestampMs(i64::MAX) {
+            self.deadlines.insert((from, self.around.seat, cell.rule, RAISE));
+        }
+        let window = self.windows_at(at).map(|window| window.id).next();
+        if let Some(window) = window.filter(|id| *id != cell.suppressed_by) {
+            cell.suppressed_by = window;
+            self.effects.push(Effect::Suppressed { window, at });
         }
     }
 }

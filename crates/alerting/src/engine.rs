@@ -7,17 +7,23 @@
 //!   or the next reading notices, so the times in the history do not depend on how often ticks come.
 //! * The commit fails: the caller drops the engine and restores it; there is no undo here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use sanimon_domain::device::INTERVAL_DEFAULT_MS;
-use sanimon_domain::{AlertId, DeviceId, DeviceNo, MetricNo, Placement, Quality, Severity, TimestampMs};
+use sanimon_domain::{
+    AlertId, DeviceId, DeviceNo, GroupKey, MetricNo, Placement, Quality, Severity, SiteCalendar, Subject,
+    TimestampMs, ZoneId,
+};
 
-use crate::cell::{Cell, Deadline, Hand};
+use crate::cell::{Around, Cell, Deadline, Hand, Seat};
+use crate::group::{GONE_INTERVALS, Group};
 use crate::level::LevelState;
-use crate::rule::{Rule, RuleSet};
-use crate::watch::Memory;
+use crate::rule::{Rule, Variant};
+use crate::rule_set::RuleSet;
+use crate::window::MaintenanceWindow;
 
+mod groups;
+mod place;
 mod restore;
 
 /// The place of a rule in the engine's [`RuleSet`].
@@ -35,6 +41,8 @@ pub enum Input<'a> {
     Reading { device: DeviceNo, metric: MetricNo, at: TimestampMs, value: f64, quality: Quality },
     /// A message of the device came at this time of the site, whatever it said.
     Heard { device: DeviceNo, at: TimestampMs },
+    /// From now on these are the maintenance windows.
+    Windows(&'a [MaintenanceWindow]),
     /// Nothing arrived; time went on.
     Tick,
 }
@@ -44,7 +52,7 @@ pub enum Input<'a> {
 pub enum Effect {
     Raised {
         alert: AlertId,
-        device: DeviceNo,
+        subject: Subject,
         rule: RuleNo,
         severity: Severity,
         at: TimestampMs,
@@ -62,10 +70,22 @@ pub enum Effect {
         at: TimestampMs,
         value: f64,
     },
+    /// A wider alert stands for this one from now on.
+    Replaced {
+        alert: AlertId,
+        by: AlertId,
+        at: TimestampMs,
+    },
+    /// A maintenance window kept an alert from being raised.
+    Suppressed {
+        window: i64,
+        at: TimestampMs,
+    },
     /// A level's memory changed; `Idle` means that there is nothing to remember.
     Level {
-        device: DeviceNo,
+        subject: Subject,
         rule: RuleNo,
+        variant: Variant,
         level: u8,
         state: LevelState,
     },
@@ -79,29 +99,74 @@ pub struct OpenAlert {
 }
 
 /// A level's memory as it was stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RestoredLevel {
-    pub device: DeviceNo,
+    pub subject: Subject,
     pub rule: RuleNo,
-    pub level: u8,
+    /// [`crate::Level::key`].
+    pub key: Box<str>,
     pub state: LevelState,
+}
+
+/// A rule that speaks for a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Chosen {
+    pub(crate) rule: RuleNo,
+    pub(crate) variant: Variant,
+    /// What its levels are shown; `None`: no readings.
+    pub(crate) metric: Option<MetricNo>,
+}
+
+/// What is remembered of a device. Cells are made when there is something to remember.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// One list for all devices with the same rules.
+    pub(crate) chosen: Arc<[Chosen]>,
+    pub(crate) cells: Vec<Cell>,
+    /// Indices into the engine's groups.
+    pub(crate) groups: Vec<u32>,
+    pub(crate) zone: Option<ZoneId>,
+    pub(crate) heard_at: TimestampMs,
+    pub(crate) interval_ms: i64,
 }
 
 /// The memory of all rules on all devices: bounded by devices times rules.
 #[derive(Debug)]
 pub struct Engine {
     rules: Arc<RuleSet>,
+    calendar: SiteCalendar,
+    windows: Vec<MaintenanceWindow>,
     /// By [`DeviceNo`].
-    devices: Vec<Vec<Cell>>,
+    devices: Vec<Known>,
+    groups: Vec<Group>,
+    group_numbers: HashMap<(RuleNo, Arc<GroupKey>), u32>,
+    selections: HashSet<Arc<[Chosen]>>,
     /// Of each level that waits, an instant not after the one at which it is due.
     deadlines: BTreeSet<Deadline>,
     next_alert: u64,
 }
 
+/// The parts of the engine that a step may look at or change.
+struct Parts<'a> {
+    devices: &'a mut Vec<Known>,
+    groups: &'a mut Vec<Group>,
+    hand: Hand<'a>,
+}
+
 impl Engine {
     /// An engine that knows no device. `next_alert` is the first number that no alert has had.
-    pub fn new(rules: Arc<RuleSet>, next_alert: AlertId) -> Self {
-        Self { rules, devices: Vec::new(), deadlines: BTreeSet::new(), next_alert: next_alert.0 }
+    pub fn new(rules: Arc<RuleSet>, calendar: SiteCalendar, next_alert: AlertId) -> Self {
+        Self {
+            rules,
+            calendar,
+            windows: Vec::new(),
+            devices: Vec::new(),
+            groups: Vec::new(),
+            group_numbers: HashMap::new(),
+            selections: HashSet::new(),
+            deadlines: BTreeSet::new(),
+            next_alert: next_alert.0,
+        }
     }
 
     pub fn rules(&self) -> &RuleSet {
@@ -110,7 +175,13 @@ impl Engine {
 
     /// The rule behind a number of this engine.
     pub fn rule(&self, no: RuleNo) -> &Rule {
-        self.rules.get(usize::from(no.0)).expect("a rule number is only made from this rule set")
+        self.rules.rule(no)
+    }
+
+    /// A number for an alert that no rule raises.
+    pub fn next_alert(&mut self) -> AlertId {
+        self.next_alert += 1;
+        AlertId(self.next_alert - 1)
     }
 
     /// The earliest instant at which something may happen by itself.
@@ -127,14 +198,11 @@ impl Engine {
             }
             Input::Tick => self.tick(now, effects),
             Input::Heard { device, at } => self.heard(device, at, effects),
-            Input::Device { device, id, placement } => {
-                let rules = self.rules.clone();
-                let selected = rules.iter().enumerate().filter(|(_, rule)| rule.selects(id, placement));
-                let selected = selected.map(|(index, _)| RuleNo(index as u16));
-                self.place(now, device, placement.interval_ms, selected, effects);
-            }
-            Input::Retired { device } => {
-                self.place(now, device, INTERVAL_DEFAULT_MS, std::iter::empty(), effects);
+            Input::Device { device, id, placement } => self.place(now, device, id, placement, effects),
+            Input::Retired { device } => self.retire(now, device, effects),
+            Input::Windows(windows) => {
+                self.windows = windows.to_vec();
+                self.settle_all(now, effects);
             }
         }
     }
@@ -146,28 +214,46 @@ impl Engine {
         (at, value, quality): (TimestampMs, f64, Quality),
         effects: &mut Vec<Effect>,
     ) {
-        let (devices, mut hand) = self.hand(effects);
-        let cells = devices.get_mut(device.index()).into_iter().flatten();
-        for cell in cells.filter(|cell| cell.metric == metric && at >= cell.last_at) {
-            let mut step = hand.step(device, cell.rule);
-            if !step.rule.accepts(quality) {
+        let before = effects.len();
+        let Parts { devices, groups, mut hand } = self.parts(effects);
+        let Some(known) = devices.get_mut(device.index()) else { return };
+        let Known { chosen, cells, groups: own, zone, interval_ms, .. } = known;
+        for chosen in chosen.iter().filter(|chosen| chosen.metric == Some(metric)) {
+            let rule = hand.rules.rule(chosen.rule);
+            if !rule.accepts(quality) {
                 continue;
             }
-
+            let cell = cell_of(cells, *chosen, rule, *interval_ms);
+            if at < cell.last_at {
+                continue;
+            }
+            let is_replaced = is_replaced(hand.rules, groups, own, chosen.rule);
+            let mut step = hand.step(Around::device(device, zone.as_ref(), is_replaced), chosen.rule);
             step.ripen(cell, at);
-            cell.memory.hear(step.rule.watch, at, value, cell.last_value);
+            cell.memory.hear((step.rule.watch, step.calendar), at, value, cell.last_value);
             cell.last_at = at;
             cell.last_value = value;
             step.evaluate(cell, at, value);
+        }
+        if effects.len() > before {
+            self.count_around(device, at, effects);
         }
     }
 
     /// Silence ends, and begins anew.
     fn heard(&mut self, device: DeviceNo, at: TimestampMs, effects: &mut Vec<Effect>) {
-        let (devices, mut hand) = self.hand(effects);
-        let cells = devices.get_mut(device.index()).into_iter().flatten();
-        for cell in cells.filter(|cell| cell.is_silence() && at > cell.last_at) {
-            let mut step = hand.step(device, cell.rule);
+        let before = effects.len();
+        let Parts { devices, groups, mut hand } = self.parts(effects);
+        let Some(known) = devices.get_mut(device.index()) else { return };
+        let Known { chosen, cells, groups: own, zone, interval_ms, heard_at } = known;
+        if at <= *heard_at {
+            return;
+        }
+        for chosen in chosen.iter().filter(|chosen| chosen.metric.is_none()) {
+            let rule = hand.rules.rule(chosen.rule);
+            let cell = cell_of(cells, *chosen, rule, *interval_ms);
+            let is_replaced = is_replaced(hand.rules, groups, own, chosen.rule);
+            let mut step = hand.step(Around::device(device, zone.as_ref(), is_replaced), chosen.rule);
             step.ripen(cell, at);
             for level in 0..cell.levels.len() {
                 step.wait_anew(cell, level, at);
@@ -177,84 +263,78 @@ impl Engine {
             cell.last_at = at;
             step.settle(cell, at, silent_min);
         }
+        // Who was not counted on makes its group's silence come sooner.
+        let is_back = at.since_ms(*heard_at) > GONE_INTERVALS * *interval_ms;
+        *heard_at = at;
+        for index in 0..self.devices[device.index()].groups.len() {
+            let group = self.devices[device.index()].groups[index];
+            self.group_heard(group, at, is_back, effects);
+        }
+        if effects.len() > before {
+            self.count_around(device, at, effects);
+        }
     }
 
     fn tick(&mut self, now: TimestampMs, effects: &mut Vec<Effect>) {
         while self.next_deadline().is_some_and(|due| due <= now) {
-            let Some((due, device, rule, level)) = self.deadlines.pop_first() else { return };
-            let (devices, mut hand) = self.hand(effects);
-            let cell = devices[device.index()].iter_mut().find(|cell| cell.rule == rule);
-            if let Some(cell) = cell {
-                hand.step(device, rule).fall_due(cell, usize::from(level), due);
-            }
-        }
-    }
-
-    /// Gives a device the cells of the rules that select it; what a rule no longer selects is cleared.
-    fn place(
-        &mut self,
-        now: TimestampMs,
-        device: DeviceNo,
-        interval_ms: i64,
-        selected: impl Iterator<Item = RuleNo>,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.devices.len() <= device.index() {
-            self.devices.resize_with(device.index() + 1, Vec::new);
-        }
-        let mut old = std::mem::take(&mut self.devices[device.index()]);
-        let mut cells = Vec::new();
-        for no in selected {
-            let rule = self.rules.get(usize::from(no.0)).expect("the caller selects from this rule set");
-            cells.push(match old.iter().position(|cell| cell.rule == no) {
-                Some(position) => {
-                    let mut cell = old.swap_remove(position);
-                    if cell.is_silence() && cell.memory != Memory::Interval(interval_ms) {
-                        let before = cell.deadlines(rule, device);
-                        before.iter().for_each(|deadline| _ = self.deadlines.remove(deadline));
-                        cell.memory = Memory::Interval(interval_ms);
-                        self.deadlines.extend(cell.deadlines(rule, device));
+            let Some((due, seat, rule, level)) = self.deadlines.pop_first() else { return };
+            match seat {
+                Seat::Group(group) => self.group_due(group, level, due, effects),
+                Seat::Device(device) => {
+                    let before = effects.len();
+                    let Parts { devices, groups, mut hand } = self.parts(effects);
+                    let Known { cells, groups: own, zone, .. } = &mut devices[device.index()];
+                    if let Some(cell) = cells.iter_mut().find(|cell| cell.rule == rule) {
+                        let is_replaced = is_replaced(hand.rules, groups, own, rule);
+                        let around = Around::device(device, zone.as_ref(), is_replaced);
+                        // A level of another variant of the rule may have had a number that is gone.
+                        if level == crate::cell::RAISE || usize::from(level) < cell.levels.len() {
+                            hand.step(around, rule).fall_due(cell, level, due);
+                        }
                     }
-                    cell
+                    if effects.len() > before {
+                        self.count_around(device, due, effects);
+                    }
                 }
-                None => Cell {
-                    rule: no,
-                    metric: rule.metric,
-                    last_at: TimestampMs(i64::MIN),
-                    last_value: f64::NAN,
-                    levels: vec![LevelState::Idle; rule.levels.len()],
-                    alert: None,
-                    memory: Memory::new(rule.watch, interval_ms),
-                },
-            });
-        }
-        let (devices, mut hand) = self.hand(effects);
-        devices[device.index()] = cells;
-        for mut cell in old {
-            let value = cell.told(now);
-            let mut step = hand.step(device, cell.rule);
-            for level in 0..cell.levels.len() {
-                step.set_level(&mut cell, level, LevelState::Idle);
             }
-            step.settle(&mut cell, now, value);
         }
     }
 
     /// Every open alert, for comparison and display.
-    pub fn open_alerts(&self) -> HashMap<(DeviceNo, RuleNo), OpenAlert> {
-        let cells = self.devices.iter().enumerate().flat_map(|(index, cells)| {
-            cells.iter().map(move |cell| ((DeviceNo(index as u32), cell.rule), cell.alert))
+    pub fn open_alerts(&self) -> HashMap<(Subject, RuleNo), OpenAlert> {
+        let of_devices = self.devices.iter().enumerate().flat_map(|(index, known)| {
+            known.cells.iter().map(move |cell| (Subject::Device(DeviceNo(index as u32)), cell))
         });
-        cells.filter_map(|(key, alert)| alert.map(|alert| (key, alert))).collect()
+        let of_groups = self.groups.iter().map(|group| (Subject::Group(group.key.clone()), &group.cell));
+        let all = of_devices.chain(of_groups);
+        all.filter_map(|(subject, cell)| Some(((subject, cell.rule), cell.alert?))).collect()
     }
 
-    /// The cells, and what a step of theirs may change besides.
-    fn hand<'a>(&'a mut self, effects: &'a mut Vec<Effect>) -> (&'a mut Vec<Vec<Cell>>, Hand<'a>) {
-        let Self { rules, devices, deadlines, next_alert } = self;
-        (devices, Hand { rules, deadlines, next_alert, effects })
+    fn parts<'a>(&'a mut self, effects: &'a mut Vec<Effect>) -> Parts<'a> {
+        let Self { rules, calendar, windows, devices, groups, deadlines, next_alert, .. } = self;
+        let hand = Hand { rules, calendar: *calendar, windows, deadlines, next_alert, effects };
+        Parts { devices, groups, hand }
     }
+}
 
-    fn cell_mut(&mut self, device: DeviceNo, rule: RuleNo) -> Option<&mut Cell> {
-        self.devices.get_mut(device.index())?.iter_mut().find(|cell| cell.rule == rule)
+/// The cell of a rule; made when it is first needed.
+fn cell_of<'a>(cells: &'a mut Vec<Cell>, chosen: Chosen, rule: &Rule, interval_ms: i64) -> &'a mut Cell {
+    match cells.iter().position(|cell| cell.rule == chosen.rule) {
+        Some(position) => &mut cells[position],
+        None => {
+            cells.reserve_exact(1);
+            cells.push(Cell::new(chosen.rule, chosen.variant, rule, interval_ms));
+            cells.last_mut().expect("it was pushed just now")
+        }
     }
+}
+
+/// Whether the open alert of a device's group stands for those of this rule.
+fn is_replaced(rules: &RuleSet, groups: &[Group], own: &[u32], rule: RuleNo) -> bool {
+    let by = rules.replaced_by(rule);
+    !by.is_empty()
+        && own.iter().any(|index| {
+            let group = &groups[*index as usize];
+            group.cell.alert.is_some() && by.contains(&group.rule)
+        })
 }

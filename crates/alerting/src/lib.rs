@@ -6,20 +6,34 @@
 //! [`lifecycle`] is the table of what people may do with an alert.
 //!
 //! It does *not* read a clock (time is an argument, [`Engine::next_deadline`] says when to come back), it keeps no
-//! history, and it does not know who is responsible for what.
+//! history, and it sends nothing to anybody.
 
 mod cell;
+pub mod duty;
 mod engine;
+mod explain;
+pub mod forecast;
+mod group;
 mod level;
 pub mod lifecycle;
+pub mod routing;
 mod rule;
+mod rule_set;
+mod select;
 mod watch;
+mod window;
 
 pub use engine::{Effect, Engine, Input, OpenAlert, RestoredLevel, RuleNo};
+pub use explain::{Explained, Verdict};
 pub use level::{Direction, Level, LevelState};
-pub use rule::{Rule, RuleFault, RuleSet, Title, acknowledge_within_ms};
+pub use rule::{Override, Rule, Title, Variant};
+pub use rule_set::{RuleFault, RuleSet};
+pub use select::Selector;
 pub use watch::Watch;
+pub use window::MaintenanceWindow;
 
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub enum Action {
     Acknowledge,
     /// A team or a person is sent; from `dispatched`, it is handed over.
     Dispatch,
+    /// Somebody is on site.
+    Arrive,
     /// It is done, says who did it.
     Handle,
     /// Somebody else has looked: it is done.
@@ -58,26 +60,29 @@ const fn row(from: Handling, action: Action, to: Handling, role: Role, needs: Ne
     Allowed { from, action, to, role, needs }
 }
 
-use Action::{Acknowledge, Comment, Dismiss, Dispatch, Handle, Reopen, Verify};
+use Action::{Acknowledge, Arrive, Comment, Dismiss, Dispatch, Handle, Reopen, Verify};
 use Handling::{Acknowledged, Dismissed, Dispatched, Handled, New, Reopened, Verified};
 use Needs::{Assignee, AssigneeAndNote, Note, Nothing};
 use Role::{Crew, Dispatcher};
 
 /// Each allowed step. A remark is possible at any time and stands in no row.
-pub const STEPS: [Allowed; 17] = [
+pub const STEPS: [Allowed; 20] = [
     row(New, Acknowledge, Acknowledged, Crew, Nothing),
     row(New, Dispatch, Dispatched, Dispatcher, Assignee),
     row(New, Dismiss, Dismissed, Dispatcher, Note),
     row(Reopened, Acknowledge, Acknowledged, Crew, Nothing),
     row(Reopened, Dispatch, Dispatched, Dispatcher, Assignee),
+    row(Reopened, Arrive, Dispatched, Crew, Nothing),
     row(Reopened, Handle, Handled, Crew, Nothing),
     row(Reopened, Dismiss, Dismissed, Dispatcher, Note),
     row(Acknowledged, Dispatch, Dispatched, Dispatcher, Assignee),
+    row(Acknowledged, Arrive, Dispatched, Crew, Nothing),
     // Who is there and does it need not be sent first.
     row(Acknowledged, Handle, Handled, Crew, Nothing),
     row(Acknowledged, Dismiss, Dismissed, Dispatcher, Note),
     // Handing over: always to someone, and always with a reason.
     row(Dispatched, Dispatch, Dispatched, Crew, AssigneeAndNote),
+    row(Dispatched, Arrive, Dispatched, Crew, Nothing),
     row(Dispatched, Handle, Handled, Crew, Nothing),
     row(Dispatched, Dismiss, Dismissed, Dispatcher, Note),
     row(Handled, Verify, Verified, Dispatcher, Nothing),
@@ -132,13 +137,14 @@ pub enum NotAllowed {
 }
 
 impl Action {
-    pub const ALL: [Self; 7] = [Acknowledge, Dispatch, Handle, Verify, Reopen, Dismiss, Comment];
+    pub const ALL: [Self; 8] = [Acknowledge, Dispatch, Arrive, Handle, Verify, Reopen, Dismiss, Comment];
 
     /// The word of the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Acknowledge => "acknowledge",
             Dispatch => "dispatch",
+            Arrive => "arrive",
             Handle => "handle",
             Verify => "verify",
             Reopen => "reopen",
@@ -157,6 +163,7 @@ impl Action {
         match self {
             Acknowledge => StepKind::Acknowledged,
             Dispatch => StepKind::Dispatched,
+            Arrive => StepKind::Arrived,
             Handle => StepKind::Handled,
             Verify => StepKind::Verified,
             Reopen => StepKind::Reopened,
@@ -350,7 +357,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_people_try_an_alert_is_where_its_last_step_led(tries in prop::collection::vec((0_usize..7, any::<bool>(), any::<bool>()), 0..40)) {
+        fn whatever_people_try_an_alert_is_where_its_last_step_led(tries in prop::collection::vec((0_usize..8, any::<bool>(), any::<bool>()), 0..40)) {
             let (mut handling, mut history) = (New, Vec::new());
             for (action, has_note, has_assignee) in tries {
                 let action = Action::ALL[action];

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{
-    AlertId, DeviceId, DeviceKind, DeviceNo, Placement, Quality, RuleId, Severity, TimestampMs, metric,
+    AlertId, DeviceId, DeviceKind, DeviceNo, Placement, Quality, RuleId, Severity, SiteCalendar, Subject,
+    TimestampMs, metric,
 };
 
 use crate::*;
@@ -18,33 +19,24 @@ fn rising(severity: Severity, raise: f64, clear: f64, for_min: i64) -> Level {
 
 /// The bin rule of the domain page: minor at 75 % for 10 minutes, major at 90 %, critical at 98 %.
 fn bin_rules() -> RuleSet {
-    let rule = Rule {
-        id: RuleId::new("bin_fill").expect("a sound id"),
-        title: Title { en: "Bin is full".into(), zh: "垃圾桶已满".into() },
-        kind: DeviceKind::Bin,
-        metric: metric::FILL_PCT,
-        zones: vec![],
-        zone_classes: vec![],
-        devices: vec![],
-        quality: Quality::Good,
-        watch: Watch::Value,
-        levels: vec![
-            rising(Severity::Minor, 75.0, 60.0, 10),
-            rising(Severity::Major, 90.0, 80.0, 0),
-            rising(Severity::Critical, 98.0, 90.0, 0),
-        ],
-    };
+    let title = Title { en: "Bin is full".into(), zh: "垃圾桶已满".into() };
+    let id = RuleId::new("bin_fill").expect("a sound id");
+    let levels = vec![
+        rising(Severity::Minor, 75.0, 60.0, 10),
+        rising(Severity::Major, 90.0, 80.0, 0),
+        rising(Severity::Critical, 98.0, 90.0, 0),
+    ];
+    let rule = Rule::new(id, title, DeviceKind::Bin, metric::FILL_PCT, levels);
     RuleSet::new(vec![rule]).expect("sound rules")
 }
 
 fn placed() -> (DeviceId, Placement) {
-    let placement =
-        Placement { kind: DeviceKind::Bin, zone: None, zone_class: None, interval_ms: 15 * MINUTE_MS };
+    let placement = Placement::new(DeviceKind::Bin, 15 * MINUTE_MS);
     (DeviceId::new("bin-1").expect("a sound id"), placement)
 }
 
 fn engine() -> Engine {
-    let mut engine = Engine::new(Arc::new(bin_rules()), AlertId(1));
+    let mut engine = Engine::new(Arc::new(bin_rules()), SiteCalendar::utc(), AlertId(1));
     let (id, placement) = placed();
     engine.apply(
         TimestampMs(0),
@@ -90,6 +82,8 @@ pub(crate) fn words(effects: &[Effect]) -> Vec<String> {
         Effect::Raised { severity, at, .. } => Some(format!("{} raised {severity}", minute(at))),
         Effect::SeverityChanged { from, to, at, .. } => Some(format!("{} {from}->{to}", minute(at))),
         Effect::Cleared { at, .. } => Some(format!("{} cleared", minute(at))),
+        Effect::Replaced { at, .. } => Some(format!("{} replaced", minute(at))),
+        Effect::Suppressed { at, .. } => Some(format!("{} suppressed", minute(at))),
         Effect::Level { .. } => None,
     };
     effects.iter().filter_map(word).collect()
@@ -168,26 +162,31 @@ fn rules_that_cannot_work_are_refused_with_what_to_write_instead() {
 }
 
 /// What the store would hold after these effects: level states by place, and the open alert.
-fn stored(effects: &[Effect]) -> (Vec<RestoredLevel>, Vec<(DeviceNo, RuleNo, OpenAlert)>, u64) {
+fn stored(effects: &[Effect]) -> (Vec<RestoredLevel>, Vec<(Subject, RuleNo, OpenAlert)>, u64) {
     let mut levels: Vec<RestoredLevel> = Vec::new();
-    let mut open: Vec<(DeviceNo, RuleNo, OpenAlert)> = Vec::new();
+    let mut open: Vec<(Subject, RuleNo, OpenAlert)> = Vec::new();
     let mut next = 1;
     for effect in effects {
-        match *effect {
-            Effect::Level { device, rule, level, state } => {
-                levels.retain(|l| (l.device, l.rule, l.level) != (device, rule, level));
+        match effect.clone() {
+            Effect::Level { subject, rule, variant, level, state } => {
+                let levels_of = bin_rules().get(0).expect("one rule").levels_of(variant).to_vec();
+                let key: Box<str> = levels_of[usize::from(level)].key().into();
+                levels.retain(|l| (&l.subject, l.rule, &l.key) != (&subject, rule, &key));
                 if state != LevelState::Idle {
-                    levels.push(RestoredLevel { device, rule, level, state });
+                    levels.push(RestoredLevel { subject, rule, key, state });
                 }
             }
-            Effect::Raised { alert, device, rule, severity, .. } => {
-                open.push((device, rule, OpenAlert { id: alert, severity }));
+            Effect::Raised { alert, subject, rule, severity, .. } => {
+                open.push((subject, rule, OpenAlert { id: alert, severity }));
                 next = alert.0 + 1;
             }
             Effect::SeverityChanged { alert, to, .. } => {
                 open.iter_mut().filter(|o| o.2.id == alert).for_each(|o| o.2.severity = to);
             }
-            Effect::Cleared { alert, .. } => open.retain(|o| o.2.id != alert),
+            Effect::Cleared { alert, .. } | Effect::Replaced { alert, .. } => {
+                open.retain(|o| o.2.id != alert);
+            }
+            Effect::Suppressed { .. } => {}
         }
     }
     (levels, open, next)
@@ -223,7 +222,7 @@ proptest! {
         let mut first = engine();
         let mut effects = play(&mut first, &beats[..cut]);
         let (levels, open, next) = stored(&effects);
-        let mut second = Engine::new(Arc::new(bin_rules()), AlertId(next));
+        let mut second = Engine::new(Arc::new(bin_rules()), SiteCalendar::utc(), AlertId(next));
         let (id, placement) = placed();
         second.apply(TimestampMs(0), Input::Device { device: BIN, id: &id, placement: &placement }, &mut Vec::new());
         second.restore(&levels, &open);
@@ -255,7 +254,7 @@ proptest! {
                 Effect::Raised { .. } => { prop_assert!(!open); open = true; }
                 Effect::Cleared { .. } => { prop_assert!(open); open = false; }
                 Effect::SeverityChanged { from, to, .. } => { prop_assert!(open); prop_assert_ne!(from, to); }
-                Effect::Level { .. } => {}
+                Effect::Level { .. } | Effect::Suppressed { .. } | Effect::Replaced { .. } => {}
             }
         }
     }
@@ -266,7 +265,7 @@ fn a_suspect_reading_is_shown_only_to_rules_that_ask() {
     for (asks, raised) in [(Quality::Good, 0), (Quality::Suspect, 1)] {
         let rule = Rule { quality: asks, ..bin_rules().get(0).expect("a rule").clone() };
         let rules = Arc::new(RuleSet::new(vec![rule]).expect("sound rules"));
-        let mut engine = Engine::new(rules, AlertId(1));
+        let mut engine = Engine::new(rules, SiteCalendar::utc(), AlertId(1));
         let (id, placement) = placed();
         let mut effects = Vec::new();
         engine.apply(

@@ -2,26 +2,61 @@
 
 use std::collections::VecDeque;
 
-use sanimon_domain::TimestampMs;
 use sanimon_domain::time::{HOUR_MS, MINUTE_MS};
+use sanimon_domain::{MetricNo, Severity, SiteCalendar, TimestampMs, metric};
 
+use crate::forecast::Filling;
 use crate::level::Direction;
 
 /// Points of a window at most: a sensor that reports each second is looked at over a shorter time.
 const WINDOW_POINTS_MAX: usize = 64;
 
 /// The condition of a rule: what its levels are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Watch {
     /// The value itself.
     #[default]
     Value,
     /// How much it has risen (a rising level) or fallen (a falling one) within this time.
     Rate { within_ms: i64 },
-    /// How long nothing at all was heard of the device: `raise` counts its expected intervals, `for` is added to them.
+    /// How long nothing at all was heard. Of a device, `raise` counts its expected intervals; of a group, the expected
+    /// reports of all its devices that did not come, one after another. `for` is added.
     Silence,
     /// For how many hours the value has been the same.
     Stuck,
+    /// How many devices of a group have an open alert by one of the counted rules, of this severity or a worse one; or, with
+    /// `share`, how many in a hundred.
+    Count { at_least: Severity, share: bool },
+    /// In how many hours the value will have come to `until`, as its usual filling goes.
+    Forecast { until: f64 },
+}
+
+impl Watch {
+    /// What an alert tells where that is not the value of a metric.
+    pub const fn own_metric(self) -> Option<MetricNo> {
+        match self {
+            Self::Silence => Some(metric::SILENCE_MIN),
+            Self::Count { .. } => Some(metric::DEVICE_COUNT),
+            Self::Value | Self::Rate { .. } | Self::Stuck | Self::Forecast { .. } => None,
+        }
+    }
+
+    /// The word of the rules' file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Value => "threshold",
+            Self::Rate { .. } => "rate",
+            Self::Silence => "silence",
+            Self::Stuck => "stuck",
+            Self::Count { .. } => "count",
+            Self::Forecast { .. } => "forecast",
+        }
+    }
+
+    /// Whether it looks at readings of a device.
+    pub(crate) const fn reads(self) -> bool {
+        matches!(self, Self::Value | Self::Rate { .. } | Self::Stuck | Self::Forecast { .. })
+    }
 }
 
 /// What a cell remembers besides its levels.
@@ -32,6 +67,10 @@ pub(crate) enum Memory {
     Window(VecDeque<(TimestampMs, f64)>),
     /// The device's expected interval.
     Interval(i64),
+    /// When each level is due if nothing is heard of the group. Computed when it may have come, not with each message.
+    Together(Box<[Option<TimestampMs>]>),
+    /// How the device usually fills.
+    Filling(Box<Filling>),
     /// Since when the value is what it is.
     Unchanged(Option<TimestampMs>),
 }
@@ -39,16 +78,24 @@ pub(crate) enum Memory {
 impl Memory {
     pub(crate) fn new(watch: Watch, interval_ms: i64) -> Self {
         match watch {
-            Watch::Value => Self::Nothing,
+            Watch::Value | Watch::Count { .. } => Self::Nothing,
             Watch::Rate { .. } => Self::Window(VecDeque::new()),
             Watch::Silence => Self::Interval(interval_ms),
+            Watch::Forecast { .. } => Self::Filling(Box::default()),
             Watch::Stuck => Self::Unchanged(None),
         }
     }
 
     /// Takes a reading in. Readings come in the order of their times.
-    pub(crate) fn hear(&mut self, watch: Watch, at: TimestampMs, value: f64, before: f64) {
+    pub(crate) fn hear(
+        &mut self,
+        (watch, calendar): (Watch, SiteCalendar),
+        at: TimestampMs,
+        value: f64,
+        before: f64,
+    ) {
         match (self, watch) {
+            (Self::Filling(filling), _) => filling.observe(calendar, at, value),
             (Self::Window(window), Watch::Rate { within_ms }) => {
                 // A correction of the newest reading takes its place.
                 if window.back().is_some_and(|(newest, _)| *newest == at) {
@@ -72,7 +119,7 @@ impl Memory {
     /// What a level of this direction is compared with.
     pub(crate) fn quantity(&self, watch: Watch, direction: Direction, at: TimestampMs, value: f64) -> f64 {
         match self {
-            Self::Nothing | Self::Interval(_) => value,
+            Self::Nothing | Self::Interval(_) | Self::Together(_) => value,
             Self::Window(window) => {
                 let Watch::Rate { within_ms } = watch else { return value };
                 let start = at.plus_ms(-within_ms);
@@ -84,6 +131,10 @@ impl Memory {
                 };
                 value - from
             }
+            Self::Filling(filling) => match watch {
+                Watch::Forecast { until } => filling.hours_until(until),
+                _ => f64::INFINITY,
+            },
             Self::Unchanged(since) => since.map_or(0.0, |since| at.since_ms(since) as f64 / HOUR_MS as f64),
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sanimon_domain::time::{HOUR_MS, MINUTE_MS};
 use sanimon_domain::{
-    AlertId, DeviceId, DeviceKind, DeviceNo, MetricNo, Placement, Quality, RuleId, Severity, TimestampMs,
-    metric,
+    AlertId, DeviceId, DeviceKind, DeviceNo, MetricNo, Placement, Quality, RuleId, Severity, SiteCalendar,
+    TimestampMs, metric,
 };
 
 use crate::tests::words;
@@ -18,24 +18,15 @@ fn level(severity: Severity, direction: Direction, raise: f64, clear: f64, for_m
 }
 
 fn rules(watch: Watch, metric: MetricNo, levels: Vec<Level>) -> Arc<RuleSet> {
-    let rule = Rule {
-        id: RuleId::new("watched").expect("a sound id"),
-        title: Title { en: "Watched".into(), zh: "监视".into() },
-        kind: DeviceKind::Drain,
-        metric,
-        zones: vec![],
-        zone_classes: vec![],
-        devices: vec![],
-        quality: Quality::Good,
-        watch,
-        levels,
-    };
+    let title = Title { en: "Watched".into(), zh: "监视".into() };
+    let id = RuleId::new("watched").expect("a sound id");
+    let rule = Rule { watch, ..Rule::new(id, title, DeviceKind::Drain, metric, levels) };
     Arc::new(RuleSet::new(vec![rule]).expect("sound rules"))
 }
 
 /// An engine with a drain that reports every quarter of an hour.
 fn engine(rules: &Arc<RuleSet>) -> Engine {
-    let mut engine = Engine::new(rules.clone(), AlertId(1));
+    let mut engine = Engine::new(rules.clone(), SiteCalendar::utc(), AlertId(1));
     place(&mut engine, 0, 15);
     engine
 }
@@ -43,7 +34,7 @@ fn engine(rules: &Arc<RuleSet>) -> Engine {
 fn place(engine: &mut Engine, minute: i64, interval_min: i64) -> Vec<Effect> {
     let mut effects = Vec::new();
     let interval_ms = interval_min * MINUTE_MS;
-    let placement = Placement { kind: DeviceKind::Drain, zone: None, zone_class: None, interval_ms };
+    let placement = Placement::new(DeviceKind::Drain, interval_ms);
     let id = DeviceId::new("drain-1").expect("a sound id");
     let input = Input::Device { device: DRAIN, id: &id, placement: &placement };
     engine.apply(TimestampMs(minute * MINUTE_MS), input, &mut effects);
@@ -185,13 +176,16 @@ fn a_silence_goes_on_over_a_restart_and_its_alert_stays() {
     let mut before = engine(&rules);
     hears(&mut before, 0);
     let stored = ticks(&mut before, 50);
-    let level = |effect: &Effect| match *effect {
-        Effect::Level { device, rule, level, state } => Some(RestoredLevel { device, rule, level, state }),
+    let level = |effect: &Effect| match effect.clone() {
+        Effect::Level { subject, rule, variant, level, state } => {
+            let key = rules.get(0).expect("one rule").levels_of(variant)[usize::from(level)].key().into();
+            Some(RestoredLevel { subject, rule, key, state })
+        }
         _ => None,
     };
     let levels: Vec<RestoredLevel> = stored.iter().filter_map(level).collect();
     let open: Vec<_> =
-        before.open_alerts().into_iter().map(|((device, rule), open)| (device, rule, open)).collect();
+        before.open_alerts().into_iter().map(|((subject, rule), open)| (subject, rule, open)).collect();
 
     let mut after = engine(&rules);
     after.restore(&levels, &open);

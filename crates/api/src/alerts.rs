@@ -54,8 +54,8 @@ pub(crate) struct AlertPage {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StepBody {
     at: String,
-    /// `raised`, `severity_changed`, `cleared`, `acknowledged`, `dispatched`, `handled`, `verified`, `reopened`,
-    /// `dismissed`, `commented`
+    /// `raised`, `severity_changed`, `cleared`, `replaced`, `acknowledged`, `dispatched`, `arrived`, `handled`, `verified`,
+    /// `reopened`, `dismissed`, `escalated` (the note says which deadline was missed), `reported`, `commented`
     kind: String,
     /// Null: the engine.
     who: Option<String>,
@@ -175,6 +175,20 @@ pub(crate) async fn dispatch(
     entry: Result<Option<Json<StepEntry>>, JsonRejection>,
 ) -> Result<Json<AlertBody>, Problem> {
     act(&state, user, id, Action::Dispatch, entry).await
+}
+
+/// Somebody is on site.
+#[utoipa::path(post, path = "/api/v1/alerts/{id}/arrive", tag = "alerts", params(("id" = u64, Path)), request_body = Option<StepEntry>, responses(
+    (status = 200, body = AlertBody), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, description = "Not allowed from here; `allowed` says what is", body = Problem),
+))]
+pub(crate) async fn arrive(
+    State(state): State<ApiState>,
+    user: User,
+    id: Result<Path<u64>, PathRejection>,
+    entry: Result<Option<Json<StepEntry>>, JsonRejection>,
+) -> Result<Json<AlertBody>, Problem> {
+    act(&state, user, id, Action::Arrive, entry).await
 }
 
 /// It is done. If the sensor says so, too, it is verified by that.

@@ -9,16 +9,20 @@
 mod alerts;
 mod auth;
 mod devices;
+mod duties;
 mod error;
 mod etag;
 mod events;
 mod health;
+mod messages;
 mod openapi;
 mod quarantine;
+mod rules;
 mod site;
 mod state;
 mod telemetry;
 mod trends;
+mod windows;
 mod wire;
 
 use axum::Router;
@@ -33,6 +37,7 @@ pub use devices::table::{TableFault, read as read_device_table, write as write_d
 pub use devices::{EntryFault, KnownModels};
 pub use error::Problem;
 pub use openapi::openapi;
+pub use rules::RulesSource;
 pub use site::{MapSource, ModelInfo, SiteInfo};
 pub use state::ApiState;
 
@@ -65,12 +70,24 @@ pub fn router(state: ApiState) -> Router {
             post(devices::change::calibrate).delete(devices::change::cancel_calibration),
         )
         .route("/devices/{id}/trust", get(devices::trust::trust))
+        .route("/devices/{id}/rules", get(rules::of_device))
+        .route("/rules", get(rules::in_force))
+        .route("/rules/versions", get(rules::versions))
+        .route("/rules/reload", post(rules::reload))
+        .route("/maintenance", get(windows::list).post(windows::begin))
+        .route("/maintenance/{id}", axum::routing::delete(windows::end))
+        .route("/teams", get(duties::teams))
+        .route("/channels", get(messages::channels))
+        .route("/channels/{name}/test", post(messages::test))
+        .route("/messages", get(messages::list))
+        .route("/messages/{id}/retry", post(messages::retry))
         .route("/models", get(site::models))
         .route("/devices/{id}/latest", get(devices::latest))
         .route("/devices/{id}/telemetry", get(telemetry::telemetry))
         .route("/alerts/{id}", get(alerts::one))
         .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
         .route("/alerts/{id}/dispatch", post(alerts::dispatch))
+        .route("/alerts/{id}/arrive", post(alerts::arrive))
         .route("/alerts/{id}/handle", post(alerts::handle))
         .route("/alerts/{id}/verify", post(alerts::verify))
         .route("/alerts/{id}/reopen", post(alerts::reopen))

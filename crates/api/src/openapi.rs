@@ -4,7 +4,10 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use crate::error::Problem;
-use crate::{alerts, auth, devices, events, health, quarantine, site, telemetry, trends};
+use crate::{
+    alerts, auth, devices, duties, events, health, messages, quarantine, rules, site, telemetry, trends,
+    windows,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,11 +43,24 @@ use crate::{alerts, auth, devices, events, health, quarantine, site, telemetry, 
         alerts::one,
         alerts::acknowledge,
         alerts::dispatch,
+        alerts::arrive,
         alerts::handle,
         alerts::verify,
         alerts::reopen,
         alerts::dismiss,
         alerts::comment,
+        rules::of_device,
+        rules::in_force,
+        rules::versions,
+        rules::reload,
+        windows::list,
+        windows::begin,
+        windows::end,
+        duties::teams,
+        messages::channels,
+        messages::test,
+        messages::list,
+        messages::retry,
         quarantine::list,
         quarantine::stats,
         events::events,

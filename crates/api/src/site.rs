@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::auth::User;
 use crate::devices::KnownModels;
 use crate::error::Problem;
+use crate::rules::RulesSource;
 use crate::state::ApiState;
 
 /// Where the map's background comes from. Left out: a plain background with the zones' outlines.
@@ -30,6 +31,10 @@ pub struct SiteInfo {
     pub map: Option<MapSource>,
     /// What can be decoded.
     pub models: KnownModels,
+    /// Where the rules are read from, to be read again.
+    pub rules: RulesSource,
+    /// Where the console is, as people outside reach it.
+    pub url: Option<String>,
 }
 
 /// A model whose frames are decoded.

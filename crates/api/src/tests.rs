@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 use self::registry::models;
-use crate::{ApiState, SiteInfo, hash_password, openapi, router};
+use crate::{ApiState, RulesSource, SiteInfo, hash_password, openapi, router};
 
 #[derive(Debug)]
 struct Fixed;
@@ -97,11 +97,7 @@ impl Api {
                         let _ = reply.send(writer.end_session(&token_sha256).map_err(Into::into));
                     }
                     Command::Alert(action, reply) => {
-                        let _ = reply.send(writer.act(
-                            &action,
-                            Fixed.now(),
-                            sanimon_alerting::lifecycle::Policy::default(),
-                        ));
+                        let _ = reply.send(writer.act(&action, Fixed.now()));
                     }
                     other => panic!("not expected here: {other:?}"),
                 }
@@ -114,6 +110,8 @@ impl Api {
             simulation_speed: None,
             map: None,
             models: models(),
+            url: None,
+            rules: RulesSource::new(Arc::new(|| Err(vec!["no file".to_owned()]))),
         };
         let state = ApiState::new(shared, Arc::new(Fixed), site, commands, stopped);
         Self { router: router(state), _folder: folder, _stop: stop }

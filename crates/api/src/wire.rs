@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sanimon_alerting::lifecycle;
-use sanimon_domain::{Calibration, Severity, TimestampMs, metric};
+use sanimon_domain::{Calibration, Severity, Subject, TimestampMs, metric};
 use sanimon_store::{Alert, Device, DirectoryState, HotState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -35,6 +35,8 @@ pub(crate) struct DeviceBody {
     pub(crate) lat: Option<f64>,
     pub(crate) lon: Option<f64>,
     pub(crate) interval_s: Option<i64>,
+    /// What its uplinks come through.
+    pub(crate) gateway: Option<String>,
     /// Words that people sort devices by.
     pub(crate) tags: Vec<String>,
     /// What decodes its frames.
@@ -74,6 +76,7 @@ impl DeviceBody {
             state: device.state.as_str().to_owned(),
             lat: device.place.map(|place| place.lat),
             lon: device.place.map(|place| place.lon),
+            gateway: device.gateway.as_ref().map(ToString::to_string),
             interval_s: device.interval_ms.map(|ms| ms / 1000),
             tags: device.tags.clone(),
             model: device.model.clone(),
@@ -151,6 +154,14 @@ pub(crate) struct Text {
     pub(crate) zh: String,
 }
 
+/// Devices that share something, as an alert about all of them names it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct AlertGroup {
+    /// `zone` or `gateway`
+    pub(crate) kind: String,
+    pub(crate) id: String,
+}
+
 /// Where an alert is.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct AlertDevice {
@@ -166,8 +177,15 @@ pub(crate) struct AlertDevice {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct AlertBody {
     pub(crate) id: u64,
-    pub(crate) device: AlertDevice,
+    /// Null: it is about a group.
+    pub(crate) device: Option<AlertDevice>,
+    /// What it is about if not one device.
+    pub(crate) group: Option<AlertGroup>,
+    /// Where it was raised; a device may have moved since.
+    pub(crate) zone: Option<String>,
     pub(crate) rule: String,
+    /// The version of the rules that raised it; null: a person did, or it is older than versions.
+    pub(crate) rules_version: Option<i64>,
     pub(crate) title: Text,
     pub(crate) metric: String,
     pub(crate) unit: String,
@@ -179,11 +197,21 @@ pub(crate) struct AlertBody {
     pub(crate) raised_at: String,
     pub(crate) changed_at: String,
     pub(crate) cleared_at: Option<String>,
+    /// The wider alert that stands for it.
+    pub(crate) replaced_by: Option<u64>,
     /// Until when somebody must have acknowledged it; null: no clock.
     pub(crate) acknowledge_by: Option<String>,
     pub(crate) acknowledged_at: Option<String>,
-    /// Whose it is: the team of the device when it was raised, then whoever it was sent to.
+    /// Until when somebody must be on site; null: no clock.
+    pub(crate) arrive_by: Option<String>,
+    pub(crate) arrived_at: Option<String>,
+    /// Until when it must be done; null: no clock.
+    pub(crate) resolve_by: Option<String>,
+    /// Whose it is: the responsible team when it was raised, then whoever it was sent to.
     pub(crate) assignee: Option<String>,
+    /// How often a missed deadline was told to somebody, and to whom last.
+    pub(crate) escalations: u32,
+    pub(crate) escalated_to: Option<String>,
     /// Who said that it is done.
     pub(crate) handled_by: Option<String>,
     pub(crate) handled_at: Option<String>,
@@ -196,18 +224,25 @@ pub(crate) struct AlertBody {
 impl AlertBody {
     pub(crate) fn new(alert: &Alert, directory: &DirectoryState) -> Self {
         let text = |at: Option<TimestampMs>| at.map(|at| at.to_string());
-        let device = directory.device(alert.device);
+        let device = alert.subject.device().and_then(|device| directory.device(device));
+        let group = match &alert.subject {
+            Subject::Group(key) => Some(AlertGroup { kind: key.kind.to_string(), id: key.id.to_string() }),
+            Subject::Device(_) => None,
+        };
         Self {
             id: alert.id.0,
-            device: AlertDevice {
-                id: device.map(|d| d.id.to_string()).unwrap_or_default(),
-                name: device.map(|d| d.name.clone()).unwrap_or_default(),
-                kind: device.map(|d| d.kind.to_string()).unwrap_or_default(),
-                zone: device.and_then(|d| d.zone.as_ref()).map(ToString::to_string),
-                lat: device.and_then(|d| d.place).map(|place| place.lat),
-                lon: device.and_then(|d| d.place).map(|place| place.lon),
-            },
+            device: device.map(|device| AlertDevice {
+                id: device.id.to_string(),
+                name: device.name.clone(),
+                kind: device.kind.to_string(),
+                zone: device.zone.as_ref().map(ToString::to_string),
+                lat: device.place.map(|place| place.lat),
+                lon: device.place.map(|place| place.lon),
+            }),
+            group,
+            zone: alert.zone.as_ref().map(ToString::to_string),
             rule: alert.rule.to_string(),
+            rules_version: alert.rules_version,
             title: Text { en: alert.title_en.clone(), zh: alert.title_zh.clone() },
             metric: directory.metric_name(alert.metric).unwrap_or_default().to_owned(),
             unit: metric::info(alert.metric).map_or("", |info| info.unit).to_owned(),
@@ -218,8 +253,14 @@ impl AlertBody {
             raised_at: alert.raised_at.to_string(),
             changed_at: alert.changed_at.to_string(),
             cleared_at: text(alert.cleared_at),
-            acknowledge_by: text(alert.acknowledge_by),
+            replaced_by: alert.replaced_by.map(|id| id.0),
+            acknowledge_by: text(alert.deadlines.acknowledge_by),
             acknowledged_at: text(alert.acknowledged_at),
+            arrive_by: text(alert.deadlines.arrive_by),
+            arrived_at: text(alert.arrived_at),
+            resolve_by: text(alert.deadlines.resolve_by),
+            escalations: alert.escalations,
+            escalated_to: alert.escalated_to.clone(),
             assignee: alert.assignee.clone(),
             handled_by: alert.handled_by.clone(),
             handled_at: text(alert.handled_at),

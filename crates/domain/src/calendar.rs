@@ -29,6 +29,26 @@ impl LocalDay {
         Self::of(date.unwrap_or_default())
     }
 
+    /// 0 is Monday.
+    pub fn weekday(self) -> u8 {
+        self.date().weekday().num_days_from_monday() as u8
+    }
+
+    /// From 1.
+    pub fn day_of_month(self) -> u8 {
+        self.date().day() as u8
+    }
+
+    /// `2026-03-01`.
+    pub fn iso(self) -> String {
+        self.date().to_string()
+    }
+
+    /// Reads `2026-03-01`.
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self::of)
+    }
+
     fn of(date: NaiveDate) -> Self {
         Self(date.signed_duration_since(NaiveDate::default()).num_days() as i32)
     }

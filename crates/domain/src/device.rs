@@ -1,8 +1,6 @@
 //! What a device is and where it stands.
 
-use std::fmt;
-
-use crate::ids::ZoneId;
+use crate::ids::{GatewayId, ZoneId};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $word:literal),+ $(,)? }) => {
@@ -25,8 +23,8 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
@@ -52,14 +50,24 @@ words! {
     }
 }
 
-/// What rules select by: the kind and the zone, as the registry says (not the topic).
+/// What rules select by: the kind, the zone and the rest, as the registry says (not the topic).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     pub kind: DeviceKind,
     pub zone: Option<ZoneId>,
     pub zone_class: Option<ZoneClass>,
+    /// The gateway that its uplinks come through, where somebody knows it.
+    pub gateway: Option<GatewayId>,
+    pub tags: Vec<String>,
     /// How often it is expected to report.
     pub interval_ms: i64,
+}
+
+impl Placement {
+    /// A device of which nothing else is known.
+    pub const fn new(kind: DeviceKind, interval_ms: i64) -> Self {
+        Self { kind, zone: None, zone_class: None, gateway: None, tags: Vec::new(), interval_ms }
+    }
 }
 
 /// A device that nobody has told an interval for is expected each hour: the longest of the usual ones.

@@ -1,7 +1,6 @@
 //! Why a message, or a part of it, did not become a reading.
 
 use crate::device::words;
-use std::fmt;
 
 words! {
     /// The causes by which faults are counted and shown. A cause never disappears once released.

@@ -73,6 +73,10 @@ id! {
     ZoneId
 }
 id! {
+    /// A radio gateway: what one device's uplinks come through.
+    GatewayId
+}
+id! {
     /// A rule of `rules.toml`.
     RuleId
 }

@@ -7,6 +7,7 @@
 //! * [`Calibration`]: what a distance means in this bin or drain; [`Quality`] and [`Reason`]: how far it is trusted;
 //!   [`units`] and [`counter`]: names, units and running totals that are not ours
 //! * [`SiteCalendar`], [`Window`]: days, weeks and months where the site is
+//! * [`Hours`], [`Days`]: when people work and when rules look; [`Subject`]: what an alert is about
 //! * [`Severity`], [`Condition`], [`Handling`]: the words of an alert
 //!
 //! It does *not* read a clock, a file or a socket, and it does not know how anything is encoded.
@@ -17,6 +18,8 @@ pub mod calibration;
 pub mod counter;
 pub mod device;
 pub mod fault;
+pub mod group;
+pub mod hours;
 pub mod ids;
 pub mod metric;
 pub mod quality;
@@ -24,12 +27,14 @@ pub mod time;
 pub mod units;
 pub mod window;
 
-pub use alert::{AlertId, Condition, Handling, Severity, StepKind};
+pub use alert::{AlertEvent, AlertId, Condition, Handling, ReportCategory, Severity, StepKind};
 pub use calendar::{LocalDay, SiteCalendar};
 pub use calibration::{Calibration, CalibrationFault, Shape};
 pub use device::{DeviceKind, Placement, ZoneClass};
 pub use fault::{Fault, FaultCode};
-pub use ids::{DeviceId, DeviceNo, HardwareId, IdError, RuleId, ZoneId};
+pub use group::{GroupKey, GroupKind, Subject};
+pub use hours::{Days, Hours, Span};
+pub use ids::{DeviceId, DeviceNo, GatewayId, HardwareId, IdError, RuleId, ZoneId};
 pub use metric::{Metric, MetricNo};
 pub use quality::{Quality, Reason};
 pub use time::{Clock, TimestampMs};

@@ -93,7 +93,13 @@ pub const BATTERY_V: MetricNo = MetricNo(36);
 
 /// What the engine itself measures of a device: how long nothing was heard of it. No device can report it.
 pub const SILENCE_MIN: MetricNo = MetricNo(CUSTOM_FROM - 1);
-static SILENCE: MetricInfo = m("silence_min", "min", 0.0, 1e9);
+/// How many devices of a group are in a condition.
+pub const DEVICE_COUNT: MetricNo = MetricNo(CUSTOM_FROM - 2);
+/// In how many hours a bin will be full, as it usually fills.
+pub const FULL_IN_H: MetricNo = MetricNo(CUSTOM_FROM - 3);
+/// Those of the engine itself, from the last number down.
+static OF_THE_ENGINE: [MetricInfo; 3] =
+    [m("silence_min", "min", 0.0, 1e9), m("device_count", "", 0.0, 1e9), m("full_in_h", "h", 0.0, 1e9)];
 
 /// Looks a name up. 39 names, told apart by length and first bytes almost at once: a scan beats a hash.
 pub fn by_name(name: &str) -> Option<MetricNo> {
@@ -102,7 +108,12 @@ pub fn by_name(name: &str) -> Option<MetricNo> {
 
 /// The table's row, or `None` for a custom metric.
 pub fn info(no: MetricNo) -> Option<&'static MetricInfo> {
-    if no == SILENCE_MIN { Some(&SILENCE) } else { METRICS.get(no.0 as usize) }
+    match CUSTOM_FROM.checked_sub(no.0 + 1) {
+        Some(from_last) if usize::from(from_last) < OF_THE_ENGINE.len() => {
+            Some(&OF_THE_ENGINE[usize::from(from_last)])
+        }
+        _ => METRICS.get(usize::from(no.0)),
+    }
 }
 
 /// Whether a device's own name can be kept as a metric: ASCII letters, digits, `_`, `.`, `-`.

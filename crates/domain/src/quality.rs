@@ -1,7 +1,5 @@
 //! How far a reading is to be trusted, and why.
 
-use std::fmt;
-
 use crate::device::words;
 
 words! {

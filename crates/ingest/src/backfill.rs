@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::lifecycle::Policy;
 use sanimon_domain::TimestampMs;
 use sanimon_store::{AlertAction, CommandError, Device, Shared, Store, Zone};
 
@@ -59,7 +58,7 @@ impl Backfill {
 
     /// What a person did then.
     pub fn act(&mut self, now: TimestampMs, action: &AlertAction) -> Result<(), CommandError> {
-        self.core.writer.act(action, now, Policy::default()).map(|_| ())
+        self.core.writer.act(action, now).map(|_| ())
     }
 
     /// Remembers a word about the site as a whole.

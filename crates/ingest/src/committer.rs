@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::lifecycle::Policy;
+use sanimon_alerting::routing::Conduct;
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, TimestampMs};
@@ -43,7 +43,12 @@ pub struct CommitterOptions {
     pub rules: Arc<RuleSet>,
     pub clock: Arc<dyn Clock>,
     pub admission: Admission,
-    pub policy: Policy,
+    /// Who is responsible, who is told.
+    pub conduct: Arc<Conduct>,
+    /// The text of the rules: it is kept with their version.
+    pub rules_text: String,
+    /// How long what residents wrote and showed is kept.
+    pub reports_kept_ms: i64,
     pub formats: Formats,
     /// Codecs of the configuration.
     pub scripts: Vec<Script>,
@@ -61,16 +66,28 @@ pub struct Committer {
 impl Committer {
     /// Restores the engine and starts the thread.
     pub fn start(store: Store, options: CommitterOptions) -> Result<Self, IngestError> {
-        let CommitterOptions { rules, clock, admission, policy, formats, scripts } = options;
+        let CommitterOptions {
+            rules,
+            clock,
+            admission,
+            conduct,
+            rules_text,
+            reports_kept_ms,
+            formats,
+            scripts,
+        } = options;
         let shared = store.shared.clone();
         let decoder = Decoder::new(formats, scripts, shared.directory.clone());
         let (queue, receiver) = Queue::new(clock.clone(), decoder);
         let stopping = Arc::new(AtomicBool::new(false));
-        let Store { writer, lock, .. } = store;
+        let Store { mut writer, lock, .. } = store;
+        writer.use_conduct(conduct);
+        let version = writer.adopt_rules(&rules_text, clock.now())?;
+        let rules = Arc::new(RuleSet::clone(&rules).with_version(version));
         let core = Core::new(writer, rules, admission, clock.now())?;
         let mut worker = Worker {
             core,
-            policy,
+            reports_kept_ms,
             clock,
             receiver,
             queue: queue.clone(),
@@ -98,7 +115,7 @@ impl Committer {
 
 struct Worker {
     core: Core,
-    policy: Policy,
+    reports_kept_ms: i64,
     clock: Arc<dyn Clock>,
     receiver: mpsc::Receiver<Work>,
     queue: Queue,
@@ -146,6 +163,10 @@ impl Worker {
         let now = self.now();
         if let Err(error) = self.core.writer.tidy(now) {
             tracing::warn!(%error, "tidying failed, will be tried again");
+        }
+        let before = now.minus_ms(self.reports_kept_ms);
+        if let Err(error) = self.core.writer.forget_reports(before, now) {
+            tracing::warn!(%error, "forgetting old reports failed, will be tried again");
         }
     }
 
@@ -313,7 +334,37 @@ impl Worker {
     fn command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Alert(action, reply) => answer(reply, self.core.writer.act(&action, now, self.policy)),
+            Command::Alert(action, reply) => answer(reply, self.core.writer.act(&action, now)),
+            Command::PutWindow(window, reply) => {
+                let outcome = self.core.put_window(now, &window);
+                self.answer_change(reply, outcome.map_err(CommandError::from));
+            }
+            Command::EndWindow { id, who, reply } => {
+                let ended = self.core.writer.end_window(id, &who, now);
+                let outcome = ended.and_then(|()| Ok(self.core.tell_windows(now)?));
+                self.answer_change(reply, outcome);
+            }
+            Command::PutRules(rules, reply) => {
+                let outcome = self.core.put_rules(now, rules);
+                self.answer_change(reply, outcome.map_err(CommandError::from));
+            }
+            Command::Report(report, reply) => {
+                let outcome = self.core.report(now, &report);
+                self.answer_change(reply, outcome);
+            }
+            Command::TestChannel { channel, reply } => {
+                answer(reply, self.core.writer.test_channel(&channel, now));
+            }
+            Command::Delivered(outcomes, reply) => {
+                answer(reply, self.core.writer.note_deliveries(&outcomes, now).map_err(CommandError::from));
+            }
+            Command::RetryMessage { id, reply } => answer(reply, self.core.writer.retry_message(id, now)),
+            Command::RateReport { token, satisfaction, reply } => {
+                answer(reply, self.core.writer.rate_report(&token, satisfaction, now));
+            }
+            Command::MakePlaceCodes { codes, reply } => {
+                answer(reply, self.core.writer.put_place_codes(&codes, now));
+            }
             Command::PutDevices(devices, reply) => {
                 let outcome = self.core.put_devices(now, devices);
                 self.answer_change(reply, outcome.map_err(CommandError::from));
@@ -344,7 +395,7 @@ impl Worker {
     }
 
     /// Answers a change that also went through the engine: if it failed half-way, memory is ahead of the file.
-    fn answer_change(&mut self, reply: Reply<()>, outcome: Result<(), CommandError>) {
+    fn answer_change<T>(&mut self, reply: Reply<T>, outcome: Result<T, CommandError>) {
         if matches!(&outcome, Err(CommandError::Store(_))) {
             let now = self.now();
             if let Err(error) = self.core.reload(now) {

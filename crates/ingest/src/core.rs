@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use sanimon_alerting::{Effect, Engine, Input, RuleSet};
+use sanimon_alerting::{Effect, Engine, Input, MaintenanceWindow, RuleSet};
 use sanimon_domain::{AlertId, DeviceNo, TimestampMs};
-use sanimon_store::{Device, DeviceState, Group, Result, Writer};
+use sanimon_store::{
+    CommandError, Device, DeviceState, Group, NewReport, NewRules, NewWindow, Report, Result, Writer,
+};
 
 use crate::message::Message;
 use crate::pipeline::{Admission, GroupBuilder};
@@ -26,7 +28,8 @@ impl Core {
         admission: Admission,
         now: TimestampMs,
     ) -> Result<Self> {
-        let engine = Engine::new(rules.clone(), AlertId(1));
+        let engine = Engine::new(rules.clone(), writer.shared().calendar, AlertId(1));
+        writer.shared().standing.set_rules(rules.clone());
         let mut core = Self { writer, engine, rules, admission };
         core.restore(now)?;
         Ok(core)
@@ -55,8 +58,11 @@ impl Core {
     fn restore(&mut self, now: TimestampMs) -> Result<()> {
         let rules = self.rules.clone();
         let memory = self.writer.engine_memory(&rules)?;
-        let mut engine = Engine::new(rules.clone(), AlertId(memory.next_alert));
+        let windows = self.windows(now)?;
+        let calendar = self.writer.shared().calendar;
+        let mut engine = Engine::new(rules.clone(), calendar, AlertId(memory.next_alert));
         let mut effects = Vec::new();
+        engine.apply(now, Input::Windows(&windows), &mut effects);
         {
             let shared = self.writer.shared();
             let (directory, hot) = (shared.directory.read(), shared.hot.read());
@@ -72,10 +78,12 @@ impl Core {
             }
         }
         engine.restore(&memory.levels, &memory.open);
+        memory.cleared.iter().for_each(|(subject, rule, at)| engine.restore_cleared(subject, *rule, *at));
         self.restore_watches(now, &mut engine)?;
         engine.settle_all(now, &mut effects);
         let open = engine.open_alerts();
-        let unplaced = memory.open.iter().filter(|(device, rule, _)| !open.contains_key(&(*device, *rule)));
+        let unplaced =
+            memory.open.iter().filter(|(subject, rule, _)| !open.contains_key(&(subject.clone(), *rule)));
         let abandoned = unplaced.map(|(_, _, alert)| alert.id).filter(|id| !was_cleared(&effects, *id));
         let lost: Vec<AlertId> = memory.orphans.iter().copied().chain(abandoned).collect();
         effects.extend(lost.into_iter().map(|alert| Effect::Cleared { alert, at: now, value: f64::NAN }));
@@ -117,12 +125,53 @@ impl Core {
                 }
             }
         }
+        engine.restore_groups();
         for (device, metric, at, before_ms) in windows {
             let points = shared.points_here(device, metric, at.plus_ms(-before_ms), at)?;
             let points: Vec<_> = points.iter().map(|point| (point.at, point.value)).collect();
             engine.restore_window(device, metric, &points);
         }
         Ok(())
+    }
+
+    /// The maintenance windows that the engine has to know.
+    fn windows(&self, now: TimestampMs) -> Result<Vec<MaintenanceWindow>> {
+        let entries = self.writer.shared().maintenance_windows(now, 0)?;
+        Ok(entries.into_iter().map(|entry| entry.window).collect())
+    }
+
+    /// Enters a maintenance window and tells the engine.
+    pub(crate) fn put_window(&mut self, now: TimestampMs, window: &NewWindow) -> Result<i64> {
+        let id = self.writer.put_window(window, now)?;
+        self.tell_windows(now)?;
+        Ok(id)
+    }
+
+    /// Tells the engine which windows there are, and stores what follows from it.
+    pub(crate) fn tell_windows(&mut self, now: TimestampMs) -> Result<()> {
+        let windows = self.windows(now)?;
+        let mut effects = Vec::new();
+        self.engine.apply(now, Input::Windows(&windows), &mut effects);
+        self.store(now, effects)
+    }
+
+    /// Puts other rules in force: the engine begins anew from what is stored, under them. Gives their version.
+    pub(crate) fn put_rules(&mut self, now: TimestampMs, new: NewRules) -> Result<i64> {
+        let version = self.writer.adopt_rules(&new.text, now)?;
+        self.rules = Arc::new(new.rules.with_version(version));
+        self.writer.shared().standing.set_rules(self.rules.clone());
+        self.restore(now)?;
+        Ok(version)
+    }
+
+    /// Takes a resident's report in.
+    pub(crate) fn report(
+        &mut self,
+        now: TimestampMs,
+        new: &NewReport,
+    ) -> std::result::Result<Report, CommandError> {
+        let fresh = self.engine.next_alert();
+        self.writer.report(new, fresh, now)
     }
 
     /// Enters or changes devices and tells the engine.
@@ -152,6 +201,10 @@ impl Core {
                 self.engine.apply(now, input, &mut effects);
             }
         }
+        self.store(now, effects)
+    }
+
+    fn store(&mut self, now: TimestampMs, effects: Vec<Effect>) -> Result<()> {
         if effects.is_empty() {
             return Ok(());
         }

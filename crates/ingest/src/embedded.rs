@@ -59,9 +59,19 @@ struct Gate {
     waiting: AtomicUsize,
 }
 
+/// Where the state of open alerts is published.
+const ALERTS_TOPIC: &str = "sanitation/alerts/";
+
 impl Embedded {
     /// Binds the listeners and serves.
-    pub async fn start(options: EmbeddedOptions, queue: Queue, health: &Health) -> Result<Self, IngestError> {
+    ///
+    /// `own_client` is the client id by which sanimon itself publishes the state of alerts; nobody else may.
+    pub async fn start(
+        options: EmbeddedOptions,
+        own_client: &str,
+        queue: Queue,
+        health: &Health,
+    ) -> Result<Self, IngestError> {
         let tcp = listen(options.tcp, "tcp")?;
         let tcp_address = tcp.local_addr().unwrap_or(options.tcp);
         let websocket = options
@@ -76,7 +86,8 @@ impl Embedded {
         let gate = Arc::new(Gate::default());
         let register = context.extends.hook_mgr().register();
         for hook in [Type::MessagePublish, Type::MessagePublishCheckAcl] {
-            let handler = Hook { queue: queue.clone(), gate: gate.clone(), source: SOURCE.into() };
+            let (queue, gate) = (queue.clone(), gate.clone());
+            let handler = Hook { queue, gate, source: SOURCE.into(), own_client: own_client.into() };
             register.add(hook, Box::new(handler)).await;
         }
         register.start().await;
@@ -139,6 +150,7 @@ struct Hook {
     queue: Queue,
     gate: Arc<Gate>,
     source: Arc<str>,
+    own_client: Arc<str>,
 }
 
 /// Counts a waiting hook, also when its session is dropped meanwhile.
@@ -181,6 +193,10 @@ impl Hook {
         let is_bound = self.queue.decoder().formats().is_bound(&publish.topic);
         if publish.topic.starts_with('$') && !is_bound {
             return Ok(());
+        }
+        if publish.topic.starts_with(ALERTS_TOPIC) {
+            let is_own = *client_id == *self.own_client;
+            return if is_own { Ok(()) } else { Err("sanitation/alerts/ is what sanimon itself says") };
         }
         if self.gate.closed.load(Ordering::Acquire) {
             return Err(STOPPING);

@@ -5,6 +5,7 @@
 
 mod clock;
 mod commands;
+mod conduct;
 mod config;
 mod http;
 mod models;

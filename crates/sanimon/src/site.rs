@@ -2,25 +2,23 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use chrono_tz::Tz;
-use sanimon_alerting::RuleSet;
-use sanimon_alerting::lifecycle::Policy;
 use sanimon_api::{ApiState, MapSource, SiteInfo};
-use sanimon_codec::Formats;
-use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, SiteCalendar};
 use sanimon_ingest::client::{self, ClientOptions};
 use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
-use sanimon_ingest::{Admission, Committer, CommitterOptions, Queue, Work};
-use sanimon_store::{Account, Command, Store, Zone};
+use sanimon_ingest::{Committer, CommitterOptions, Queue, Work};
+use sanimon_notify::Notifier;
+use sanimon_store::{Account, Command, Shared, Store, Zone};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::conduct::{Brokers, reload_on_hangup, rules_source};
+use crate::config::{ChannelConfig, RulesFile};
 use crate::{http, models};
 
 /// Commands waiting at most: each is a person's click.
@@ -29,6 +27,7 @@ const COMMANDS_MAX: usize = 64;
 const TICK_EVERY: Duration = Duration::from_millis(500);
 /// The whole stop takes at most 5 s; HTTP gets what is left after the last commit.
 const HTTP_DRAIN_MAX: Duration = Duration::from_secs(1);
+const NOTIFIER_END_MAX: Duration = Duration::from_millis(500);
 const STOP_MAX: Duration = Duration::from_millis(4_500);
 
 /// What a site is made of.
@@ -36,19 +35,18 @@ const STOP_MAX: Duration = Duration::from_millis(4_500);
 pub(crate) struct SiteParts {
     pub(crate) name: String,
     pub(crate) time_zone: Tz,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) simulation_speed: Option<f64>,
     pub(crate) map: Option<MapSource>,
     pub(crate) store: Store,
-    pub(crate) rules: Arc<RuleSet>,
-    pub(crate) admission: Admission,
+    pub(crate) committer: CommitterOptions,
     pub(crate) zones: Vec<Zone>,
     pub(crate) http: TcpListener,
     pub(crate) embedded: Option<EmbeddedOptions>,
     pub(crate) brokers: Vec<ClientOptions>,
-    pub(crate) formats: Formats,
-    pub(crate) scripts: Vec<Script>,
-    pub(crate) policy: Policy,
+    pub(crate) channels: Vec<ChannelConfig>,
+    /// Where the console is, for links.
+    pub(crate) url: Option<String>,
+    pub(crate) rules_file: RulesFile,
 }
 
 /// The running site.
@@ -63,6 +61,7 @@ pub(crate) struct Site {
     clients: Vec<JoinHandle<()>>,
     server: JoinHandle<()>,
     ticker: JoinHandle<()>,
+    notifier: Notifier,
 }
 
 /// Opens the store; the error says where and what to do.
@@ -74,24 +73,11 @@ pub(crate) fn open_store(data: &Path, calendar: Option<SiteCalendar>) -> anyhow:
 
 impl Site {
     pub(crate) async fn start(parts: SiteParts) -> anyhow::Result<Self> {
-        let SiteParts {
-            name,
-            time_zone,
-            clock,
-            simulation_speed,
-            map,
-            store,
-            rules,
-            admission,
-            zones,
-            formats,
-            scripts,
-            policy,
-            ..
-        } = parts;
-        let models = models::known(&scripts);
-        let options = CommitterOptions { rules, clock: clock.clone(), admission, policy, formats, scripts };
-        let committer = Committer::start(store, options)?;
+        let SiteParts { name, time_zone, simulation_speed, map, zones, channels, url, rules_file, .. } =
+            parts;
+        let clock = parts.committer.clock.clone();
+        let models = models::known(&parts.committer.scripts);
+        let committer = Committer::start(parts.store, parts.committer)?;
         let shared = committer.shared.clone();
         let queue = committer.queue.clone();
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
@@ -103,25 +89,45 @@ impl Site {
         let (stop_http, http_stopped) = watch::channel(false);
 
         let tiles_url = map.as_ref().map(|map| map.tiles_url.clone());
-        let info = SiteInfo { name, time_zone, simulation_speed, map, models };
-        let state = ApiState::new(shared.clone(), clock, info, commands.clone(), http_stopped.clone());
+        let rules = rules_source(rules_file);
+        let site = sanimon_notify::Site { name: name.clone(), url: url.clone() };
+        let info = SiteInfo { name, time_zone, simulation_speed, map, models, rules: rules.clone(), url };
+        tokio::spawn(reload_on_hangup(rules, commands.clone()));
+        let state =
+            ApiState::new(shared.clone(), clock.clone(), info, commands.clone(), http_stopped.clone());
         let router = http::with_console(sanimon_api::router(state), tiles_url.as_deref());
         let http = parts.http.local_addr()?;
         let server = tokio::spawn(serve(parts.http, router, http_stopped));
 
+        let own_client = format!("sanimon-{}", sanimon_api::random_password());
         let embedded = match parts.embedded {
-            Some(options) => Some(Embedded::start(options, queue.clone(), &shared.health).await?),
+            Some(options) => {
+                Some(Embedded::start(options, &own_client, queue.clone(), &shared.health).await?)
+            }
             None => None,
         };
-        let clients = parts.brokers.into_iter().map(|broker| {
-            let detail = format!("connecting to {}:{}", broker.host, broker.port);
-            shared.health.set_source(&broker.name, sanimon_store::SourceState { connected: false, detail });
-            tokio::spawn(client::run(broker, queue.clone(), shared.health.clone(), sources_stopped.clone()))
-        });
-        let clients = clients.collect();
+        let brokers = Brokers {
+            embedded: embedded.as_ref().map(|embedded| embedded.tcp),
+            own_client,
+            external: &parts.brokers,
+        };
+        let channels = brokers.channels(channels);
+        let notifier = sanimon_notify::start(channels, &site, &shared, &clock, &commands, &sources_stopped);
+        let clients = follow(parts.brokers, &queue, &shared, &sources_stopped);
         let ticker = tokio::spawn(tick(queue));
         shared.health.set_ready();
-        Ok(Self { http, embedded, committer, commands, stop_sources, stop_http, clients, server, ticker })
+        Ok(Self {
+            http,
+            embedded,
+            committer,
+            commands,
+            stop_sources,
+            stop_http,
+            clients,
+            server,
+            ticker,
+            notifier,
+        })
     }
 
     /// Enters an account or gives it a new password.
@@ -145,6 +151,8 @@ impl Site {
         let stopping = async {
             let _ = self.stop_sources.send(true);
             self.ticker.abort();
+            // A message that is under way is given a moment; it is sent again after the next start otherwise.
+            let _ = tokio::time::timeout(NOTIFIER_END_MAX, self.notifier.ended()).await;
             if let Some(embedded) = &self.embedded {
                 embedded.close();
             }
@@ -194,6 +202,21 @@ async fn tick(queue: Queue) {
             return;
         }
     }
+}
+
+/// Starts a client for each external broker.
+fn follow(
+    brokers: Vec<ClientOptions>,
+    queue: &Queue,
+    shared: &Shared,
+    stop: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let clients = brokers.into_iter().map(|broker| {
+        let detail = format!("connecting to {}:{}", broker.host, broker.port);
+        shared.health.set_source(&broker.name, sanimon_store::SourceState { connected: false, detail });
+        tokio::spawn(client::run(broker, queue.clone(), shared.health.clone(), stop.clone()))
+    });
+    clients.collect()
 }
 
 async fn serve(listener: TcpListener, router: axum::Router, mut stop: watch::Receiver<bool>) {

@@ -5,7 +5,9 @@ use sanimon_domain::{AlertId, DeviceId, Handling, TimestampMs};
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::model::{Account, Alert, Device, Zone};
+use crate::model::{
+    Account, Alert, DeliveryOutcome, Device, NewReport, NewRules, NewWindow, PlaceCode, Report, Zone,
+};
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,41 @@ pub enum Command {
     /// Enters or changes devices, all or none. Numbers of devices that are new are given by the store.
     PutDevices(Vec<Device>, Reply<()>),
     RetireDevice(DeviceId, Reply<()>),
+    /// Begins a maintenance window, or plans one.
+    PutWindow(NewWindow, Reply<i64>),
+    /// Ends it now; `who` did.
+    EndWindow {
+        id: i64,
+        who: String,
+        reply: Reply<()>,
+    },
+    /// Puts other rules in force.
+    PutRules(NewRules, Reply<i64>),
+    /// A message to a channel, to see whether it works.
+    TestChannel {
+        channel: String,
+        reply: Reply<i64>,
+    },
+    /// What became of messages.
+    Delivered(Vec<DeliveryOutcome>, Reply<()>),
+    /// Tries a message again that was given up.
+    RetryMessage {
+        id: i64,
+        reply: Reply<()>,
+    },
+    /// A resident's report.
+    Report(NewReport, Reply<Report>),
+    /// How satisfied the resident is, 1 to 5.
+    RateReport {
+        token: String,
+        satisfaction: u8,
+        reply: Reply<()>,
+    },
+    /// Gives each place a code for its sign.
+    MakePlaceCodes {
+        codes: Vec<PlaceCode>,
+        reply: Reply<()>,
+    },
     PutZones(Vec<Zone>, Reply<()>),
     PutAccount(Account, TimestampMs, Reply<()>),
     StartSession {

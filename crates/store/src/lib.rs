@@ -45,15 +45,16 @@ pub use influx::lines::line;
 pub use influx::{BucketState, Influx, InfluxOptions, Setup};
 pub use journal::{Digest, JournalMessage, JournalReading};
 pub use model::{
-    Account, Alert, CalibrationPoint, Device, DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Latest,
-    Point, Quarantined, ReplacedHardware, Step, Zone,
+    Account, Alert, CalibrationPoint, DeliveryOutcome, DeliveryResult, Device, DeviceEvent, DeviceState,
+    Doubted, LastKnown, LatLon, Latest, MessageState, NewReport, NewRules, NewWindow, OutboxMessage, Place,
+    PlaceCode, Point, Quarantined, ReplacedHardware, Report, RulesVersion, Step, WindowEntry, Zone,
 };
 pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel, WindowQuery};
 pub use schema::DATA_VERSION;
 pub use seal::{SealJob, SealStep};
-pub use shared::{Shared, Store};
+pub use shared::{Shared, Standing, Store};
 pub use verify::{Verified, verify};
-pub use write::{Group, QuarantineEntry, Retention, Writer};
+pub use write::{Group, QuarantineEntry, REPORT_RULE, Retention, Writer};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,18 @@
 //! What the store keeps, as the other crates see it.
 
+mod conduct;
+
+pub use conduct::{
+    DeliveryOutcome, DeliveryResult, MessageState, NewReport, NewRules, NewWindow, OutboxMessage, Place,
+    PlaceCode, Report, RulesVersion, WindowEntry,
+};
+
+use sanimon_alerting::duty::{Deadlines, Progress};
 use sanimon_domain::device::INTERVAL_DEFAULT_MS;
 use sanimon_domain::{
-    AlertId, Calibration, Condition, DeviceId, DeviceKind, DeviceNo, Handling, HardwareId, MetricNo,
-    Placement, Quality, Reason, RuleId, Severity, StepKind, TimestampMs, ZoneClass, ZoneId,
+    AlertId, Calibration, Condition, DeviceId, DeviceKind, DeviceNo, GatewayId, Handling, HardwareId,
+    MetricNo, Placement, Quality, Reason, RuleId, Severity, StepKind, Subject, TimestampMs, ZoneClass,
+    ZoneId,
 };
 
 /// How a device came to be known.
@@ -56,6 +65,8 @@ pub struct Device {
     /// What its messages call it, where that is not its id.
     pub hardware_id: Option<HardwareId>,
     pub place: Option<LatLon>,
+    /// What its uplinks come through.
+    pub gateway: Option<GatewayId>,
     /// How often it is expected to report, in milliseconds.
     pub interval_ms: Option<i64>,
     pub calibration: Calibration,
@@ -149,6 +160,7 @@ impl Device {
             model: None,
             hardware_id: None,
             place: None,
+            gateway: None,
             interval_ms: None,
             calibration: Calibration::default(),
             calibrate_next: None,
@@ -160,7 +172,8 @@ impl Device {
     /// What rules select by.
     pub fn placement(&self, zone_class: Option<ZoneClass>) -> Placement {
         let interval_ms = self.expected_interval_ms();
-        Placement { kind: self.kind, zone: self.zone.clone(), zone_class, interval_ms }
+        let (zone, gateway, tags) = (self.zone.clone(), self.gateway.clone(), self.tags.clone());
+        Placement { kind: self.kind, zone, zone_class, gateway, tags, interval_ms }
     }
 
     /// How often it is expected to report, also when nobody has said.
@@ -189,11 +202,15 @@ pub struct Latest {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
     pub id: AlertId,
-    pub device: DeviceNo,
+    pub subject: Subject,
     pub rule: RuleId,
+    /// Of the rules that raised it ([`crate::Writer::adopt_rules`]).
+    pub rules_version: Option<i64>,
     pub title_en: String,
     pub title_zh: String,
     pub metric: MetricNo,
+    /// Where it was raised: a device may move.
+    pub zone: Option<ZoneId>,
     pub severity: Severity,
     pub condition: Condition,
     pub handling: Handling,
@@ -201,15 +218,36 @@ pub struct Alert {
     pub raised_at: TimestampMs,
     pub changed_at: TimestampMs,
     pub cleared_at: Option<TimestampMs>,
-    pub acknowledge_by: Option<TimestampMs>,
+    /// The wider alert that stands for it.
+    pub replaced_by: Option<AlertId>,
+    pub deadlines: Deadlines,
     pub acknowledged_at: Option<TimestampMs>,
-    /// Whose it is: the team of the device when it was raised, then whoever it was sent to.
+    pub arrived_at: Option<TimestampMs>,
+    /// Whose it is: the responsible team when it was raised, then whoever it was sent to.
     pub assignee: Option<String>,
+    /// How often a missed deadline was told, when last and to whom.
+    pub escalations: u32,
+    pub escalated_at: Option<TimestampMs>,
+    pub escalated_to: Option<String>,
     /// Who said that it is done.
     pub handled_by: Option<String>,
     pub handled_at: Option<TimestampMs>,
     /// When it was verified or dismissed.
     pub closed_at: Option<TimestampMs>,
+}
+
+impl Alert {
+    /// How far it has come, as deadlines see it.
+    pub const fn progress(&self) -> Progress {
+        Progress {
+            condition: self.condition,
+            handling: self.handling,
+            deadlines: self.deadlines,
+            arrived: self.arrived_at.is_some(),
+            escalations: self.escalations,
+            escalated_at: self.escalated_at,
+        }
+    }
 }
 
 /// One entry of an alert's history.

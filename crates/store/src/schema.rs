@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("migrations/0003_days.sql"), convert: Some(blocks_to_v3::convert) },
     Migration { sql: include_str!("migrations/0004_sensors.sql"), convert: None },
     Migration { sql: include_str!("migrations/0005_handling.sql"), convert: None },
+    Migration { sql: include_str!("migrations/0006_responsibility.sql"), convert: None },
 ];
 
 /// The data version that this sanimon writes.

@@ -1,5 +1,8 @@
 //! Opening the store, and what everyone who reads holds.
 
+mod conduct;
+mod standing;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
@@ -7,6 +10,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sanimon_domain::{AlertId, DeviceId, DeviceNo, MetricNo, SiteCalendar, TimestampMs};
+use tokio::sync::watch;
 
 use crate::aggregate::Aggregate;
 use crate::block::merge;
@@ -25,6 +29,8 @@ use crate::rebuild;
 use crate::schema;
 use crate::sealed;
 use crate::write::Writer;
+
+pub use standing::Standing;
 
 /// The name of the file in the data directory.
 pub(crate) const FILE_NAME: &str = "sanimon.db";
@@ -48,6 +54,10 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     pub feed: Arc<Feed>,
     pub health: Arc<Health>,
+    /// The rules and the conduct that are in force.
+    pub standing: Arc<Standing>,
+    /// Rung when messages wait in the outbox.
+    pub outbox_bell: Arc<watch::Sender<u64>>,
     /// Where the site's days begin and end.
     pub calendar: SiteCalendar,
     /// InfluxDB, where the site has one: telemetry that it has taken is asked of it.
@@ -69,6 +79,8 @@ impl Store {
             directory: Arc::default(),
             feed: Arc::default(),
             health: Arc::default(),
+            standing: Arc::default(),
+            outbox_bell: Arc::default(),
             calendar,
             influx: None,
             readers: readers.clone(),
@@ -101,6 +113,8 @@ impl Store {
             directory: Arc::default(),
             feed: Arc::default(),
             health: Arc::default(),
+            standing: Arc::default(),
+            outbox_bell: Arc::default(),
             calendar: rebuild::stored(&connection)?.unwrap_or(SiteCalendar::utc()),
             influx: None,
             readers: Arc::new(ReaderPool::new(path)),

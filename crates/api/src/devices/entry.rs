@@ -1,6 +1,6 @@
 //! What a person enters of a device, checked.
 
-use sanimon_domain::{Calibration, DeviceId, DeviceKind, HardwareId, Shape, TimestampMs, ZoneId};
+use sanimon_domain::{Calibration, DeviceId, DeviceKind, GatewayId, HardwareId, Shape, TimestampMs, ZoneId};
 use sanimon_store::{Device, DeviceState, DirectoryState, LatLon};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -30,6 +30,8 @@ pub(crate) struct DeviceEntry {
     pub(crate) lon: Option<f64>,
     /// How often it is expected to report, in seconds.
     pub(crate) interval_s: Option<i64>,
+    /// What its uplinks come through: devices of one gateway are silent together.
+    pub(crate) gateway: Option<String>,
     /// What decodes its frames: see `/api/v1/models`.
     pub(crate) model: Option<String>,
     /// What its messages call it, if not its id: a DevEUI, an IMEI, a platform's name.
@@ -121,6 +123,7 @@ impl DeviceEntry {
             model: self.model(models)?,
             hardware_id: self.hardware_id()?,
             place: self.place()?,
+            gateway: self.gateway()?,
             interval_ms: self.interval_s.map(|seconds| seconds * 1_000),
             calibration: self.calibration()?,
             calibrate_next: known.and_then(|device| device.calibrate_next),
@@ -149,6 +152,13 @@ impl DeviceEntry {
         match self.hardware_id.as_deref().map(HardwareId::new).transpose() {
             Ok(hardware) => Ok(hardware),
             Err(error) => fault("hardware_id", error.to_string()),
+        }
+    }
+
+    fn gateway(&self) -> Result<Option<GatewayId>, EntryFault> {
+        match self.gateway.as_deref().map(GatewayId::new).transpose() {
+            Ok(gateway) => Ok(gateway),
+            Err(error) => fault("gateway", error.to_string()),
         }
     }
 

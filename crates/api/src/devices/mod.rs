@@ -63,7 +63,8 @@ async fn worst_severities(state: &ApiState) -> Result<HashMap<DeviceNo, Severity
     let page = state.read(move |shared| shared.alerts(&filter, OPEN_ALERTS_MAX)).await?;
     let mut worst: HashMap<DeviceNo, Severity> = HashMap::new();
     for alert in page.items {
-        let entry = worst.entry(alert.device).or_insert(alert.severity);
+        let Some(device) = alert.subject.device() else { continue };
+        let entry = worst.entry(device).or_insert(alert.severity);
         *entry = (*entry).max(alert.severity);
     }
     Ok(worst)

@@ -19,7 +19,7 @@ use crate::state::ApiState;
 use crate::wire::CalibrationBody;
 
 /// The columns, in the order in which they are written. Only `id` and `kind` are needed; others may be left out.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "id",
     "name",
     "kind",
@@ -29,6 +29,7 @@ const COLUMNS: [&str; 19] = [
     "lat",
     "lon",
     "interval_s",
+    "gateway",
     "model",
     "hardware_id",
     "empty_mm",
@@ -177,6 +178,7 @@ fn row<'a>(
         lat: number("lat")?,
         lon: number("lon")?,
         interval_s,
+        gateway: text("gateway"),
         model: text("model"),
         hardware_id: text("hardware_id"),
         ..DeviceEntry::default()
@@ -222,6 +224,7 @@ fn cells(device: &Device) -> [String; COLUMNS.len()] {
         number(device.place.map(|place| place.lat)),
         number(device.place.map(|place| place.lon)),
         text(device.interval_ms.map(|ms| (ms / 1_000).to_string())),
+        text(device.gateway.as_ref().map(ToString::to_string)),
         text(device.model.clone()),
         text(device.hardware_id.as_ref().map(ToString::to_string)),
         number(calibration.empty_mm),

@@ -1,7 +1,7 @@
 //! Silent devices over restarts: what counts as a word, and whose silence the site's own absence is.
 
 use sanimon_alerting::{Direction, Level, Rule, Title, Watch};
-use sanimon_domain::{DeviceKind, DeviceNo, Quality, RuleId, Severity};
+use sanimon_domain::{DeviceKind, DeviceNo, RuleId, Severity};
 use sanimon_store::AlertFilter;
 
 use super::sensors::{EUI, UP, distance, minutes, uplink};
@@ -11,18 +11,10 @@ use super::*;
 fn rules() -> Arc<RuleSet> {
     let level =
         Level { severity: Severity::Minor, direction: Direction::Rising, raise: 3.0, clear: 1.0, for_ms: 0 };
-    let rule = Rule {
-        id: RuleId::new("bin_silence").expect("a sound id"),
-        title: Title { en: "Silent".into(), zh: "无数据".into() },
-        kind: DeviceKind::Bin,
-        metric: metric::SILENCE_MIN,
-        zones: vec![],
-        zone_classes: vec![],
-        devices: vec![],
-        quality: Quality::Good,
-        watch: Watch::Silence,
-        levels: vec![level],
-    };
+    let title = Title { en: "Silent".into(), zh: "无数据".into() };
+    let id = RuleId::new("bin_silence").expect("a sound id");
+    let new = Rule::new(id, title, DeviceKind::Bin, metric::SILENCE_MIN, vec![level]);
+    let rule = Rule { watch: Watch::Silence, ..new };
     Arc::new(RuleSet::new(vec![rule]).expect("sound rules"))
 }
 
@@ -47,7 +39,7 @@ impl Site {
 
     fn silent(&self) -> Vec<DeviceNo> {
         let page = self.backfill.shared().alerts(&AlertFilter::default(), 100).expect("alerts");
-        page.items.into_iter().map(|alert| alert.device).collect()
+        page.items.into_iter().filter_map(|alert| alert.subject.device()).collect()
     }
 }
 

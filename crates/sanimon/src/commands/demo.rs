@@ -1,6 +1,5 @@
 //! `sanimon demo`: a simulated township with a month of past, alive on a fast clock.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,18 +9,20 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use clap::Args;
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::lifecycle::{Action, Policy};
+use sanimon_alerting::lifecycle::Policy;
+use sanimon_alerting::routing::Conduct;
 use sanimon_codec::Formats;
-use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use sanimon_domain::{AlertId, Calibration, Clock, DeviceId, SiteCalendar, TimestampMs, ZoneId};
+use sanimon_domain::time::{DAY_MS, HOUR_MS};
+use sanimon_domain::{Calibration, Clock, DeviceId, GatewayId, SiteCalendar, TimestampMs, ZoneId};
 use sanimon_ingest::embedded::EmbeddedOptions;
-use sanimon_ingest::{Admission, Backfill, Message};
+use sanimon_ingest::{Admission, Backfill, CommitterOptions, Message};
 use sanimon_simulator::{Simulation, Town, publish};
-use sanimon_store::{AlertAction, Device, LatLon, Store, Zone};
+use sanimon_store::{Device, LatLon, Store, Zone};
 
 use super::check::refused;
+use super::operators::Operators;
 use crate::clock::{FastClock, RealClock};
-use crate::config::{DEFAULT_HTTP, DEFAULT_MQTT, default_rules};
+use crate::config::{DEFAULT_HTTP, DEFAULT_MQTT, REPORTS_KEPT_MS, RulesFile, default_rules, demo_teams};
 use crate::site::{self, Site, SiteParts};
 use crate::{http, screen};
 
@@ -30,7 +31,6 @@ const PAST_MS: i64 = 30 * DAY_MS;
 /// The past is committed in groups of this length: small enough for the operators of the past to be in time.
 const GROUP_MS: i64 = HOUR_MS;
 const ACCOUNT: &str = "demo";
-const OPERATORS: [&str; 3] = ["li.wei", "chen.fang", "zhao.min"];
 /// Where the store remembers how the town was made, and where its clock stood.
 const META_TOWN: &str = "demo.town";
 
@@ -92,26 +92,29 @@ impl Demo {
         site::runtime()?.block_on(self.live())
     }
 
-    async fn live(self) -> anyhow::Result<()> {
-        let http = http::listen(self.http).await?;
-        let store = site::open_store(&self.data, Some(SiteCalendar::new(TIME_ZONE)))?;
-        let rules = Arc::new(default_rules().map_err(|faults| refused(&faults))?);
-        let remembered = store.shared.meta(META_TOWN)?;
-        let memory = match remembered.as_deref() {
-            Some(text) => TownMemory::parse(text)
-                .with_context(|| format!("`{text}` in the data does not describe a demo's town"))?,
-            None => TownMemory {
-                seed: self.seed,
-                devices: self.devices,
-                start: RealClock.now().minus_ms(PAST_MS),
-            },
-        };
-        let is_new = remembered.is_none();
+    /// How the town of this data was made; true: it is a new one.
+    fn town(&self, store: &Store) -> anyhow::Result<(TownMemory, bool)> {
+        if let Some(text) = store.shared.meta(META_TOWN)? {
+            let memory = TownMemory::parse(&text)
+                .with_context(|| format!("`{text}` in the data does not describe a demo's town"))?;
+            return Ok((memory, false));
+        }
         anyhow::ensure!(
-            !is_new || store.shared.directory.read().devices().is_empty(),
+            store.shared.directory.read().devices().is_empty(),
             "{} holds a real site's data: choose another --data for the demo",
             self.data.display()
         );
+        let start = RealClock.now().minus_ms(PAST_MS);
+        Ok((TownMemory { seed: self.seed, devices: self.devices, start }, true))
+    }
+
+    async fn live(self) -> anyhow::Result<()> {
+        let http = http::listen(self.http).await?;
+        let mut store = site::open_store(&self.data, Some(SiteCalendar::new(TIME_ZONE)))?;
+        let conduct = demo_conduct()?;
+        store.writer.use_conduct(Arc::new(conduct.clone()));
+        let rules = Arc::new(default_rules().map_err(|faults| refused(&faults))?);
+        let (memory, is_new) = self.town(&store)?;
         screen::step("data", &self.data.display().to_string());
         let mut simulation = Simulation::new(Town::new(memory.seed, memory.devices as usize), memory.start);
         let (devices, zones) = (simulation.town.devices.len(), simulation.town.zones.len());
@@ -128,19 +131,26 @@ impl Demo {
         let parts = SiteParts {
             name: "Qingxi 清溪".to_owned(),
             time_zone: TIME_ZONE,
-            clock: clock.clone(),
             simulation_speed: Some(self.speed),
             map: None,
             store,
-            rules,
-            admission: Admission::default(),
+            committer: CommitterOptions {
+                rules,
+                clock: clock.clone(),
+                admission: Admission::default(),
+                conduct: Arc::new(conduct),
+                rules_text: RulesFile::BuiltIn.text(),
+                reports_kept_ms: REPORTS_KEPT_MS,
+                formats: Formats::default(),
+                scripts: Vec::new(),
+            },
             zones: Vec::new(),
             http,
             embedded: Some(EmbeddedOptions { tcp: self.mqtt, websocket: None }),
             brokers: Vec::new(),
-            formats: Formats::default(),
-            scripts: Vec::new(),
-            policy: Policy::default(),
+            channels: Vec::new(),
+            url: Some(format!("http://{}", self.http)),
+            rules_file: RulesFile::BuiltIn,
         };
         let site = Site::start(parts).await?;
         let password = std::env::var("SANIMON_DEMO_PASSWORD")
@@ -217,6 +227,12 @@ fn store_past(
     Ok(backfill.finish())
 }
 
+/// The teams of the example, and nobody to be told.
+fn demo_conduct() -> anyhow::Result<Conduct> {
+    let duties = demo_teams(TIME_ZONE).map_err(|faults| refused(&faults))?;
+    Ok(Conduct { policy: Policy::default(), duties, routes: Vec::new() })
+}
+
 fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zone>, Vec<Device>)> {
     let zones = town.zones.iter().map(|zone| {
         Ok(Zone {
@@ -234,57 +250,13 @@ fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zone>, Vec<Dev
             zone: Some(ZoneId::new(town.zones[device.zone].id)?),
             district: town.zones[device.zone].id.to_owned(),
             place: Some(LatLon { lat: device.lat, lon: device.lon }),
+            gateway: Some(GatewayId::new(&format!("gateway-{}", device.gateway + 1))?),
             interval_ms: Some(device.interval_ms),
             calibration: calibration.unwrap_or_default(),
             ..Device::new(DeviceId::new(&device.id)?, device.kind, now)
         })
     });
     Ok((zones.collect::<anyhow::Result<_>>()?, devices.collect::<anyhow::Result<_>>()?))
-}
-
-/// The dispatchers of the past: most alerts are acknowledged within the hour, some are not.
-struct Operators {
-    seed: u64,
-    last_seen: u64,
-    waiting: VecDeque<(TimestampMs, AlertId)>,
-}
-
-impl Operators {
-    fn new(seed: u64) -> Self {
-        Self { seed, last_seen: 0, waiting: VecDeque::new() }
-    }
-
-    fn work(&mut self, backfill: &mut Backfill, now: TimestampMs) -> anyhow::Result<()> {
-        let page = backfill.shared().alerts(&sanimon_store::AlertFilter::default(), 200)?;
-        let seen = self.last_seen;
-        for alert in page.items.iter().rev().filter(|alert| alert.id.0 > seen) {
-            self.last_seen = alert.id.0;
-            let chance = self.chance(alert.id);
-            // One in eight is overlooked, as in life.
-            if !chance.is_multiple_of(8) {
-                self.waiting
-                    .push_back((alert.raised_at.plus_ms((3 + (chance % 40) as i64) * MINUTE_MS), alert.id));
-            }
-        }
-        for (at, alert) in std::mem::take(&mut self.waiting) {
-            if at > now {
-                self.waiting.push_back((at, alert));
-                continue;
-            }
-            let who = OPERATORS[(self.chance(alert) / 64) as usize % OPERATORS.len()];
-            let action = AlertAction::new(alert, Action::Acknowledge, who);
-            backfill.act(at, &action)?;
-        }
-        Ok(())
-    }
-
-    /// A number that looks random and is the same at each run (SplitMix64).
-    fn chance(&self, alert: AlertId) -> u64 {
-        let mut z = self.seed.wrapping_add(alert.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
 }
 
 /// The town publishes over real MQTT, each uplink when the site's clock has come to it.

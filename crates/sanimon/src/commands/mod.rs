@@ -9,6 +9,7 @@ pub(crate) mod device;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
+mod operators;
 mod place;
 pub(crate) mod serve;
 pub(crate) mod simulate;

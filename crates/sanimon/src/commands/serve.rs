@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use sanimon_domain::SiteCalendar;
+use sanimon_ingest::CommitterOptions;
 
 use super::check::refused;
 use crate::clock::RealClock;
@@ -36,19 +37,26 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let parts = SiteParts {
         name: config.site_name,
         time_zone: config.time_zone,
-        clock: clock.clone(),
         simulation_speed: None,
         map: config.map,
         store,
-        rules: Arc::new(config.rules),
-        admission: config.admission,
+        committer: CommitterOptions {
+            rules: Arc::new(config.rules),
+            clock: clock.clone(),
+            admission: config.admission,
+            conduct: Arc::new(config.conduct),
+            rules_text: config.rules_file.text(),
+            reports_kept_ms: config.reports_kept_ms,
+            formats: config.formats,
+            scripts: config.scripts,
+        },
         zones: config.zones,
         http,
         embedded: config.embedded,
         brokers: config.brokers,
-        formats: config.formats,
-        scripts: config.scripts,
-        policy: config.policy,
+        channels: config.channels,
+        url: config.url,
+        rules_file: config.rules_file,
     };
     let site = Site::start(parts).await?;
     if first_start {

@@ -1,8 +1,11 @@
 //! The configuration: read and checked once, handed down in parts.
 
+mod channels;
 mod formats;
+mod hours;
 mod reader;
 mod rules;
+mod teams;
 mod telemetry;
 mod zones;
 
@@ -13,18 +16,21 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
 use sanimon_alerting::lifecycle::Policy;
+use sanimon_alerting::routing::Conduct;
 use sanimon_api::MapSource;
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
-use sanimon_domain::time::PlausibleWindow;
+use sanimon_domain::time::{DAY_MS, PlausibleWindow};
 use sanimon_ingest::client::{ClientOptions, Credentials};
 use sanimon_ingest::embedded::EmbeddedOptions;
 use sanimon_ingest::{Admission, SiteLimits};
 use sanimon_store::Zone;
 
+pub(crate) use channels::{ChannelConfig, Target};
 pub(crate) use reader::ConfigFault;
 use reader::{Document, Section, duration_ms};
 pub(crate) use rules::default_rules;
+pub(crate) use teams::example as demo_teams;
 pub(crate) use telemetry::Telemetry;
 
 pub(crate) const DEFAULT_HTTP: &str = "127.0.0.1:8080";
@@ -47,7 +53,43 @@ pub(crate) struct Config {
     pub(crate) telemetry: Telemetry,
     pub(crate) formats: Formats,
     pub(crate) scripts: Vec<Script>,
-    pub(crate) policy: Policy,
+    pub(crate) conduct: Conduct,
+    pub(crate) channels: Vec<ChannelConfig>,
+    /// Where the console is, for links in messages and on signs.
+    pub(crate) url: Option<String>,
+    pub(crate) rules_file: RulesFile,
+    /// How long what residents write and show is kept.
+    pub(crate) reports_kept_ms: i64,
+}
+
+/// Where the rules come from.
+#[derive(Debug, Clone)]
+pub(crate) enum RulesFile {
+    /// Those that come with sanimon.
+    BuiltIn,
+    File(PathBuf),
+}
+
+impl RulesFile {
+    /// The text that was read at the start; what cannot be read any more is told when it is read again.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::BuiltIn => rules::DEFAULT_RULES.to_owned(),
+            Self::File(path) => std::fs::read_to_string(path).unwrap_or_default(),
+        }
+    }
+
+    /// Reads the rules with their text; gives every fault.
+    pub(crate) fn read(&self) -> Result<(RuleSet, String), Vec<ConfigFault>> {
+        match self {
+            Self::BuiltIn => Ok((default_rules()?, rules::DEFAULT_RULES.to_owned())),
+            Self::File(path) => {
+                let document = Document::read(path);
+                let text = document.text().to_owned();
+                Ok((rules::read(document)?, text))
+            }
+        }
+    }
 }
 
 /// The single values; the files that they name are read afterwards.
@@ -66,6 +108,10 @@ struct Main {
     formats: Formats,
     scripts: Vec<Script>,
     policy: Policy,
+    teams: Option<(String, usize)>,
+    channels: Vec<ChannelConfig>,
+    url: Option<String>,
+    reports_kept_ms: i64,
 }
 
 /// Reads the file and those that it names; gives every fault of all of them.
@@ -75,19 +121,25 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
     let mut faults = std::mem::take(&mut document.faults);
     let Some(main) = main else { return Err(faults) };
     let folder = file.parent().unwrap_or(Path::new(""));
-    let rules = match &main.rules {
-        Some((name, _)) => rules::read(Document::read(&folder.join(name))),
-        None => default_rules(),
+    let rules_file = match &main.rules {
+        Some((name, _)) => RulesFile::File(folder.join(name)),
+        None => RulesFile::BuiltIn,
+    };
+    let rules = rules_file.read();
+    let duties = match &main.teams {
+        Some((name, _)) => teams::read(Document::read(&folder.join(name)), main.time_zone),
+        None => Ok(teams::standard(main.time_zone)),
     };
     let zones = match &main.zones {
         Some((name, _)) => zones::read(Document::read(&folder.join(name))),
         None => Ok(Vec::new()),
     };
-    let (rules, zones) = match (rules, zones) {
-        (Ok(rules), Ok(zones)) if faults.is_empty() => (rules, zones),
-        (rules, zones) => {
+    let (rules, zones, duties) = match (rules, zones, duties) {
+        (Ok((rules, _)), Ok(zones), Ok(duties)) if faults.is_empty() => (rules, zones, duties),
+        (rules, zones, duties) => {
             faults.extend(rules.err().into_iter().flatten());
             faults.extend(zones.err().into_iter().flatten());
+            faults.extend(duties.err().into_iter().flatten());
             return Err(faults);
         }
     };
@@ -104,8 +156,13 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         formats,
         scripts,
         policy,
+        channels,
+        url,
+        reports_kept_ms,
         ..
     } = main;
+    let routes = channels.iter().map(|channel| channel.route.clone()).collect();
+    let conduct = Conduct { policy, duties, routes };
     Ok(Config {
         site_name,
         time_zone,
@@ -120,7 +177,11 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         telemetry,
         formats,
         scripts,
-        policy,
+        conduct,
+        channels,
+        url,
+        rules_file,
+        reports_kept_ms,
     })
 }
 
@@ -136,10 +197,15 @@ fn main(root: &mut Section<'_>) -> Main {
         let zone =
             site.parsed("time_zone", "an IANA name such as Asia/Shanghai", |text| text.parse::<Tz>().ok());
         let data = site.text("data").map_or_else(|| "data".to_owned(), |(text, _)| text);
-        (name, zone.unwrap_or(Tz::Asia__Shanghai), data, site.text("rules"), site.text("zones"))
+        let url = site.parsed("url", "the console's address, such as https://sanimon.example", |text| {
+            let is_sound = text.starts_with("https://") || text.starts_with("http://");
+            is_sound.then(|| text.trim_end_matches('/').to_owned())
+        });
+        let files = [site.text("rules"), site.text("zones"), site.text("teams")];
+        (name, zone.unwrap_or(Tz::Asia__Shanghai), data, url, files)
     });
-    let (site_name, time_zone, data, rules, zones) =
-        site.unwrap_or_else(|| ("sanimon".to_owned(), Tz::Asia__Shanghai, "data".to_owned(), None, None));
+    let nothing = || ("sanimon".to_owned(), Tz::Asia__Shanghai, "data".to_owned(), None, [None, None, None]);
+    let (site_name, time_zone, data, url, [rules, zones, teams]) = site.unwrap_or_else(nothing);
     let http = root.table("http", |http| http.parsed("listen", ADDRESS, address)).flatten();
     let mqtt_line = root.line;
     let (embedded, brokers, bound) = root
@@ -163,23 +229,9 @@ fn main(root: &mut Section<'_>) -> Main {
         broker.topic_filters = DEFAULT_TOPICS.map(str::to_owned).to_vec();
         broker.topic_filters.extend(formats.topic_filters());
     }
-    for (index, broker) in brokers.iter().enumerate() {
-        if brokers[..index].iter().any(|earlier| earlier.name == broker.name) {
-            root.fault(
-                mqtt_line,
-                format!("two brokers are named `{}`: give each a name of its own", broker.name),
-            );
-        }
-    }
+    name_each_once(root, mqtt_line, &brokers);
     let admission = root.table("limits", limits).unwrap_or_default();
-    let map = root.table("map", |map| {
-        let tiles = map.parsed("tiles_url", "a URL such as https://host/{z}/{x}/{y}.png", |text| {
-            let sound = text.starts_with("https://") || text.starts_with("http://");
-            (sound && ["{z}", "{x}", "{y}"].iter().all(|part| text.contains(part))).then(|| text.to_owned())
-        });
-        let attribution = map.text("attribution").map_or_else(String::new, |(text, _)| text);
-        tiles.map(|tiles_url| MapSource { tiles_url, attribution })
-    });
+    let map = root.table("map", map);
     let telemetry = root.table("telemetry", telemetry::read).unwrap_or_default();
     let http = http.unwrap_or(default_http);
     Main {
@@ -197,7 +249,40 @@ fn main(root: &mut Section<'_>) -> Main {
         formats,
         scripts,
         policy: root.table("handling", policy).unwrap_or_default(),
+        teams,
+        channels: channels::read(root),
+        url,
+        reports_kept_ms: root.table("reports", reports_kept_ms).unwrap_or(REPORTS_KEPT_MS),
     }
+}
+
+/// `[map]`: its background.
+fn map(map: &mut Section<'_>) -> Option<MapSource> {
+    let tiles = map.parsed("tiles_url", "a URL such as https://host/{z}/{x}/{y}.png", |text| {
+        let sound = text.starts_with("https://") || text.starts_with("http://");
+        (sound && ["{z}", "{x}", "{y}"].iter().all(|part| text.contains(part))).then(|| text.to_owned())
+    });
+    let attribution = map.text("attribution").map_or_else(String::new, |(text, _)| text);
+    tiles.map(|tiles_url| MapSource { tiles_url, attribution })
+}
+
+fn name_each_once(root: &mut Section<'_>, mqtt_line: usize, brokers: &[ClientOptions]) {
+    for (index, broker) in brokers.iter().enumerate() {
+        if brokers[..index].iter().any(|earlier| earlier.name == broker.name) {
+            root.fault(
+                mqtt_line,
+                format!("two brokers are named `{}`: give each a name of its own", broker.name),
+            );
+        }
+    }
+}
+
+/// What residents write and show is kept for so long, unless the site says otherwise.
+pub(crate) const REPORTS_KEPT_MS: i64 = 90 * DAY_MS;
+
+/// `[reports]`
+fn reports_kept_ms(section: &mut Section<'_>) -> i64 {
+    section.parsed("keep", "a duration such as 90d", duration_ms).unwrap_or(REPORTS_KEPT_MS)
 }
 
 /// `[handling]`: what the site has decided about the life of an alert.

@@ -48,6 +48,11 @@ impl Document {
         Self { file: file.into(), text: text.to_owned(), faults: Vec::new() }
     }
 
+    /// The whole text, as it was read.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     fn fault(&mut self, line: usize, message: String) {
         self.faults.push(ConfigFault { file: self.file.clone(), line, message });
     }

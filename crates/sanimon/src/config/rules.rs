@@ -1,8 +1,11 @@
 //! `rules.toml`.
 
-use sanimon_alerting::{Direction, Level, Rule, RuleSet, Title, Watch};
-use sanimon_domain::{DeviceId, DeviceKind, MetricNo, Quality, RuleId, Severity, ZoneClass, ZoneId, metric};
+use sanimon_alerting::{Direction, Level, Override, Rule, RuleSet, Selector, Title, Watch};
+use sanimon_domain::{
+    DeviceId, DeviceKind, GroupKind, MetricNo, Quality, RuleId, Severity, ZoneClass, ZoneId, metric,
+};
 
+use super::hours::Calendars;
 use super::reader::{ConfigFault, Document, Section, duration_ms};
 
 /// The rules that come with sanimon: the defaults of the domain.
@@ -13,8 +16,12 @@ pub(crate) fn default_rules() -> Result<RuleSet, Vec<ConfigFault>> {
     read(Document::of("the built-in rules.toml", DEFAULT_RULES))
 }
 
+/// Reads rules and their calendars. What is wrong among several of them is told at the rule's line.
 pub(crate) fn read(mut document: Document) -> Result<RuleSet, Vec<ConfigFault>> {
-    let rules = document.parse(|root| root.tables("rule", |section| (section.line, rule(section))));
+    let rules = document.parse(|root| {
+        let calendars = Calendars::read(root);
+        root.tables("rule", |section| (section.line, rule(section, &calendars)))
+    });
     if !document.faults.is_empty() {
         return Err(document.faults);
     }
@@ -30,61 +37,130 @@ pub(crate) fn read(mut document: Document) -> Result<RuleSet, Vec<ConfigFault>> 
     })
 }
 
-fn rule(section: &mut Section<'_>) -> Option<Rule> {
+fn rule(section: &mut Section<'_>, calendars: &Calendars) -> Option<Rule> {
     let id = section.text_required("id").and_then(|(text, line)| {
         RuleId::new(&text).map_err(|error| section.fault(line, format!("`id`: {error}"))).ok()
     });
-    let title = section.table("title", |title| {
-        let en = title.text_required("en").map(|(text, _)| text);
-        let zh = title.text_required("zh").map(|(text, _)| text);
-        Some(Title { en: en?, zh: zh? })
-    });
-    if title.is_none() {
-        section.fault(section.line, "`title` is missing: write title = { en = \"...\", zh = \"...\" }");
-    }
-    if section.text("kind").is_none() {
+    let title = title(section);
+    let group = section.parsed("group", "zone or gateway", GroupKind::parse);
+    let has_kind = section.text("kind").is_some();
+    if !has_kind && group.is_none() {
         section.fault(section.line, "`kind` is missing: write bin, drain or toilet");
     }
     let kind = section.parsed("kind", "bin, drain or toilet", DeviceKind::parse);
     let watch = watch(section);
-    let metric = match watch {
-        Some(Watch::Silence) => Some(metric::SILENCE_MIN),
+    let metric = match watch.map(Watch::own_metric) {
+        Some(Some(own)) => Some(own),
         _ => watched_metric(section),
     };
-    let classes = "market, old_residential, dense, street, school, scenic or village";
-    let zones = section.all_parsed("zones", "the id of a zone", |text| ZoneId::new(text).ok());
-    let zone_classes = section.all_parsed("zone_classes", classes, ZoneClass::parse);
-    let devices = section.all_parsed("devices", "the id of a device", |text| DeviceId::new(text).ok());
+    let select = selector(section);
     let quality = section.parsed("quality", "good or suspect", |text| {
         Quality::parse(text).filter(|quality| *quality != Quality::Bad)
     });
+    let counts = section.all_parsed("counts", "the id of a rule", |text| RuleId::new(text).ok());
+    let replaces = section.all_parsed("replaces", "the id of a rule", |text| RuleId::new(text).ok());
+    let hours = calendars.hours(section);
+    let gap_ms = section.parsed("gap", "a duration such as 30m", duration_ms).unwrap_or(0);
+    let overrides = section.tables("override", rule_override).into_iter().collect::<Option<Vec<Override>>>();
     let levels = section.tables("level", level).into_iter().collect::<Option<Vec<Level>>>();
+    if !has_kind && group.is_none() {
+        return None;
+    }
     Some(Rule {
         id: id?,
-        title: title??,
-        kind: kind?,
+        title: title?,
+        kind,
         metric: metric?,
-        zones,
-        zone_classes,
-        devices,
+        select,
         quality: quality.unwrap_or(Quality::Good),
         watch: watch?,
+        group,
+        counts,
+        replaces,
         levels: levels?,
+        overrides: overrides?,
+        hours,
+        gap_ms,
     })
+}
+
+/// `title = { en = "...", zh = "..." }`
+pub(super) fn title(section: &mut Section<'_>) -> Option<Title> {
+    both_languages(section, "title").map(|[en, zh]| Title { en, zh })
+}
+
+/// A text in English and Chinese.
+pub(super) fn both_languages(section: &mut Section<'_>, key: &str) -> Option<[String; 2]> {
+    let texts = section.table(key, |texts| {
+        let en = texts.text_required("en").map(|(text, _)| text);
+        let zh = texts.text_required("zh").map(|(text, _)| text);
+        Some([en?, zh?])
+    });
+    if texts.is_none() {
+        let message = format!("`{key}` is missing: write {key} = {{ en = \"...\", zh = \"...\" }}");
+        section.fault(section.line, message);
+    }
+    texts?
+}
+
+fn selector(section: &mut Section<'_>) -> Selector {
+    Selector {
+        zones: zones(section),
+        zone_classes: zone_classes(section),
+        tags: section.texts("tags").into_iter().map(|(tag, _)| tag).collect(),
+        devices: section.all_parsed("devices", "the id of a device", |text| DeviceId::new(text).ok()),
+    }
+}
+
+pub(super) fn zones(section: &mut Section<'_>) -> Vec<ZoneId> {
+    section.all_parsed("zones", "the id of a zone", |text| ZoneId::new(text).ok())
+}
+
+pub(super) fn zone_classes(section: &mut Section<'_>) -> Vec<ZoneClass> {
+    let classes = "market, old_residential, dense, street, school, scenic or village";
+    section.all_parsed("zone_classes", classes, ZoneClass::parse)
+}
+
+/// `"yes"` or `"no"`; left out: no.
+pub(super) fn is_yes(section: &mut Section<'_>, key: &str) -> bool {
+    let said = section.parsed(key, "\"yes\" or \"no\"", |text| match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    });
+    said.unwrap_or(false)
+}
+
+/// Other levels for some devices, or none at all.
+fn rule_override(section: &mut Section<'_>) -> Option<Override> {
+    let select = selector(section);
+    let is_off = is_yes(section, "off");
+    let levels = section.tables("level", level).into_iter().collect::<Option<Vec<Level>>>()?;
+    if is_off != levels.is_empty() {
+        let message = "an override has levels of its own, or says off = \"yes\": one of the two";
+        section.fault(section.line, message);
+        return None;
+    }
+    Some(Override { select, levels })
 }
 
 /// What the rule's levels are compared with; without `condition`, the value itself.
 fn watch(section: &mut Section<'_>) -> Option<Watch> {
     let within_ms = section.parsed("within", "a duration such as 10m or 2h", duration_ms);
+    let at_least = section.parsed("at_least", "critical, major, minor or warning", Severity::parse);
+    let share = is_yes(section, "share");
+    let until = section.parsed("until", "a number such as \"100\"", |text| text.parse::<f64>().ok());
     if section.text("condition").is_none() {
         return Some(Watch::Value);
     }
-    section.parsed("condition", "threshold, rate, silence or stuck", |text| match text {
+    section.parsed("condition", "threshold, rate, silence, stuck, forecast or count", |text| match text {
         "threshold" => Some(Watch::Value),
         // Without `within` there is no time in which something could change: the rule set refuses that.
         "rate" => Some(Watch::Rate { within_ms: within_ms.unwrap_or(0) }),
         "silence" => Some(Watch::Silence),
         "stuck" => Some(Watch::Stuck),
+        "forecast" => Some(Watch::Forecast { until: until.unwrap_or(100.0) }),
+        "count" => Some(Watch::Count { at_least: at_least.unwrap_or(Severity::Warning), share }),
         _ => None,
     })
 }
@@ -147,7 +223,7 @@ mod tests {
         let rules = default_rules().expect("sound rules");
         assert!(rules.len() >= 19, "{}", rules.len());
         for kind in DeviceKind::ALL {
-            assert!(rules.iter().any(|rule| rule.kind == *kind), "{kind}");
+            assert!(rules.iter().any(|rule| rule.kind == Some(*kind)), "{kind}");
         }
     }
 
@@ -208,7 +284,10 @@ mod tests {
         let metric = "metric = \"temperature_c\"";
         assert!(fault(&format!("condition = \"rate\"\n{metric}"), ">= 3").contains("`within = \"10m\"`"));
         assert!(fault("condition = \"silence\"", ">= 0.5").contains("`raise = \">= 3\"`"));
-        assert!(fault("condition = \"sudden\"", ">= 3").contains("threshold, rate, silence or stuck"));
+        assert!(
+            fault("condition = \"sudden\"", ">= 3")
+                .contains("threshold, rate, silence, stuck, forecast or count")
+        );
         assert!(fault("condition = \"rate\"\nwithin = \"10m\"", ">= 3").contains("`metric` is missing"));
     }
 

@@ -2,7 +2,10 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
-use sanimon_domain::{AlertId, Condition, DeviceNo, Handling, MetricNo, RuleId, Severity, StepKind};
+use sanimon_alerting::duty::Deadlines;
+use sanimon_domain::{
+    AlertId, Condition, DeviceNo, GroupKind, Handling, MetricNo, RuleId, Severity, StepKind, Subject, ZoneId,
+};
 
 use super::Page;
 use super::rows::{optional_time, time, word};
@@ -26,11 +29,13 @@ pub struct AlertFilter {
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Alert> {
     Ok(Alert {
         id: AlertId(row.get::<_, i64>("id")? as u64),
-        device: DeviceNo(row.get("device_no")?),
+        subject: subject(row)?,
         rule: word(row, "rule_id", |text| RuleId::new(text).ok())?,
+        rules_version: row.get("rules_version")?,
         title_en: row.get("title_en")?,
         title_zh: row.get("title_zh")?,
         metric: MetricNo(row.get("metric_no")?),
+        zone: row.get::<_, Option<String>>("zone")?.and_then(|id| ZoneId::new(&id).ok()),
         severity: word(row, "severity", Severity::parse)?,
         condition: word(row, "condition", Condition::parse)?,
         handling: word(row, "handling", Handling::parse)?,
@@ -38,13 +43,32 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Alert> {
         raised_at: time(row, "raised_at")?,
         changed_at: time(row, "changed_at")?,
         cleared_at: optional_time(row, "cleared_at")?,
-        acknowledge_by: optional_time(row, "acknowledge_by")?,
+        replaced_by: row.get::<_, Option<i64>>("replaced_by")?.map(|id| AlertId(id as u64)),
+        deadlines: Deadlines {
+            acknowledge_by: optional_time(row, "acknowledge_by")?,
+            arrive_by: optional_time(row, "arrive_by")?,
+            resolve_by: optional_time(row, "resolve_by")?,
+        },
+        arrived_at: optional_time(row, "arrived_at")?,
+        escalations: row.get("escalations")?,
+        escalated_at: optional_time(row, "escalated_at")?,
+        escalated_to: row.get("escalated_to")?,
         acknowledged_at: optional_time(row, "acknowledged_at")?,
         assignee: row.get("assignee")?,
         handled_by: row.get("handled_by")?,
         handled_at: optional_time(row, "handled_at")?,
         closed_at: optional_time(row, "closed_at")?,
     })
+}
+
+/// A device or a group.
+pub(crate) fn subject(row: &Row<'_>) -> rusqlite::Result<Subject> {
+    let device: Option<i64> = row.get("device_no")?;
+    if let Some(device) = device.filter(|no| *no >= 0) {
+        return Ok(Subject::Device(DeviceNo(device as u32)));
+    }
+    let kind = word(row, "group_kind", GroupKind::parse)?;
+    Ok(Subject::group(kind, &row.get::<_, String>("group_id")?))
 }
 
 pub(crate) fn alert(connection: &Connection, id: AlertId) -> Result<Option<Alert>> {
@@ -89,7 +113,7 @@ pub(crate) fn alerts(connection: &Connection, filter: &AlertFilter, limit: usize
     one_of("assignee", filter.assignees.iter().map(String::as_str).collect());
     if !filter.zones.is_empty() {
         let places = vec!["?"; filter.zones.len()].join(",");
-        sql.push_str(&format!(" AND device_no IN (SELECT no FROM device WHERE zone IN ({places}))"));
+        sql.push_str(&format!(" AND zone IN ({places})"));
         values.extend(filter.zones.iter().cloned().map(Value::Text));
     }
     if let Some(device) = filter.device {

@@ -2,8 +2,9 @@
 
 use rusqlite::Connection;
 use sanimon_alerting::{LevelState, OpenAlert, RestoredLevel, RuleNo, RuleSet};
-use sanimon_domain::{AlertId, DeviceNo, Severity, TimestampMs};
+use sanimon_domain::{AlertId, Severity, Subject, TimestampMs};
 
+use super::alerts::subject;
 use super::rows::word;
 use crate::error::{Result, StoreError};
 
@@ -14,7 +15,9 @@ pub type RememberedLevel = RestoredLevel;
 #[derive(Debug, Default, PartialEq)]
 pub struct EngineMemory {
     pub levels: Vec<RememberedLevel>,
-    pub open: Vec<(DeviceNo, RuleNo, OpenAlert)>,
+    pub open: Vec<(Subject, RuleNo, OpenAlert)>,
+    /// When the last alert of a rule that wants a gap was cleared.
+    pub cleared: Vec<(Subject, RuleNo, TimestampMs)>,
     /// Active alerts of rules that no longer exist: nothing will ever clear them but the caller.
     pub orphans: Vec<AlertId>,
     /// The first number that no alert has had.
@@ -31,42 +34,66 @@ impl EngineMemory {
         memory.next_alert = next as u64;
 
         let mut statement = connection
-            .prepare("SELECT id, device_no, rule_id, severity FROM alert WHERE condition = 'active'")
+            .prepare(
+                "SELECT id, rule_id, severity, device_no, group_kind, group_id FROM alert
+                 WHERE condition = 'active' AND report_token IS NULL",
+            )
             .map_err(doing())?;
         let mut rows = statement.query([]).map_err(doing())?;
         while let Some(row) = rows.next().map_err(doing())? {
             let id = AlertId(row.get::<_, i64>(0).map_err(doing())? as u64);
-            let device = DeviceNo(row.get(1).map_err(doing())?);
-            let rule: String = row.get(2).map_err(doing())?;
+            let subject = subject(row).map_err(doing())?;
+            let rule: String = row.get(1).map_err(doing())?;
             let severity = word(row, "severity", Severity::parse).map_err(doing())?;
             match rules.position(&rule) {
-                Some(index) => memory.open.push((device, RuleNo(index as u16), OpenAlert { id, severity })),
+                Some(index) => memory.open.push((subject, RuleNo(index as u16), OpenAlert { id, severity })),
                 None => memory.orphans.push(id),
             }
         }
         memory.load_levels(connection, rules)?;
+        memory.load_cleared(connection, rules)?;
         Ok(memory)
+    }
+
+    fn load_cleared(&mut self, connection: &Connection, rules: &RuleSet) -> Result<()> {
+        let doing = || StoreError::doing("read the engine's memory");
+        for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.gap_ms > 0) {
+            let mut statement = connection
+                .prepare(
+                    "SELECT max(cleared_at) AS cleared_at, device_no, group_kind, group_id FROM alert
+                     WHERE rule_id = ?1 AND cleared_at IS NOT NULL GROUP BY device_no, group_kind, group_id",
+                )
+                .map_err(doing())?;
+            let mut rows = statement.query([rule.id.as_str()]).map_err(doing())?;
+            while let Some(row) = rows.next().map_err(doing())? {
+                let cleared_at = TimestampMs(row.get("cleared_at").map_err(doing())?);
+                self.cleared.push((subject(row).map_err(doing())?, RuleNo(index as u16), cleared_at));
+            }
+        }
+        Ok(())
     }
 
     fn load_levels(&mut self, connection: &Connection, rules: &RuleSet) -> Result<()> {
         let doing = || StoreError::doing("read the engine's memory");
         let mut statement = connection
-            .prepare("SELECT device_no, rule_id, level_key, state, since FROM rule_level")
+            .prepare(
+                "SELECT rule_id, level_key, state, since, device_no, group_kind, group_id FROM rule_level",
+            )
             .map_err(doing())?;
         let mut rows = statement.query([]).map_err(doing())?;
         while let Some(row) = rows.next().map_err(doing())? {
-            let device = DeviceNo(row.get(0).map_err(doing())?);
-            let (rule, key): (String, String) = (row.get(1).map_err(doing())?, row.get(2).map_err(doing())?);
-            let since = TimestampMs(row.get(4).map_err(doing())?);
+            let subject = subject(row).map_err(doing())?;
+            let (rule, key): (String, String) = (row.get(0).map_err(doing())?, row.get(1).map_err(doing())?);
+            let since = TimestampMs(row.get(3).map_err(doing())?);
             let parse = |text: &str| match text {
                 "pending" => Some(LevelState::Pending { since }),
                 "active" => Some(LevelState::Active { since }),
                 _ => None,
             };
             let state = word(row, "state", parse).map_err(doing())?;
-            let found = rules.position(&rule).and_then(|index| {
-                let level = rules.get(index)?.levels.iter().position(|level| level.key() == key)?;
-                Some(RestoredLevel { device, rule: RuleNo(index as u16), level: level as u8, state })
+            let found = rules.position(&rule).map(|index| {
+                let (rule, key) = (RuleNo(index as u16), key.into_boxed_str());
+                RestoredLevel { subject, rule, key, state }
             });
             self.levels.extend(found);
         }

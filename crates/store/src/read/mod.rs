@@ -1,6 +1,7 @@
 //! The reading side: snapshots on connections of their own. WAL lets them read while the writer writes.
 
 mod alerts;
+mod conduct;
 mod engine;
 mod pool;
 mod rows;
@@ -8,6 +9,10 @@ mod telemetry;
 
 pub use alerts::AlertFilter;
 pub(crate) use alerts::{alert, alerts, steps};
+pub(crate) use conduct::{
+    due_messages, message_counts, messages, open_alert_at, place_codes, place_of, report, report_photo,
+    reports_of, rules_versions, windows,
+};
 pub use engine::{EngineMemory, RememberedLevel};
 pub(crate) use pool::ReaderPool;
 pub(crate) use rows::{

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sanimon_domain::{
-    Calibration, DeviceId, DeviceKind, DeviceNo, HardwareId, MetricNo, Quality, Reason, Shape, TimestampMs,
-    ZoneClass, ZoneId,
+    Calibration, DeviceId, DeviceKind, DeviceNo, GatewayId, HardwareId, MetricNo, Quality, Reason, Shape,
+    TimestampMs, ZoneClass, ZoneId,
 };
 
 use super::Page;
@@ -50,6 +50,7 @@ pub(crate) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
         model: row.get("model")?,
         hardware_id: hardware.and_then(|id| HardwareId::new(&id).ok()),
         place: place.map(|(lat, lon)| LatLon { lat, lon }),
+        gateway: row.get::<_, Option<String>>("gateway")?.and_then(|id| GatewayId::new(&id).ok()),
         interval_ms: row.get("interval_ms")?,
         calibration: calibration(row)?,
         calibrate_next: next.as_deref().and_then(CalibrationPoint::parse),

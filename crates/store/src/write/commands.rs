@@ -2,45 +2,32 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
-use sanimon_alerting::lifecycle::{self, Action, Policy};
+use rusqlite::{Transaction, params};
+use sanimon_alerting::lifecycle::{self, Action};
+use sanimon_alerting::routing::Event;
 use sanimon_domain::{DeviceId, DeviceNo, Handling, HardwareId, TimestampMs};
 
-use super::{Writer, alerts, commit};
+use super::{Writer, alerts, commit, conduct};
 use crate::command::{AlertAction, CommandError};
 use crate::error::{Result, StoreError};
 use crate::feed::Committed;
 use crate::model::{Account, Alert, Device, DeviceState, Zone};
+use crate::read;
 use crate::shared::META_IMPORTED_AT;
 
 type Outcome<T> = std::result::Result<T, CommandError>;
 
 impl Writer {
     /// Takes a step of an alert's life, if the table of steps allows it from where the alert is now.
-    pub fn act(&mut self, request: &AlertAction, now: TimestampMs, policy: Policy) -> Outcome<Alert> {
+    pub fn act(&mut self, request: &AlertAction, now: TimestampMs) -> Outcome<Alert> {
+        let conduct = self.conduct.clone();
         let transaction = self.transaction()?;
         let not_found = || CommandError::NotFound { what: "alert", id: request.alert.0.to_string() };
-        let alert = commit::changed_alert(&transaction, request.alert)?.ok_or_else(not_found)?;
+        let alert = read::alert(&transaction, request.alert)?.ok_or_else(not_found)?;
         let case = lifecycle::Case { handling: alert.handling, handled_by: alert.handled_by.as_deref() };
-        let (handling, kind) = lifecycle::step(case, request.step(), policy)?;
+        let (handling, kind) = lifecycle::step(case, request.step(), conduct.policy)?;
         let alert = after_step(alert, request, handling, now);
-        transaction
-            .execute(
-                "UPDATE alert SET handling = ?2, acknowledged_at = ?3, changed_at = max(changed_at, ?4), assignee = ?5,
-                   handled_by = ?6, handled_at = ?7, closed_at = ?8
-                 WHERE id = ?1",
-                params![
-                    alert.id.0 as i64,
-                    alert.handling.as_str(),
-                    alert.acknowledged_at.map(|at| at.0),
-                    now.0,
-                    alert.assignee,
-                    alert.handled_by,
-                    alert.handled_at.map(|at| at.0),
-                    alert.closed_at.map(|at| at.0),
-                ],
-            )
-            .map_err(StoreError::doing("change an alert"))?;
+        write_step(&transaction, &alert, now)?;
         let step = alerts::NewStep {
             alert: alert.id,
             at: now,
@@ -52,10 +39,19 @@ impl Writer {
             assignee: request.assignee.as_deref(),
         };
         alerts::append(&transaction, &step)?;
-        alerts::verify_by_sensor(&transaction, alert.id, now)?;
-        let changed = commit::changed_alert(&transaction, request.alert)?.ok_or_else(not_found)?;
+        if request.action == Action::Reopen {
+            conduct::restart_clocks(&transaction, &conduct, &alert, now)?;
+        }
+        let is_verified = alerts::verify_by_sensor(&transaction, alert.id, now)?;
+        let event = if is_verified { Event::Closed } else { event_of(request.action) };
+        let (who, note) = (Some(request.who.as_str()), request.note.as_deref());
+        let change = conduct::Change { who, note, ..conduct::Change::new(alert.id, event, now) };
+        conduct::after(&transaction, &conduct, &change)?;
+        let changed = read::alert(&transaction, request.alert)?.ok_or_else(not_found)?;
         transaction.commit().map_err(StoreError::doing("commit a step of an alert"))?;
+        self.note_clocks()?;
         self.shared.feed.publish(Committed { alerts: vec![changed.clone()], ..Committed::default() });
+        self.shared.ring_outbox();
         Ok(changed)
     }
 
@@ -217,6 +213,39 @@ impl Writer {
     }
 }
 
+/// What messages call a step.
+const fn event_of(action: Action) -> Event {
+    match action {
+        Action::Dispatch => Event::Dispatched,
+        Action::Reopen => Event::Reopened,
+        Action::Verify | Action::Dismiss => Event::Closed,
+        Action::Acknowledge | Action::Arrive | Action::Handle | Action::Comment => Event::Changed,
+    }
+}
+
+fn write_step(transaction: &Transaction<'_>, alert: &Alert, now: TimestampMs) -> Result<()> {
+    // What residents report has no sensor: its condition is what people say.
+    alerts::execute(
+        transaction,
+        "UPDATE alert SET handling = ?2, acknowledged_at = ?3, changed_at = max(changed_at, ?4), assignee = ?5,
+           handled_by = ?6, handled_at = ?7, closed_at = ?8, arrived_at = ?9,
+           condition = CASE WHEN report_token IS NULL THEN condition WHEN ?8 IS NULL THEN 'active' ELSE 'cleared' END,
+           cleared_at = CASE WHEN report_token IS NULL THEN cleared_at ELSE ?8 END
+         WHERE id = ?1",
+        params![
+            alert.id.0 as i64,
+            alert.handling.as_str(),
+            alert.acknowledged_at.map(|at| at.0),
+            now.0,
+            alert.assignee,
+            alert.handled_by,
+            alert.handled_at.map(|at| at.0),
+            alert.closed_at.map(|at| at.0),
+            alert.arrived_at.map(|at| at.0),
+        ],
+    )
+}
+
 /// What a step makes of an alert.
 fn after_step(alert: Alert, request: &AlertAction, handling: Handling, now: TimestampMs) -> Alert {
     let seen = alert.acknowledged_at.or(Some(now));
@@ -226,6 +255,9 @@ fn after_step(alert: Alert, request: &AlertAction, handling: Handling, now: Time
         Action::Acknowledge => Alert { handling, acknowledged_at: seen, ..alert },
         Action::Dispatch => {
             Alert { handling, acknowledged_at: seen, assignee: request.assignee.clone(), ..alert }
+        }
+        Action::Arrive => {
+            Alert { handling, acknowledged_at: seen, arrived_at: alert.arrived_at.or(Some(now)), ..alert }
         }
         Action::Handle => Alert {
             handling,
@@ -237,6 +269,8 @@ fn after_step(alert: Alert, request: &AlertAction, handling: Handling, now: Time
         Action::Verify | Action::Dismiss => {
             Alert { handling, acknowledged_at: seen, closed_at: Some(now), ..alert }
         }
-        Action::Reopen => Alert { handling, handled_by: None, handled_at: None, closed_at: None, ..alert },
+        Action::Reopen => {
+            Alert { handling, handled_by: None, handled_at: None, arrived_at: None, closed_at: None, ..alert }
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use rusqlite::{Transaction, params};
 use sanimon_alerting::RuleSet;
-use sanimon_domain::{AlertId, TimestampMs};
+use sanimon_domain::TimestampMs;
 
-use super::{Group, QUARANTINE_ROWS_MAX, QuarantineEntry, Writer, alerts, trust};
+use super::{Group, QUARANTINE_ROWS_MAX, QuarantineEntry, Writer, alerts, conduct, trust};
 use crate::error::{Result, StoreError};
 use crate::feed::{Committed, FeedReading};
 use crate::health::Counters;
@@ -18,19 +18,27 @@ impl Writer {
     pub fn commit(&mut self, group: &Group, rules: &RuleSet, now: TimestampMs) -> Result<()> {
         let mut added_quarantine_rows = 0;
         let mut changed = Vec::new();
-        if !group.is_empty() {
+        let conduct = self.conduct.clone();
+        let is_escalation_due = self.escalate_at.is_some_and(|at| at <= now);
+        if !group.is_empty() || is_escalation_due {
             let rows_before = self.quarantine_rows;
             let transaction = self.transaction()?;
             write_registry(&transaction, group)?;
             trust::write(&transaction, group)?;
             write_journal(&transaction, group, now)?;
-            for alert in alerts::write(&transaction, &group.effects, rules)? {
+            let effects = alerts::Effects { all: &group.effects, rules, conduct: &conduct };
+            let mut touched = effects.write(&transaction)?;
+            touched.extend(conduct::escalate(&transaction, &conduct, now)?);
+            for alert in touched {
                 changed.push(read::alert(&transaction, alert)?);
             }
             added_quarantine_rows = write_quarantine(&transaction, &group.quarantine, rows_before)?;
             transaction.commit().map_err(StoreError::doing("commit a group of messages"))?;
         }
         self.quarantine_rows += added_quarantine_rows;
+        if !changed.is_empty() || is_escalation_due {
+            self.note_clocks()?;
+        }
         self.checkpointer.after_commit(&self.connection);
         self.publish(group, changed.into_iter().flatten().collect(), now);
         Ok(())
@@ -82,6 +90,9 @@ impl Writer {
         Counters::add(&counters.quarantined, group.quarantine.len() as u64);
         Counters::add(&counters.doubted, group.doubted.len() as u64);
         self.shared.health.last_commit_at.store(now.0, std::sync::atomic::Ordering::Relaxed);
+        if !committed.alerts.is_empty() {
+            self.shared.ring_outbox();
+        }
         self.shared.feed.publish(committed);
     }
 }
@@ -121,14 +132,15 @@ pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Resu
             "INSERT INTO device
                (no, id, name, kind, zone, district, state, lat, lon, interval_ms, empty_mm, full_mm, first_seen_at,
                 online, online_at, team, model, hardware_id, tags, blind_zone_mm, shape, depth_mm, offset_mm,
-                probe_low_bar, probe_high_bar, calibrate_next)
+                probe_low_bar, probe_high_bar, calibrate_next, gateway)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                     ?22, ?23, ?24, ?25, ?26)
+                     ?22, ?23, ?24, ?25, ?26, ?27)
              ON CONFLICT (no) DO UPDATE SET
                id = ?2, name = ?3, kind = ?4, zone = ?5, district = ?6, state = ?7, lat = ?8, lon = ?9,
                interval_ms = ?10, empty_mm = ?11, full_mm = ?12, first_seen_at = ?13, online = ?14, online_at = ?15,
                team = ?16, model = ?17, hardware_id = ?18, tags = ?19, blind_zone_mm = ?20, shape = ?21,
-               depth_mm = ?22, offset_mm = ?23, probe_low_bar = ?24, probe_high_bar = ?25, calibrate_next = ?26",
+               depth_mm = ?22, offset_mm = ?23, probe_low_bar = ?24, probe_high_bar = ?25, calibrate_next = ?26,
+               gateway = ?27",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -158,6 +170,7 @@ pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Resu
                 calibration.probe_bar.map(|[low, _]| low),
                 calibration.probe_bar.map(|[_, high]| high),
                 device.calibrate_next.map(crate::model::CalibrationPoint::as_str),
+                device.gateway.as_ref().map(sanimon_domain::GatewayId::as_str),
             ])
         })
         .map(|_| ())
@@ -237,9 +250,4 @@ pub(super) fn write_quarantine(
         added -= removed as i64;
     }
     Ok(added)
-}
-
-/// Reading an alert back inside the transaction that changed it.
-pub(super) fn changed_alert(transaction: &Transaction<'_>, id: AlertId) -> Result<Option<Alert>> {
-    read::alert(transaction, id)
 }

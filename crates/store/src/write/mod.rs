@@ -4,17 +4,23 @@ mod alerts;
 mod checkpoint;
 mod commands;
 mod commit;
+mod conduct;
 mod deliver;
+mod outbox;
+mod reports;
 pub(crate) mod retention;
 mod seal;
 mod trust;
+mod windows;
 
+pub use reports::REPORT_RULE;
 pub use retention::Retention;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rusqlite::{Connection, Transaction};
+use sanimon_alerting::routing::Conduct;
 use sanimon_alerting::{Effect, RuleSet};
 use sanimon_domain::{DeviceNo, Fault, MetricNo, TimestampMs};
 
@@ -118,6 +124,9 @@ pub struct Writer {
     retention: Retention,
     tidied: Option<retention::RetentionRound>,
     quarantine_rows: i64,
+    conduct: Arc<Conduct>,
+    /// When the next missed promise is to be told.
+    escalate_at: Option<TimestampMs>,
 }
 
 impl Writer {
@@ -126,6 +135,8 @@ impl Writer {
             .query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))
             .map_err(StoreError::doing("count the quarantine"))?;
         let checkpointer = checkpoint::Checkpointer::start(readers.path())?;
+        let conduct = Arc::new(Conduct::standard(shared.calendar));
+        let escalate_at = conduct::next_escalation(&connection)?;
         Ok(Self {
             connection,
             shared,
@@ -137,11 +148,28 @@ impl Writer {
             retention: Retention::default(),
             tidied: None,
             quarantine_rows,
+            conduct,
+            escalate_at,
         })
     }
 
     pub(crate) fn use_influx(&mut self, influx: Arc<Influx>) {
         self.shared.influx = Some(influx);
+    }
+
+    /// Who is responsible for what, and who is told, from now on.
+    pub fn use_conduct(&mut self, conduct: Arc<Conduct>) {
+        self.shared.standing.set_conduct(conduct.clone());
+        self.conduct = conduct;
+    }
+
+    pub fn conduct(&self) -> &Arc<Conduct> {
+        &self.conduct
+    }
+
+    fn note_clocks(&mut self) -> Result<()> {
+        self.escalate_at = conduct::next_escalation(&self.connection)?;
+        Ok(())
     }
 
     pub fn shared(&self) -> &Shared {
@@ -153,6 +181,7 @@ impl Writer {
         self.give_up_delivery();
         self.generation += 1;
         self.maintenance_running = false;
+        self.note_clocks()?;
         self.shared.load(&self.connection)
     }
 

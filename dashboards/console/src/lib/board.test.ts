@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Alert } from './api/client';
-import { byUrgency, fits, timeLeft, type BoardFilter } from './board';
+import { about, byUrgency, fits, promise, timeLeft, type BoardFilter } from './board';
 
 const alert = (changes: Partial<Alert>): Alert => ({
   id: 1,
   device: { id: 'bin-1', name: 'Bin 1, East Market', kind: 'bin', zone: 'market', lat: null, lon: null },
+  group: null,
+  zone: 'market',
   rule: 'bin_fill',
+  rules_version: 1,
   title: { en: 'Bin is full', zh: '垃圾桶已满' },
   metric: 'fill_pct',
   unit: '%',
@@ -18,6 +21,12 @@ const alert = (changes: Partial<Alert>): Alert => ({
   cleared_at: null,
   acknowledge_by: '2026-03-01T08:15:00.000Z',
   acknowledged_at: null,
+  replaced_by: null,
+  arrive_by: '2026-03-01T10:00:00.000Z',
+  arrived_at: null,
+  resolve_by: '2026-03-02T08:00:00.000Z',
+  escalations: 0,
+  escalated_to: null,
   assignee: null,
   handled_by: null,
   handled_at: null,
@@ -48,6 +57,13 @@ describe('the filters', () => {
     expect(fits(alert({}), { ...all, text: 'full toilet' }, 'East Market')).toBe(false);
   });
 
+  it('find a gateway by its name', () => {
+    const gateway = alert({ device: null, group: { kind: 'gateway', id: 'gw-7' }, zone: null });
+    expect(about(gateway)).toBe('gw-7');
+    expect(fits(gateway, { ...all, text: 'gw-7' }, '')).toBe(true);
+    expect(fits(gateway, { ...all, kind: 'bin' }, '')).toBe(false);
+  });
+
   it('narrow by severity, kind and zone', () => {
     expect(fits(alert({}), { ...all, severity: 'major', kind: 'bin', zone: 'market' }, '')).toBe(true);
     expect(fits(alert({}), { ...all, severity: 'minor' }, '')).toBe(false);
@@ -61,8 +77,14 @@ describe('the clock of an alert', () => {
   it('counts down to its acknowledgement and past it', () => {
     expect(timeLeft(alert({}), now)).toBe(-300_000);
   });
-  it('stops when somebody has taken it on, and does not run for warnings', () => {
-    expect(timeLeft(alert({ handling: 'acknowledged', acknowledged_at: '2026-03-01T08:10:00Z' }), now)).toBeNull();
-    expect(timeLeft(alert({ acknowledge_by: null }), now)).toBeNull();
+  it('goes on to the arrival and to the end of the work', () => {
+    const taken = { handling: 'acknowledged', acknowledged_at: '2026-03-01T08:10:00Z' };
+    expect(promise(alert(taken))?.what).toBe('arrive');
+    expect(timeLeft(alert({ ...taken, arrived_at: '2026-03-01T08:15:00Z' }), now)).toBe(85_200_000);
+  });
+  it('stops with the condition and the work, and does not run for warnings', () => {
+    expect(timeLeft(alert({ condition: 'cleared' }), now)).toBeNull();
+    expect(timeLeft(alert({ handling: 'handled' }), now)).toBeNull();
+    expect(timeLeft(alert({ acknowledge_by: null, arrive_by: null, resolve_by: null }), now)).toBeNull();
   });
 });

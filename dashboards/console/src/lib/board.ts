@@ -20,15 +20,31 @@ export function byUrgency(a: Alert, b: Alert): number {
 export function fits(alert: Alert, filter: BoardFilter, zoneName: string): boolean {
   const { severity, kind, zone, text } = filter;
   if (severity && alert.severity !== severity) return false;
-  if (kind && alert.device.kind !== kind) return false;
-  if (zone && alert.device.zone !== zone) return false;
+  if (kind && alert.device?.kind !== kind) return false;
+  if (zone && alert.zone !== zone) return false;
   if (!text) return true;
-  const haystack = [alert.title.en, alert.title.zh, alert.device.id, alert.device.name, zoneName].join('\n').toLowerCase();
+  const haystack = [alert.title.en, alert.title.zh, about(alert), alert.device?.name ?? '', alert.assignee ?? '', zoneName].join('\n').toLowerCase();
   return text.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
 }
 
-/** Milliseconds until somebody must have acknowledged it; negative when that is past; null without a clock. */
+/** The id of what it is about: a device, a zone or a gateway. */
+export function about(alert: Alert): string {
+  return alert.device?.id ?? alert.group?.id ?? '';
+}
+
+/** What somebody has promised next, and until when; null without a clock. */
+export function promise(alert: Alert): { what: 'acknowledge' | 'arrive' | 'resolve'; by: number } | null {
+  if (alert.condition === 'cleared') return null;
+  const waits = alert.handling === 'new' || alert.handling === 'reopened';
+  const underWay = alert.handling === 'acknowledged' || alert.handling === 'dispatched';
+  if (waits && alert.acknowledge_by) return { what: 'acknowledge', by: Date.parse(alert.acknowledge_by) };
+  if (!waits && !underWay) return null;
+  if (!alert.arrived_at && alert.arrive_by) return { what: 'arrive', by: Date.parse(alert.arrive_by) };
+  return alert.resolve_by ? { what: 'resolve', by: Date.parse(alert.resolve_by) } : null;
+}
+
+/** Milliseconds until the next promise is due; negative when that is past; null without a clock. */
 export function timeLeft(alert: Alert, now: number): number | null {
-  if (!alert.acknowledge_by || alert.acknowledged_at || alert.handling !== 'new') return null;
-  return Date.parse(alert.acknowledge_by) - now;
+  const next = promise(alert);
+  return next ? next.by - now : null;
 }

@@ -10,7 +10,7 @@ export const PRIMARY: Record<string, Step> = {
   handled: 'verify',
 };
 
-const ORDER: Step[] = ['acknowledge', 'dispatch', 'handle', 'verify', 'reopen', 'dismiss'];
+const ORDER: Step[] = ['acknowledge', 'dispatch', 'arrive', 'handle', 'verify', 'reopen', 'dismiss'];
 
 /** The steps as buttons, in the order of a case's life; a remark has a field of its own. */
 export function shownSteps(steps: string[], handling: string): Step[] {
@@ -28,5 +28,5 @@ export function needs(step: Step, handling: string): { note: boolean; assignee: 
 /** Who may take it: this role or a higher one. */
 export function roleFor(step: Step, handling: string): string {
   const isHandingOver = step === 'dispatch' && handling === 'dispatched';
-  return step === 'acknowledge' || step === 'handle' || isHandingOver ? 'crew' : 'dispatcher';
+  return step === 'acknowledge' || step === 'arrive' || step === 'handle' || isHandingOver ? 'crew' : 'dispatcher';
 }

@@ -1,5 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity';
-import { api, type Alert, type Change, type Device, type Readiness, type Site, type Zone } from './api/client';
+import { api, type Alert, type Change, type Device, type Readiness, type Site, type Team, type Zone } from './api/client';
+import { both } from './i18n/index.svelte';
 import { rank, stateOf, type State } from './severity';
 import { clock } from './time.svelte';
 
@@ -12,6 +13,7 @@ const RECONNECT_MS = 3_000;
 class Town {
   site = $state<Site | null>(null);
   zones = $state<Zone[]>([]);
+  teams = $state<Team[]>([]);
   readonly devices = new SvelteMap<string, Device>();
   /** Alerts whose condition is active, by number. */
   readonly alerts = new SvelteMap<number, Alert>();
@@ -50,9 +52,10 @@ class Town {
 
   async load(): Promise<void> {
     try {
-      const [site, zones, devices, alerts] = await Promise.all([
+      const [site, zones, teams, devices, alerts] = await Promise.all([
         api.site(),
         api.zones(),
+        api.teams(),
         api.devices(),
         api.alerts({ condition: 'active', limit: 1000 }),
       ]);
@@ -60,6 +63,7 @@ class Town {
       clock.set(site.now, site.simulation_speed ?? 1);
       this.site = site;
       this.zones = zones;
+      this.teams = teams;
       this.devices.clear();
       for (const device of devices) this.devices.set(device.id, device);
       this.alerts.clear();
@@ -75,6 +79,12 @@ class Town {
   zoneName(id: string | null | undefined, language: 'en' | 'zh'): string {
     const zone = this.zones.find((known) => known.id === id);
     return zone ? zone.name[language] : (id ?? '');
+  }
+
+  /** A team's name in the page's language; a person's as it is. */
+  teamName(id: string): string {
+    const team = this.teams.find((known) => known.id === id);
+    return team ? both(team.name) : id;
   }
 
   /** The state of a device by its open alerts. */
@@ -129,7 +139,7 @@ class Town {
       if (alert.condition === 'active') this.alerts.set(alert.id, alert);
       else this.alerts.delete(alert.id);
       this.lastChanged = alert;
-      this.#judge(alert.device.id);
+      if (alert.device) this.#judge(alert.device.id);
     }
     this.version++;
   }
@@ -150,7 +160,7 @@ class Town {
     if (!device) return;
     let worst: string | null = null;
     for (const alert of this.alerts.values()) {
-      if (alert.device.id === id && rank(alert.severity) < rank(worst)) worst = alert.severity;
+      if (alert.device?.id === id && rank(alert.severity) < rank(worst)) worst = alert.severity;
     }
     this.devices.set(id, { ...device, worst });
   }

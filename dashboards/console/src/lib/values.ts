@@ -42,6 +42,7 @@ export function plain(value: number): string {
 /** A value as people read it. */
 export function shown(metric: string, value: number): string {
   if (metric === SILENCE) return duration(value * 60_000);
+  if (metric === 'full_in_h') return duration(value * 3_600_000);
   if (isFlag(metric)) return value ? t('yes') : t('no');
   const unit = unitOf(metric);
   return unit === '%' || unit === '°' ? `${plain(value)}${unit === '°' ? '' : '\u2009'}${unit}` : `${plain(value)} ${unit}`.trim();

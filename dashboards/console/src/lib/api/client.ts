@@ -9,11 +9,12 @@ export type Me = components['schemas']['Me'];
 export type QuarantinePage = components['schemas']['QuarantinePage'];
 export type Readiness = components['schemas']['Readiness'];
 export type Site = components['schemas']['SiteBody'];
-export type Step = 'acknowledge' | 'dispatch' | 'handle' | 'verify' | 'reopen' | 'dismiss';
+export type Step = 'acknowledge' | 'dispatch' | 'arrive' | 'handle' | 'verify' | 'reopen' | 'dismiss';
 export type Stats = components['schemas']['Stats'];
 export type Telemetry = components['schemas']['Telemetry'];
 export type Trust = components['schemas']['TrustBody'];
 export type Zone = components['schemas']['ZoneBody'];
+export type Team = components['schemas']['TeamBody'];
 
 /** An answer that is not the one that was asked for, with what the server says about it. */
 export class ApiError extends Error {
@@ -65,6 +66,7 @@ export const api = {
   signOut: () => request<void>('DELETE', '/api/v1/session'),
   site: () => request<Site>('GET', '/api/v1/site'),
   zones: () => request<Zone[]>('GET', '/api/v1/zones'),
+  teams: () => request<Team[]>('GET', '/api/v1/teams'),
   stats: () => request<Stats>('GET', '/api/v1/stats'),
   alerts: (filter: { condition?: string; device?: string; cursor?: number; limit?: number }) =>
     request<AlertPage>('GET', `/api/v1/alerts${query(filter)}`),

@@ -55,6 +55,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/{id}/arrive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Somebody is on site. */
+        post: operations["arrive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/{id}/comment": {
         parameters: {
             query?: never;
@@ -151,6 +168,40 @@ export interface paths {
         put?: never;
         /** Somebody else has looked: it is done. */
         post: operations["verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The channels of the configuration. */
+        get: operations["channels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a channel a message that only says that it works. `/messages` tells what became of it. */
+        post: operations["test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -296,6 +347,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{id}/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every rule's verdict on a device: which speak, with which numbers, and why the others do not. */
+        get: operations["of_device"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/telemetry": {
         parameters: {
             query?: never;
@@ -347,6 +415,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Maintenance windows: those that run or are planned, and the newest of those that are over. */
+        get: operations["list"];
+        put?: never;
+        /** Begins a window, or plans one: no alert is raised in it that it covers. What is open already stays open. */
+        post: operations["begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/maintenance/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a window now: what it kept back is raised if it still holds. */
+        delete: operations["end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -358,6 +461,40 @@ export interface paths {
         get: operations["me"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages and what became of them, the newest first. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/messages/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries a message again that was given up. */
+        post: operations["retry"];
         delete?: never;
         options?: never;
         head?: never;
@@ -415,6 +552,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules in force, and their version. */
+        get: operations["in_force"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reads the rules again and puts them in force. Faulty ones are refused whole; those in force stay. */
+        post: operations["reload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every version of the rules that was ever in force, the newest first. */
+        get: operations["versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -459,6 +647,23 @@ export interface paths {
         };
         /** Counts. */
         get: operations["stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All teams: to whom an alert can go. */
+        get: operations["teams"];
         put?: never;
         post?: never;
         delete?: never;
@@ -561,14 +766,24 @@ export interface components {
             /** @description Until when somebody must have acknowledged it; null: no clock. */
             acknowledge_by?: string | null;
             acknowledged_at?: string | null;
-            /** @description Whose it is: the team of the device when it was raised, then whoever it was sent to. */
+            /** @description Until when somebody must be on site; null: no clock. */
+            arrive_by?: string | null;
+            arrived_at?: string | null;
+            /** @description Whose it is: the responsible team when it was raised, then whoever it was sent to. */
             assignee?: string | null;
             changed_at: string;
             cleared_at?: string | null;
             /** @description When it was verified or dismissed. */
             closed_at?: string | null;
             condition: string;
-            device: components["schemas"]["AlertDevice"];
+            device?: components["schemas"]["AlertDevice"] | null;
+            escalated_to?: string | null;
+            /**
+             * Format: int32
+             * @description How often a missed deadline was told to somebody, and to whom last.
+             */
+            escalations: number;
+            group?: components["schemas"]["AlertGroup"] | null;
             handled_at?: string | null;
             /** @description Who said that it is done. */
             handled_by?: string | null;
@@ -577,7 +792,19 @@ export interface components {
             id: number;
             metric: string;
             raised_at: string;
+            /**
+             * Format: int64
+             * @description The wider alert that stands for it.
+             */
+            replaced_by?: number | null;
+            /** @description Until when it must be done; null: no clock. */
+            resolve_by?: string | null;
             rule: string;
+            /**
+             * Format: int64
+             * @description The version of the rules that raised it; null: a person did, or it is older than versions.
+             */
+            rules_version?: number | null;
             severity: string;
             /** @description The steps that are possible from here, whoever asks. */
             steps: string[];
@@ -588,6 +815,8 @@ export interface components {
              * @description The value at the last transition.
              */
             value: number;
+            /** @description Where it was raised; a device may have moved since. */
+            zone?: string | null;
         };
         /** @description Where an alert is. */
         AlertDevice: {
@@ -599,6 +828,12 @@ export interface components {
             lon?: number | null;
             name: string;
             zone?: string | null;
+        };
+        /** @description Devices that share something, as an alert about all of them names it. */
+        AlertGroup: {
+            id: string;
+            /** @description `zone` or `gateway` */
+            kind: string;
         };
         /** @description A page of alerts, the newest first. */
         AlertPage: {
@@ -667,6 +902,16 @@ export interface components {
             now: string;
             readings: components["schemas"]["ReadingBody"][];
         };
+        /** @description Where messages go. */
+        ChannelBody: {
+            /** @description `raised`, `worsened`, `cleared`, `dispatched`, `escalated`, `reopened`, `closed`, `changed` */
+            events: string[];
+            /** @description This severity and worse ones. */
+            least: string;
+            name: string;
+            teams: string[];
+            zones: string[];
+        };
         /** @description What a person sends to sign in. */
         Credentials: {
             password: string;
@@ -679,6 +924,8 @@ export interface components {
             /** @description What the topic said when the device was first heard. */
             district: string;
             first_seen_at: string;
+            /** @description What its uplinks come through. */
+            gateway?: string | null;
             /** @description What its messages call it: a DevEUI, an IMEI, a platform's name. */
             hardware_id?: string | null;
             health: components["schemas"]["HealthBody"];
@@ -731,6 +978,8 @@ export interface components {
              * @description What it measures when full, in millimetres.
              */
             full_mm?: number | null;
+            /** @description What its uplinks come through: devices of one gateway are silent together. */
+            gateway?: string | null;
             /** @description What its messages call it, if not its id: a DevEUI, an IMEI, a platform's name. */
             hardware_id?: string | null;
             /**
@@ -767,6 +1016,17 @@ export interface components {
             items: components["schemas"]["DeviceBody"][];
             /** Format: int32 */
             next_cursor?: number | null;
+        };
+        /** @description What a rule has to do with a device. */
+        DeviceRuleBody: {
+            /** @description Those that speak for this device. */
+            levels: components["schemas"]["LevelBody"][];
+            rule: string;
+            title: components["schemas"]["Text"];
+            /** @description `speaks`, `off` (an override switches it off here) or `not_for` */
+            verdict: string;
+            /** @description In English. */
+            why: string;
         };
         /** @description A reading that is not simply believed. It is no part of telemetry and trends. */
         DoubtedBody: {
@@ -830,6 +1090,19 @@ export interface components {
             /** Format: double */
             value: number;
         };
+        /** @description A level of a rule. */
+        LevelBody: {
+            /** @description Such as `< 60`. */
+            clear: string;
+            /**
+             * Format: int64
+             * @description How long it must hold, in seconds.
+             */
+            for_s: number;
+            /** @description Such as `>= 75`. */
+            raise: string;
+            severity: string;
+        };
         MapBody: {
             attribution: string;
             tiles_url: string;
@@ -838,6 +1111,50 @@ export interface components {
         Me: {
             role: string;
             username: string;
+        };
+        /** @description A message and what became of it. */
+        MessageBody: {
+            /**
+             * Format: int64
+             * @description Null: a test.
+             */
+            alert?: number | null;
+            /** @description When what it tells happened. */
+            at: string;
+            /** Format: int32 */
+            attempts: number;
+            channel: string;
+            done_at?: string | null;
+            /** @description When it goes out, or is tried again. */
+            due_at: string;
+            /** @description Why it has not gone out. */
+            error?: string | null;
+            event: string;
+            /** @description When it is given up. */
+            expires_at: string;
+            /** Format: int64 */
+            id: number;
+            severity: string;
+            /** @description `waiting`, `sent` or `dead` (given up) */
+            state: string;
+        };
+        /** @description The number of a message. */
+        MessageNumber: {
+            /** Format: int64 */
+            id: number;
+        };
+        /** @description A page of messages, the newest first. */
+        MessagePage: {
+            /** Format: int64 */
+            dead: number;
+            items: components["schemas"]["MessageBody"][];
+            /** Format: int64 */
+            next_cursor?: number | null;
+            /**
+             * Format: int64
+             * @description All that wait, and all that were given up.
+             */
+            waiting: number;
         };
         /** @description A metric of the contract. */
         MetricBody: {
@@ -920,6 +1237,11 @@ export interface components {
             /** Format: double */
             value: number;
         };
+        /** @description What came of reading the rules again. */
+        Reloaded: {
+            /** Format: int64 */
+            version: number;
+        };
         /** @description Hardware that the device had before. */
         ReplacedBody: {
             hardware_id: string;
@@ -932,6 +1254,37 @@ export interface components {
             hardware_id: string;
             /** @description Left out: the same model as before. */
             model?: string | null;
+        };
+        /** @description A rule in force. */
+        RuleBody: {
+            /** @description `threshold`, `rate`, `silence`, `stuck`, `count` or `forecast` */
+            condition: string;
+            /** @description `zone` or `gateway`: one alert for all devices that share it. */
+            group?: string | null;
+            id: string;
+            /** @description Null: each kind. */
+            kind?: string | null;
+            levels: components["schemas"]["LevelBody"][];
+            metric: string;
+            overrides: number;
+            title: components["schemas"]["Text"];
+        };
+        /** @description The rules in force. */
+        RulesBody: {
+            rules: components["schemas"]["RuleBody"][];
+            /**
+             * Format: int64
+             * @description Alerts name the version that raised them.
+             */
+            version: number;
+        };
+        /** @description Rules that are or were in force. */
+        RulesVersionBody: {
+            since: string;
+            /** @description The file, as it was read. */
+            text: string;
+            /** Format: int64 */
+            version: number;
         };
         /** @description The site. */
         SiteBody: {
@@ -982,8 +1335,8 @@ export interface components {
             assignee?: string | null;
             at: string;
             /**
-             * @description `raised`, `severity_changed`, `cleared`, `acknowledged`, `dispatched`, `handled`, `verified`, `reopened`,
-             *     `dismissed`, `commented`
+             * @description `raised`, `severity_changed`, `cleared`, `replaced`, `acknowledged`, `dispatched`, `arrived`, `handled`, `verified`,
+             *     `reopened`, `dismissed`, `escalated` (the note says which deadline was missed), `reported`, `commented`
              */
             kind: string;
             note?: string | null;
@@ -1012,6 +1365,14 @@ export interface components {
              */
             line: number;
             message: string;
+        };
+        /** @description A team. */
+        TeamBody: {
+            id: string;
+            members: string[];
+            name: components["schemas"]["Text"];
+            /** @description Who of them is on duty now; all, when the team has no shifts or nobody is. */
+            on_duty: string[];
         };
         /** @description The answer. */
         Telemetry: {
@@ -1061,6 +1422,45 @@ export interface components {
             health: components["schemas"]["HealthBody"];
             /** @description The newest first. */
             replaced_hardware: components["schemas"]["ReplacedBody"][];
+        };
+        /** @description A time in which nobody wants to be told. */
+        WindowBody: {
+            created_at: string;
+            device?: string | null;
+            /** @description Who ended it before its time. */
+            ended_by?: string | null;
+            from: string;
+            /** Format: int64 */
+            id: number;
+            last_suppressed_at?: string | null;
+            reason: string;
+            rule?: string | null;
+            /** @description `planned`, `running` or `over` */
+            state: string;
+            /**
+             * Format: int64
+             * @description How many alerts it kept from being raised, and when the last.
+             */
+            suppressed: number;
+            to: string;
+            who: string;
+            zone?: string | null;
+        };
+        /** @description The number of a window. */
+        WindowNumber: {
+            /** Format: int64 */
+            id: number;
+        };
+        /** @description What a person enters. At least one of `device`, `zone` and `rule`; what several name together is meant. */
+        WindowRequest: {
+            device?: string | null;
+            /** @description RFC 3339; left out: now. */
+            from?: string | null;
+            reason: string;
+            rule?: string | null;
+            /** @description RFC 3339. */
+            to: string;
+            zone?: string | null;
         };
         /** @description A zone with its outline. */
         ZoneBody: {
@@ -1161,6 +1561,64 @@ export interface operations {
         };
     };
     acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepEntry"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from here; `allowed` says what is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    arrive: {
         parameters: {
             query?: never;
             header?: never;
@@ -1557,6 +2015,78 @@ export interface operations {
             };
             /** @description Not allowed from here; `allowed` says what is */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageNumber"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2026,6 +2556,43 @@ export interface operations {
             };
         };
     };
+    of_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceRuleBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     telemetry: {
         parameters: {
             query: {
@@ -2137,6 +2704,131 @@ export interface operations {
             };
         };
     };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WindowBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WindowRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WindowNumber"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     me: {
         parameters: {
             query?: never;
@@ -2156,6 +2848,91 @@ export interface operations {
             };
             /** @description Nobody is signed in */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: {
+                /** @description `waiting`, `sent` or `dead`; left out: all */
+                state?: string;
+                /** @description From the page before. */
+                cursor?: number;
+                /** @description 1 to 1000; 100 if left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessagePage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2251,6 +3028,112 @@ export interface operations {
             };
         };
     };
+    in_force: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reloaded"];
+                };
+            };
+            /** @description Every fault with its line */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesVersionBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sign_in: {
         parameters: {
             query?: never;
@@ -2336,6 +3219,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Stats"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    teams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamBody"][];
                 };
             };
             401: {

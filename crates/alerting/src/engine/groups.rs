@@ -1,0 +1,175 @@
+//! What devices that share a zone or a gateway say together.
+
+use sanimon_domain::{DeviceNo, GroupKind, TimestampMs, ZoneId};
+
+use super::{Effect, Engine, Known, Parts, is_replaced};
+use crate::cell::{Around, RAISE};
+use crate::level::LevelState;
+use crate::rule::Variant;
+use crate::watch::{Memory, Watch};
+
+/// After its group's silence a device has this many of its intervals to report.
+const RETURN_INTERVALS: f64 = 1.5;
+
+impl Engine {
+    /// One of a group's devices was heard: the group is not silent.
+    pub(super) fn group_heard(
+        &mut self,
+        index: u32,
+        at: TimestampMs,
+        is_back: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let rule = self.rules.rule(self.groups[index as usize].rule);
+        let group = &mut self.groups[index as usize];
+        if rule.watch != Watch::Silence || (at <= group.heard_at && !is_back) {
+            return;
+        }
+        let silent_min = group.cell.told(at);
+        group.heard_at = group.heard_at.max(at);
+        group.cell.last_at = group.heard_at;
+        let waits = |state: &LevelState| matches!(state, LevelState::Pending { .. });
+        let is_armed = group.cell.levels.iter().all(waits)
+            && matches!(&group.cell.memory, Memory::Together(due) if due.iter().all(Option::is_some));
+        if is_back || !is_armed {
+            self.await_group(index, at, silent_min, effects);
+        }
+    }
+
+    /// Waits for the group's next silence.
+    fn await_group(&mut self, index: u32, at: TimestampMs, silent_min: f64, effects: &mut Vec<Effect>) {
+        self.expect_group(index);
+        let Parts { groups, mut hand, .. } = self.parts(effects);
+        let group = &mut groups[index as usize];
+        let zone = zone_of(group.key.kind, &group.key.id);
+        let mut step = hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule);
+        for level in 0..group.cell.levels.len() {
+            // Not the same state again: its deadline is to be set.
+            step.set_level(&mut group.cell, level, LevelState::Idle);
+            step.set_level(&mut group.cell, level, LevelState::Pending { since: at });
+        }
+        let had = group.cell.alert;
+        step.settle(&mut group.cell, at, silent_min);
+        if had.is_some() && group.cell.alert.is_none() {
+            group.cleared_at = at;
+            self.give_back(index, at, effects);
+        }
+    }
+
+    /// Computes when the group will have been silent for long enough.
+    fn expect_group(&mut self, index: u32) {
+        let group = &self.groups[index as usize];
+        let levels = self.rules.rule(group.rule).levels_of(Variant(0));
+        let due = levels.iter().map(|level| {
+            let silent_at = group.silent_at(&self.devices, level.raise.ceil() as usize);
+            silent_at.map(|at| at.plus_ms(level.for_ms))
+        });
+        let due = due.collect();
+        self.groups[index as usize].cell.memory = Memory::Together(due);
+    }
+
+    /// A deadline of a group has come.
+    pub(super) fn group_due(&mut self, index: u32, level: u8, due: TimestampMs, effects: &mut Vec<Effect>) {
+        if level != RAISE && self.rules.rule(self.groups[index as usize].rule).watch == Watch::Silence {
+            self.expect_group(index);
+        }
+        let Parts { groups, mut hand, .. } = self.parts(effects);
+        let group = &mut groups[index as usize];
+        let zone = zone_of(group.key.kind, &group.key.id);
+        let had = group.cell.alert;
+        hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule).fall_due(
+            &mut group.cell,
+            level,
+            due,
+        );
+        if had.is_none() && group.cell.alert.is_some() {
+            self.stand_for(index, due, effects);
+        }
+    }
+
+    /// After something changed on a device: counts anew where it is counted.
+    pub(super) fn count_around(&mut self, device: DeviceNo, at: TimestampMs, effects: &mut Vec<Effect>) {
+        for position in 0..self.devices[device.index()].groups.len() {
+            let index = self.devices[device.index()].groups[position];
+            self.count(index, at, effects);
+        }
+    }
+
+    pub(super) fn count(&mut self, index: u32, at: TimestampMs, effects: &mut Vec<Effect>) {
+        let group = &self.groups[index as usize];
+        let Watch::Count { at_least, share } = self.rules.rule(group.rule).watch else { return };
+        let is_in_condition = |known: &Known| {
+            known.cells.iter().any(|cell| {
+                let levels = self.rules.rule(cell.rule).levels_of(cell.variant);
+                let states = cell.levels.iter().zip(levels);
+                self.rules.counted_by(cell.rule).contains(&group.rule)
+                    && states
+                        .filter(|(state, _)| matches!(state, LevelState::Active { .. }))
+                        .any(|(_, level)| level.severity >= at_least)
+            })
+        };
+        let members = group.members.iter().filter_map(|member| self.devices.get(member.index()));
+        let counted = members.filter(|known| is_in_condition(known)).count() as f64;
+        let value = if share { 100.0 * counted / group.members.len().max(1) as f64 } else { counted };
+        let at = at.max(group.cell.last_at);
+        let Parts { groups, mut hand, .. } = self.parts(effects);
+        let group = &mut groups[index as usize];
+        let zone = zone_of(group.key.kind, &group.key.id);
+        let had = group.cell.alert;
+        let mut step = hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule);
+        step.ripen(&mut group.cell, at);
+        group.cell.last_at = at;
+        group.cell.last_value = value;
+        step.evaluate(&mut group.cell, at, value);
+        match (had.is_some(), group.cell.alert.is_some()) {
+            (false, true) => self.stand_for(index, at, effects),
+            (true, false) => {
+                group.cleared_at = at;
+                self.give_back(index, at, effects);
+            }
+            _ => {}
+        }
+    }
+
+    /// A group's alert was raised: it stands for those of its devices that its rule names.
+    fn stand_for(&mut self, index: u32, at: TimestampMs, effects: &mut Vec<Effect>) {
+        let group = &self.groups[index as usize];
+        let Some(by) = group.cell.alert.map(|alert| alert.id) else { return };
+        for member in &group.members {
+            let Some(known) = self.devices.get_mut(member.index()) else { continue };
+            for cell in &mut known.cells {
+                if self.rules.replaced_by(cell.rule).contains(&group.rule)
+                    && let Some(alert) = cell.alert.take()
+                {
+                    effects.push(Effect::Replaced { alert: alert.id, by, at });
+                }
+            }
+        }
+    }
+
+    /// A group's alert is over: its devices speak for themselves again, once they have had time to.
+    pub(super) fn give_back(&mut self, index: u32, at: TimestampMs, effects: &mut Vec<Effect>) {
+        let members = self.groups[index as usize].members.clone();
+        let rule = self.groups[index as usize].rule;
+        let Parts { devices, groups, mut hand } = self.parts(effects);
+        for member in members {
+            let Some(known) = devices.get_mut(member.index()) else { continue };
+            let Known { cells, groups: own, zone, interval_ms, .. } = known;
+            for cell in cells.iter_mut().filter(|cell| hand.rules.replaced_by(cell.rule).contains(&rule)) {
+                if hand.rules.rule(rule).watch == Watch::Silence {
+                    let patience_ms = (*interval_ms as f64 * RETURN_INTERVALS) as i64;
+                    cell.quiet_until = cell.quiet_until.max(at.plus_ms(patience_ms));
+                }
+                let is_replaced = is_replaced(hand.rules, groups, own, cell.rule);
+                let value = cell.told(at);
+                let around = Around::device(member, zone.as_ref(), is_replaced);
+                hand.step(around, cell.rule).settle(cell, at, value);
+            }
+        }
+    }
+}
+
+/// The zone that a group is.
+pub(super) fn zone_of(kind: GroupKind, id: &str) -> Option<ZoneId> {
+    if kind == GroupKind::Zone { ZoneId::new(id).ok() } else { None }
+}

@@ -1,0 +1,170 @@
+//! Who is told of what, and when: the pure half of messages. Delivery is `notify`'s.
+
+use sanimon_domain::{Hours, Severity, SiteCalendar, TimestampMs, ZoneId};
+
+pub use sanimon_domain::AlertEvent as Event;
+
+use crate::duty::Duties;
+use crate::lifecycle::Policy;
+
+/// What a channel is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// The channel's name: unique in a site.
+    pub channel: String,
+    pub events: Vec<Event>,
+    /// This severity and worse ones.
+    pub least: Severity,
+    /// Empty: every zone, and what is in none.
+    pub zones: Vec<ZoneId>,
+    /// Empty: whoever's. Otherwise alerts of these teams or persons, and what is escalated to them.
+    pub teams: Vec<String>,
+    /// Warnings are gathered and told once a day at this minute.
+    pub digest_at_min: Option<u16>,
+    /// Hours in which only critical alerts are told; the rest waits for their end.
+    pub quiet: Option<Hours>,
+    /// It holds the state of each open alert: every change goes there, at once and in order.
+    pub mirrors: bool,
+    /// A message that could not be delivered for so long is given up.
+    pub expires_ms: i64,
+}
+
+/// Something to be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Notice<'a> {
+    pub event: Event,
+    pub severity: Severity,
+    pub zone: Option<&'a ZoneId>,
+    /// Whose the alert is.
+    pub owner: Option<&'a str>,
+    /// To whom it was escalated.
+    pub to: Option<&'a str>,
+    pub at: TimestampMs,
+}
+
+/// When a message goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    pub at: TimestampMs,
+    /// Together with the other warnings of the day.
+    pub is_digest: bool,
+}
+
+impl Route {
+    /// When the channel is to be told; `None`: it is not its business.
+    pub fn due(&self, calendar: SiteCalendar, notice: &Notice<'_>) -> Option<Due> {
+        let at_once = Due { at: notice.at, is_digest: false };
+        let wants_event = self.mirrors || self.events.contains(&notice.event);
+        let wants_zone = self.zones.is_empty() || notice.zone.is_some_and(|zone| self.zones.contains(zone));
+        let is_theirs = |who: Option<&str>| who.is_some_and(|who| self.teams.iter().any(|team| team == who));
+        let wants_owner = self.teams.is_empty() || is_theirs(notice.owner) || is_theirs(notice.to);
+        if !(wants_event && wants_zone && wants_owner && notice.severity >= self.least) {
+            return None;
+        }
+        if self.mirrors || notice.severity == Severity::Critical {
+            return Some(at_once);
+        }
+        if let Some(minute) = self.digest_at_min.filter(|_| notice.severity == Severity::Warning) {
+            return Some(Due { at: next_minute(calendar, minute, notice.at), is_digest: true });
+        }
+        let after_quiet = self.quiet.as_ref().map_or(notice.at, |quiet| end_of(quiet, calendar, notice.at));
+        Some(Due { at: after_quiet, is_digest: false })
+    }
+}
+
+/// The next time that the clock shows this minute of the day.
+fn next_minute(calendar: SiteCalendar, minute: u16, at: TimestampMs) -> TimestampMs {
+    let today = calendar.day_of(at);
+    let instants = (0..3).map(|ahead| calendar.instant(today.plus(ahead), minute));
+    instants.into_iter().find(|instant| *instant > at).unwrap_or(at)
+}
+
+/// The first instant outside: hours are looked through by the quarter, for a day.
+fn end_of(hours: &Hours, calendar: SiteCalendar, at: TimestampMs) -> TimestampMs {
+    const QUARTER_MS: i64 = 15 * sanimon_domain::time::MINUTE_MS;
+    if !hours.contains(calendar, at) {
+        return at;
+    }
+    let next = at.plus_ms(QUARTER_MS - at.0.rem_euclid(QUARTER_MS));
+    let quarters = (0..24 * 4 * 7).map(|n| next.plus_ms(n * QUARTER_MS));
+    quarters.into_iter().find(|instant| !hours.contains(calendar, *instant)).unwrap_or(next)
+}
+
+/// Everything that a site has decided about what people do with alerts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conduct {
+    pub policy: Policy,
+    pub duties: Duties,
+    pub routes: Vec<Route>,
+}
+
+impl Conduct {
+    /// Of a site that has decided nothing.
+    pub fn standard(calendar: SiteCalendar) -> Self {
+        Self { policy: Policy::default(), duties: Duties::standard(calendar), routes: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sanimon_domain::{Days, Span};
+
+    use super::*;
+
+    fn at(text: &str) -> TimestampMs {
+        TimestampMs::parse_rfc3339(text).expect("a time")
+    }
+
+    fn route() -> Route {
+        let night = Hours {
+            spans: vec![Span { days: Days::EVERY, from_min: 19 * 60, to_min: 7 * 60 }],
+            except: Days::default(),
+        };
+        Route {
+            channel: "chat".to_owned(),
+            events: vec![Event::Raised, Event::Escalated],
+            least: Severity::Warning,
+            zones: Vec::new(),
+            teams: Vec::new(),
+            digest_at_min: Some(8 * 60),
+            quiet: Some(night),
+            mirrors: false,
+            expires_ms: 0,
+        }
+    }
+
+    fn notice(severity: Severity, time: &str) -> Notice<'static> {
+        Notice { event: Event::Raised, severity, zone: None, owner: Some("east"), to: None, at: at(time) }
+    }
+
+    fn due(route: &Route, notice: Notice<'_>) -> Option<(String, bool)> {
+        let calendar = SiteCalendar::named("Asia/Shanghai").expect("a zone");
+        route.due(calendar, &notice).map(|due| (due.at.to_string(), due.is_digest))
+    }
+
+    #[test]
+    fn only_critical_alerts_page_at_night_and_warnings_come_once_a_day() {
+        let night = "2026-03-05T23:10:00+08:00";
+        let told = |severity| due(&route(), notice(severity, night));
+        assert_eq!(told(Severity::Critical), Some(("2026-03-05T15:10:00.000Z".to_owned(), false)));
+        assert_eq!(told(Severity::Major), Some(("2026-03-05T23:00:00.000Z".to_owned(), false)));
+        assert_eq!(told(Severity::Warning), Some(("2026-03-06T00:00:00.000Z".to_owned(), true)));
+        let day = notice(Severity::Major, "2026-03-05T12:00:00+08:00");
+        assert_eq!(due(&route(), day), Some(("2026-03-05T04:00:00.000Z".to_owned(), false)));
+    }
+
+    #[test]
+    fn a_channel_hears_what_is_its_business() {
+        let noon = notice(Severity::Major, "2026-03-05T12:00:00+08:00");
+        let theirs = Route { teams: vec!["west".to_owned()], ..route() };
+        assert_eq!(due(&theirs, noon), None);
+        assert!(due(&theirs, Notice { to: Some("west"), ..noon }).is_some());
+        let worse = Route { least: Severity::Critical, ..route() };
+        assert_eq!(due(&worse, noon), None);
+        assert_eq!(due(&route(), Notice { event: Event::Cleared, ..noon }), None);
+        let zone = Route { zones: vec![ZoneId::new("market").expect("an id")], ..route() };
+        assert_eq!(due(&zone, noon), None);
+        let mirror = Route { mirrors: true, ..route() };
+        assert!(due(&mirror, Notice { event: Event::Changed, ..noon }).is_some());
+    }
+}

@@ -1,0 +1,36 @@
+//! Who is responsible: teams and who of them is on duty.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::auth::User;
+use crate::error::Problem;
+use crate::state::ApiState;
+use crate::wire::Text;
+
+/// A team.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TeamBody {
+    id: String,
+    name: Text,
+    members: Vec<String>,
+    /// Who of them is on duty now; all, when the team has no shifts or nobody is.
+    on_duty: Vec<String>,
+}
+
+/// All teams: to whom an alert can go.
+#[utoipa::path(get, path = "/api/v1/teams", tag = "site", responses((status = 200, body = Vec<TeamBody>), (status = 401, body = Problem)))]
+pub(crate) async fn teams(State(state): State<ApiState>, _user: User) -> Json<Vec<TeamBody>> {
+    let Some(conduct) = state.shared.standing.conduct() else { return Json(Vec::new()) };
+    let now = state.now();
+    let duties = &conduct.duties;
+    let body = duties.teams.iter().map(|team| TeamBody {
+        id: team.id.clone(),
+        name: Text { en: team.name.en.clone(), zh: team.name.zh.clone() },
+        members: team.members.clone(),
+        on_duty: duties.on_duty(&team.id, now).into_iter().map(str::to_owned).collect(),
+    });
+    Json(body.collect())
+}

@@ -1,0 +1,207 @@
+//! The rules in force: which of them speak for a device and why, their versions, and reading them again.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use sanimon_alerting::{Direction, Level, Rule, Verdict};
+use sanimon_domain::metric;
+use sanimon_store::{Command, NewRules};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::alerts::device_number;
+use crate::auth::User;
+use crate::error::Problem;
+use crate::state::ApiState;
+use crate::wire::Text;
+
+/// Reads the site's rules again; an error names every fault with its line.
+type ReadRules = dyn Fn() -> Result<NewRules, Vec<String>> + Send + Sync;
+
+/// Where the rules come from.
+#[derive(Clone)]
+pub struct RulesSource(Arc<ReadRules>);
+
+impl RulesSource {
+    pub fn new(read: Arc<ReadRules>) -> Self {
+        Self(read)
+    }
+
+    /// Reads them again.
+    pub fn read(&self) -> Result<NewRules, Vec<String>> {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for RulesSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RulesSource")
+    }
+}
+
+/// A level of a rule.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LevelBody {
+    severity: String,
+    /// Such as `>= 75`.
+    raise: String,
+    /// Such as `< 60`.
+    clear: String,
+    /// How long it must hold, in seconds.
+    for_s: i64,
+}
+
+impl LevelBody {
+    fn new(level: &Level) -> Self {
+        let (raises, clears) = match level.direction {
+            Direction::Rising => (">=", "<"),
+            Direction::Falling => ("<=", ">"),
+        };
+        Self {
+            severity: level.severity.to_string(),
+            raise: format!("{raises} {}", level.raise),
+            clear: format!("{clears} {}", level.clear),
+            for_s: level.for_ms / 1_000,
+        }
+    }
+}
+
+/// A rule in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RuleBody {
+    id: String,
+    title: Text,
+    /// Null: each kind.
+    kind: Option<String>,
+    metric: String,
+    /// `threshold`, `rate`, `silence`, `stuck`, `count` or `forecast`
+    condition: String,
+    /// `zone` or `gateway`: one alert for all devices that share it.
+    group: Option<String>,
+    levels: Vec<LevelBody>,
+    overrides: usize,
+}
+
+fn rule_body(rule: &Rule) -> RuleBody {
+    RuleBody {
+        id: rule.id.to_string(),
+        title: Text { en: rule.title.en.clone(), zh: rule.title.zh.clone() },
+        kind: rule.kind.map(|kind| kind.to_string()),
+        metric: metric::info(rule.metric).map_or("", |info| info.name).to_owned(),
+        condition: rule.watch.as_str().to_owned(),
+        group: rule.group.map(|group| group.to_string()),
+        levels: rule.levels.iter().map(LevelBody::new).collect(),
+        overrides: rule.overrides.len(),
+    }
+}
+
+/// The rules in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RulesBody {
+    /// Alerts name the version that raised them.
+    version: i64,
+    rules: Vec<RuleBody>,
+}
+
+/// The rules in force, and their version.
+#[utoipa::path(get, path = "/api/v1/rules", tag = "rules", responses((status = 200, body = RulesBody), (status = 401, body = Problem)))]
+pub(crate) async fn in_force(State(state): State<ApiState>, _user: User) -> Json<RulesBody> {
+    let rules = state.shared.standing.rules();
+    Json(RulesBody { version: rules.version(), rules: rules.iter().map(rule_body).collect() })
+}
+
+/// What a rule has to do with a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceRuleBody {
+    rule: String,
+    title: Text,
+    /// `speaks`, `off` (an override switches it off here) or `not_for`
+    verdict: String,
+    /// In English.
+    why: String,
+    /// Those that speak for this device.
+    levels: Vec<LevelBody>,
+}
+
+/// Every rule's verdict on a device: which speak, with which numbers, and why the others do not.
+#[utoipa::path(get, path = "/api/v1/devices/{id}/rules", tag = "rules", params(("id" = String, Path)), responses(
+    (status = 200, body = Vec<DeviceRuleBody>), (status = 401, body = Problem), (status = 404, body = Problem),
+))]
+pub(crate) async fn of_device(
+    State(state): State<ApiState>,
+    _user: User,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Vec<DeviceRuleBody>>, Problem> {
+    let Path(id) = id?;
+    let number = device_number(&state, &id)?;
+    let directory = state.shared.directory.read();
+    let device = directory.device(number).ok_or_else(|| Problem::not_found("device", &id))?;
+    let placement = directory.placement(device);
+    let rules = state.shared.standing.rules();
+    let explained = rules.explain(&device.id, &placement).map(|explained| {
+        let (verdict, levels) = match explained.verdict {
+            Verdict::Speaks(variant) => ("speaks", explained.rule.levels_of(variant)),
+            Verdict::Off => ("off", &[][..]),
+            Verdict::NotFor => ("not_for", &[][..]),
+        };
+        DeviceRuleBody {
+            rule: explained.rule.id.to_string(),
+            title: Text { en: explained.rule.title.en.clone(), zh: explained.rule.title.zh.clone() },
+            verdict: verdict.to_owned(),
+            why: explained.why,
+            levels: levels.iter().map(LevelBody::new).collect(),
+        }
+    });
+    Ok(Json(explained.collect()))
+}
+
+/// Rules that are or were in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RulesVersionBody {
+    version: i64,
+    since: String,
+    /// The file, as it was read.
+    text: String,
+}
+
+/// Every version of the rules that was ever in force, the newest first.
+#[utoipa::path(get, path = "/api/v1/rules/versions", tag = "rules", responses(
+    (status = 200, body = Vec<RulesVersionBody>), (status = 401, body = Problem), (status = 403, body = Problem),
+))]
+pub(crate) async fn versions(
+    State(state): State<ApiState>,
+    user: User,
+) -> Result<Json<Vec<RulesVersionBody>>, Problem> {
+    user.require("manager")?;
+    let found = state.read(sanimon_store::Shared::rules_versions).await?;
+    let body = found.into_iter().map(|version| RulesVersionBody {
+        version: version.no,
+        since: version.since.to_string(),
+        text: version.text,
+    });
+    Ok(Json(body.collect()))
+}
+
+/// What came of reading the rules again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Reloaded {
+    version: i64,
+}
+
+/// Reads the rules again and puts them in force. Faulty ones are refused whole; those in force stay.
+#[utoipa::path(post, path = "/api/v1/rules/reload", tag = "rules", responses(
+    (status = 200, body = Reloaded), (status = 400, body = Problem, description = "Every fault with its line"),
+    (status = 401, body = Problem), (status = 403, body = Problem),
+))]
+pub(crate) async fn reload(State(state): State<ApiState>, user: User) -> Result<Json<Reloaded>, Problem> {
+    user.require("manager")?;
+    let source = state.site.rules.clone();
+    let read = tokio::task::spawn_blocking(move || source.read()).await.map_err(Problem::internal)?;
+    let rules = read.map_err(|faults| Problem::new(StatusCode::BAD_REQUEST, faults.join("\n")))?;
+    let version = state.command(|reply| Command::PutRules(rules, reply)).await?;
+    tracing::info!(version, who = user.name, "rules were read again");
+    Ok(Json(Reloaded { version }))
+}

@@ -1,0 +1,92 @@
+//! Where messages go.
+
+use crate::text::Templates;
+
+/// The language of a channel's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    English,
+    Chinese,
+}
+
+impl Language {
+    /// `en` or `zh`.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "en" => Some(Self::English),
+            "zh" => Some(Self::Chinese),
+            _ => None,
+        }
+    }
+}
+
+/// A name and a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub username: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({}, ...)", self.username)
+    }
+}
+
+/// How an e-mail server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// From the first byte (port 465).
+    Implicit,
+    /// After asking for it (port 587); refused without.
+    StartTls,
+    /// Not at all: for a server on the same machine.
+    None,
+}
+
+/// A group chat's robot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Robot {
+    WeCom,
+    DingTalk,
+    Feishu,
+}
+
+/// A broker that keeps the state of open alerts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttServer {
+    pub host: String,
+    pub port: u16,
+    pub client_id: String,
+    pub credentials: Option<Credentials>,
+}
+
+/// What kind of receiver it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// A POST of JSON, signed with HMAC-SHA256 if there is a secret.
+    Webhook { url: String, secret: Option<String> },
+    /// The robot's address holds its key; DingTalk and Feishu may want a signature besides.
+    Robot { robot: Robot, url: String, secret: Option<String> },
+    Email {
+        host: String,
+        port: u16,
+        tls: Tls,
+        credentials: Option<Credentials>,
+        from: String,
+        to: Vec<String>,
+    },
+    /// `sanitation/alerts/{zone}/{alert}`, retained while the alert is open.
+    Mqtt(MqttServer),
+}
+
+/// A receiver of messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// The name by which routes and people call it.
+    pub name: String,
+    pub language: Language,
+    pub kind: ChannelKind,
+    /// The site's own wording, where it has one.
+    pub templates: Templates,
+}

@@ -1,0 +1,18 @@
+//! Delivery of the outbox: each message goes out at least once, or is given up with its reason for all to see.
+//!
+//! What is to be told, to which channel and when, was decided in the transaction of the change
+//! (`sanimon_alerting::routing`). [`start`] runs one task a [`Channel`]: it takes what is due, sends it, and tells the
+//! writer what became of it. A channel that fails is left alone for a while that doubles; a message that is
+//! refused for what it is, or older than its time, is given up.
+//!
+//! It does *not* decide who is told, and it writes nothing itself.
+
+mod channel;
+mod send;
+mod text;
+mod worker;
+
+pub use channel::{Channel, ChannelKind, Credentials, Language, MqttServer, Robot, Tls};
+pub use send::SendError;
+pub use text::{PLACEHOLDERS, Templates};
+pub use worker::{Notifier, Site, start};

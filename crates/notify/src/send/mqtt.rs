@@ -1,0 +1,110 @@
+//! The state of open alerts as retained messages: `sanitation/alerts/{zone}/{alert}`.
+//!
+//! A broker keeps the newest for each alert, so who subscribes sees all open alerts at once; an alert that is over leaves
+//! no retained message behind.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use rumqttc::{Client, Event, MqttOptions, Outgoing, Packet, QoS};
+use sanimon_domain::{Condition, Handling};
+use sanimon_store::{Alert, OutboxMessage};
+
+use super::webhook::event;
+use super::{Parcel, SendError};
+use crate::channel::{Credentials, MqttServer};
+
+/// Where the state of alerts is.
+const TOPIC: &str = "sanitation/alerts";
+/// Alerts that are in no zone.
+const NO_ZONE: &str = "-";
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The connection to the broker that keeps the state.
+pub(crate) struct Mirror {
+    client: Client,
+    /// One for each PUBACK; an error when the connection broke.
+    answers: Receiver<Result<(), String>>,
+}
+
+impl Mirror {
+    pub(crate) fn connect(server: &MqttServer) -> Self {
+        let mut options = MqttOptions::new(&server.client_id, &server.host, server.port);
+        options.set_keep_alive(Duration::from_secs(30));
+        if let Some(Credentials { username, password }) = &server.credentials {
+            options.set_credentials(username, password);
+        }
+        let (client, mut connection) = Client::new(options, 16);
+        let (told, answers) = channel();
+        std::thread::spawn(move || {
+            for notice in connection.iter() {
+                let answer = match notice {
+                    Ok(Event::Incoming(Packet::PubAck(_))) => Ok(()),
+                    Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
+                    Ok(_) => continue,
+                    Err(error) => Err(error.to_string()),
+                };
+                let is_broken = answer.is_err();
+                // A broken connection is made anew with the next message.
+                if told.send(answer).is_err() || is_broken {
+                    return;
+                }
+            }
+        });
+        Self { client, answers }
+    }
+
+    /// Publishes the newest state of each alert and waits for the broker's word.
+    pub(crate) fn send(&self, parcel: &Parcel<'_>) -> Result<(), SendError> {
+        let passing = |error: &dyn std::fmt::Display| SendError::Passing(format!("the broker: {error}"));
+        if parcel.about.is_empty() {
+            self.publish(&format!("{TOPIC}/test"), parcel.text.subject.as_bytes(), false)
+                .map_err(|error| passing(&error))?;
+            return self.answered();
+        }
+        for ((message, alert), device) in parcel.about.iter().zip(parcel.devices) {
+            let zone = alert.zone.as_ref().map_or(NO_ZONE, sanimon_domain::ZoneId::as_str);
+            let topic = format!("{TOPIC}/{zone}/{}", alert.id.0);
+            let payload = state(message, alert, device.as_deref());
+            self.publish(&topic, payload.as_bytes(), true).map_err(|error| passing(&error))?;
+            self.answered()?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, topic: &str, payload: &[u8], retain: bool) -> Result<(), rumqttc::ClientError> {
+        self.client.publish(topic, QoS::AtLeastOnce, retain, payload)
+    }
+
+    fn answered(&self) -> Result<(), SendError> {
+        match self.answers.recv_timeout(ANSWER_WITHIN) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) => Err(SendError::Passing(format!("the broker: {why}"))),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(SendError::Passing("the broker does not answer".to_owned()))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(SendError::Passing("the connection to the broker broke".to_owned()))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mirror")
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        let _ = self.client.try_disconnect();
+    }
+}
+
+/// Empty when nobody has to care any more: that removes the retained message.
+fn state(message: &OutboxMessage, alert: &Alert, device: Option<&str>) -> String {
+    let is_closed = matches!(alert.handling, Handling::Verified | Handling::Dismissed);
+    let is_over = alert.condition == Condition::Cleared && (is_closed || alert.handling == Handling::New);
+    if is_over { String::new() } else { event(message, alert, device).to_string() }
+}

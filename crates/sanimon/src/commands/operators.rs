@@ -1,0 +1,95 @@
+//! The people of a demo's past: most alerts are seen to, some late, some never.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use sanimon_alerting::lifecycle::Action;
+use sanimon_domain::time::MINUTE_MS;
+use sanimon_domain::{AlertId, Severity, TimestampMs};
+use sanimon_ingest::Backfill;
+use sanimon_store::{AlertAction, AlertFilter, CommandError};
+
+const DISPATCHERS: [&str; 2] = ["chen.fang", "li.wei"];
+const CREWS: [&str; 4] = ["wang", "zhao", "sun", "zhou"];
+/// Alerts looked at in a round.
+const LOOKED_AT: usize = 500;
+
+/// What somebody will do.
+type Plan = Reverse<(TimestampMs, u64, u8)>;
+
+pub(super) struct Operators {
+    seed: u64,
+    last_seen: u64,
+    plans: BinaryHeap<Plan>,
+}
+
+impl Operators {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, last_seen: 0, plans: BinaryHeap::new() }
+    }
+
+    /// Sees what is new, and does what its time has come for.
+    pub(super) fn work(&mut self, backfill: &mut Backfill, now: TimestampMs) -> anyhow::Result<()> {
+        let page = backfill.shared().alerts(&AlertFilter::default(), LOOKED_AT)?;
+        let seen = self.last_seen;
+        for alert in page.items.iter().rev().filter(|alert| alert.id.0 > seen) {
+            self.last_seen = alert.id.0;
+            self.plan(alert.id, alert.severity, alert.raised_at);
+        }
+        while let Some(Reverse((at, alert, step))) =
+            self.plans.peek().copied().filter(|Reverse((at, ..))| *at <= now)
+        {
+            self.plans.pop();
+            match backfill.act(at, &self.action(AlertId(alert), step)) {
+                // Somebody or the sensor was quicker.
+                Ok(()) | Err(CommandError::NotAllowed(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// One in eight is overlooked, and so are most warnings, as in life; the worse, the quicker.
+    fn plan(&mut self, alert: AlertId, severity: Severity, raised_at: TimestampMs) {
+        let chance = self.chance(alert);
+        let is_overlooked =
+            chance.is_multiple_of(8) || (severity == Severity::Warning && !chance.is_multiple_of(3));
+        if is_overlooked {
+            return;
+        }
+        let slowness = match severity {
+            Severity::Critical => 1,
+            Severity::Major => 3,
+            Severity::Minor | Severity::Warning => 8,
+        };
+        let pauses = [2 + chance / 7 % 6, 1 + chance / 11 % 8, 8 + chance / 13 % 25, 6 + chance / 17 % 30];
+        let mut at = raised_at;
+        for (step, minutes) in pauses.into_iter().enumerate() {
+            at = at.plus_ms(minutes as i64 * slowness * MINUTE_MS);
+            self.plans.push(Reverse((at, alert.0, step as u8)));
+        }
+    }
+
+    fn action(&self, alert: AlertId, step: u8) -> AlertAction {
+        let chance = self.chance(alert);
+        let dispatcher = DISPATCHERS[(chance / 64) as usize % DISPATCHERS.len()];
+        let crew = CREWS[(chance / 256) as usize % CREWS.len()];
+        match step {
+            0 => AlertAction::new(alert, Action::Acknowledge, dispatcher),
+            1 => {
+                let assignee = Some(crew.to_owned());
+                AlertAction { assignee, ..AlertAction::new(alert, Action::Dispatch, dispatcher) }
+            }
+            2 => AlertAction::new(alert, Action::Arrive, crew),
+            _ => AlertAction::new(alert, Action::Handle, crew),
+        }
+    }
+
+    /// A number that looks random and is the same at each run (SplitMix64).
+    fn chance(&self, alert: AlertId) -> u64 {
+        let mut z = self.seed.wrapping_add(alert.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,67 @@
+//! What readers ask about people's side of alerts.
+
+use sanimon_domain::{AlertId, TimestampMs};
+
+use crate::error::Result;
+use crate::model::{MessageState, OutboxMessage, Place, PlaceCode, Report, RulesVersion, WindowEntry};
+use crate::read::{self, Page};
+use crate::shared::Shared;
+
+impl Shared {
+    /// Messages wait in the outbox.
+    pub(crate) fn ring_outbox(&self) {
+        self.outbox_bell.send_modify(|rung| *rung += 1);
+    }
+
+    /// Maintenance windows that are not over, and as many of the others as wanted, the newest first.
+    pub fn maintenance_windows(&self, now: TimestampMs, others: usize) -> Result<Vec<WindowEntry>> {
+        self.with_reader(|connection| read::windows(connection, now, others))
+    }
+
+    /// Messages of a channel whose time has come, in the order of what they tell.
+    pub fn due_messages(&self, channel: &str, now: TimestampMs, limit: usize) -> Result<Vec<OutboxMessage>> {
+        self.with_reader(|connection| read::due_messages(connection, channel, now, limit))
+    }
+
+    /// Messages in this state, or in any, the newest first.
+    pub fn messages(
+        &self,
+        state: Option<MessageState>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<OutboxMessage>> {
+        self.with_reader(|connection| read::messages(connection, state, before, limit))
+    }
+
+    /// How many messages wait, and how many were given up.
+    pub fn message_counts(&self) -> Result<(i64, i64)> {
+        self.with_reader(read::message_counts)
+    }
+
+    /// Every version of the rules, the newest first.
+    pub fn rules_versions(&self) -> Result<Vec<RulesVersion>> {
+        self.with_reader(read::rules_versions)
+    }
+
+    pub fn report(&self, token: &str) -> Result<Option<Report>> {
+        self.with_reader(|connection| read::report(connection, token))
+    }
+
+    /// What residents said about an alert.
+    pub fn reports_of(&self, alert: AlertId) -> Result<Vec<Report>> {
+        self.with_reader(|connection| read::reports_of(connection, alert))
+    }
+
+    pub fn report_photo(&self, report: i64) -> Result<Option<Vec<u8>>> {
+        self.with_reader(|connection| read::report_photo(connection, report))
+    }
+
+    /// The place behind the code of a sign.
+    pub fn place_of(&self, code: &str) -> Result<Option<Place>> {
+        self.with_reader(|connection| read::place_of(connection, code))
+    }
+
+    pub fn place_codes(&self) -> Result<Vec<PlaceCode>> {
+        self.with_reader(read::place_codes)
+    }
+}
