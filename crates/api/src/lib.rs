@@ -17,6 +17,7 @@ mod health;
 mod messages;
 mod openapi;
 mod quarantine;
+mod reports;
 mod rules;
 mod site;
 mod state;
@@ -84,24 +85,20 @@ pub fn router(state: ApiState) -> Router {
         .route("/models", get(site::models))
         .route("/devices/{id}/latest", get(devices::latest))
         .route("/devices/{id}/telemetry", get(telemetry::telemetry))
-        .route("/alerts/{id}", get(alerts::one))
-        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
-        .route("/alerts/{id}/dispatch", post(alerts::dispatch))
-        .route("/alerts/{id}/arrive", post(alerts::arrive))
-        .route("/alerts/{id}/handle", post(alerts::handle))
-        .route("/alerts/{id}/verify", post(alerts::verify))
-        .route("/alerts/{id}/reopen", post(alerts::reopen))
-        .route("/alerts/{id}/dismiss", post(alerts::dismiss))
-        .route("/alerts/{id}/comment", post(alerts::comment))
+        .route("/reports/{id}/photo", get(reports::photo_of))
+        .route("/places/codes", post(reports::make_codes))
+        .route("/places/signs", get(reports::signs))
         .route("/trends", get(trends::trends))
         .route("/quarantine", get(quarantine::list))
         .route("/stats", get(quarantine::stats))
         .route("/events", get(events::events))
+        .merge(alert_routes())
         .merge(polled)
         .fallback(error::no_such_endpoint)
         .method_not_allowed_fallback(error::no_such_method);
     Router::new()
         .nest("/api/v1", api)
+        .nest("/r", public_routes())
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/{*rest}", axum::routing::any(error::no_such_endpoint))
         .route("/healthz", get(health::healthz))
@@ -110,6 +107,31 @@ pub fn router(state: ApiState) -> Router {
         .layer(CompressionLayer::new())
         .layer(no_sniff)
         .with_state(state)
+}
+
+/// One alert and what is done with it.
+fn alert_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/alerts/{id}", get(alerts::one))
+        .route("/alerts/{id}/reports", get(reports::of_alert))
+        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
+        .route("/alerts/{id}/dispatch", post(alerts::dispatch))
+        .route("/alerts/{id}/arrive", post(alerts::arrive))
+        .route("/alerts/{id}/handle", post(alerts::handle))
+        .route("/alerts/{id}/verify", post(alerts::verify))
+        .route("/alerts/{id}/reopen", post(alerts::reopen))
+        .route("/alerts/{id}/dismiss", post(alerts::dismiss))
+        .route("/alerts/{id}/comment", post(alerts::comment))
+}
+
+/// For residents: no account.
+fn public_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/page.css", get(reports::style))
+        .route("/{code}", get(reports::form).post(reports::submit))
+        .route("/{code}/{token}", get(reports::state_of))
+        .route("/{code}/{token}/rate", post(reports::rate))
+        .layer(DefaultBodyLimit::max(reports::FORM_BYTES_MAX))
 }
 
 #[cfg(test)]

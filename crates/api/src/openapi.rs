@@ -5,8 +5,8 @@ use utoipa::OpenApi;
 
 use crate::error::Problem;
 use crate::{
-    alerts, auth, devices, duties, events, health, messages, quarantine, rules, site, telemetry, trends,
-    windows,
+    alerts, auth, devices, duties, events, health, messages, quarantine, reports, rules, site, telemetry,
+    trends, windows,
 };
 
 #[derive(OpenApi)]
@@ -61,6 +61,10 @@ use crate::{
         messages::test,
         messages::list,
         messages::retry,
+        reports::of_alert,
+        reports::photo_of,
+        reports::make_codes,
+        reports::signs::signs,
         quarantine::list,
         quarantine::stats,
         events::events,

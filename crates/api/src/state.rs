@@ -7,6 +7,7 @@ use sanimon_store::{Command, CommandError, Reply, Shared};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::error::Problem;
+use crate::reports::Guard;
 use crate::site::SiteInfo;
 
 /// Password checks at once: each takes 46 MiB and some tens of milliseconds by design.
@@ -22,6 +23,8 @@ pub struct ApiState {
     /// Becomes true when sanimon stops: event streams end then, or the server would wait for them for ever.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) password_checks: Arc<Semaphore>,
+    /// Keeps residents' pages from being flooded.
+    pub(crate) reports: Arc<Guard>,
     /// Tells this run of the process from others in event ids.
     pub(crate) run_id: Arc<str>,
 }
@@ -36,7 +39,8 @@ impl ApiState {
     ) -> Self {
         let run_id = format!("{:08x}", rand::random::<u32>()).into();
         let password_checks = Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX));
-        Self { shared, clock, site: Arc::new(site), commands, stop, password_checks, run_id }
+        let reports = Arc::new(Guard::new());
+        Self { shared, clock, site: Arc::new(site), commands, stop, password_checks, reports, run_id }
     }
 
     pub(crate) fn now(&self) -> TimestampMs {

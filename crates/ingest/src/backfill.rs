@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use sanimon_alerting::RuleSet;
-use sanimon_domain::TimestampMs;
-use sanimon_store::{AlertAction, CommandError, Device, Shared, Store, Zone};
+use sanimon_domain::{AlertId, TimestampMs};
+use sanimon_store::{AlertAction, CommandError, Device, NewWindow, Shared, Store, Zone};
 
 use crate::core::Core;
 use crate::error::IngestError;
@@ -59,6 +59,28 @@ impl Backfill {
     /// What a person did then.
     pub fn act(&mut self, now: TimestampMs, action: &AlertAction) -> Result<(), CommandError> {
         self.core.writer.act(action, now).map(|_| ())
+    }
+
+    /// Enters a maintenance window.
+    pub fn put_window(&mut self, now: TimestampMs, window: &NewWindow) -> Result<i64, IngestError> {
+        Ok(self.core.put_window(now, window)?)
+    }
+
+    /// Enters or changes devices.
+    pub fn put_devices(&mut self, now: TimestampMs, devices: Vec<Device>) -> Result<(), IngestError> {
+        Ok(self.core.put_devices(now, devices)?)
+    }
+
+    /// The alerts that the engine has open.
+    pub fn open_alerts(&self) -> Vec<AlertId> {
+        self.core.open_alerts()
+    }
+
+    /// A group whose commit the disk refuses: nothing is stored, and the engine is made anew from the file.
+    #[cfg(test)]
+    pub(crate) fn fail_commit(&mut self, now: TimestampMs, messages: &[Message]) -> Result<(), IngestError> {
+        drop(self.core.build(now, messages));
+        Ok(self.core.reload(now)?)
     }
 
     /// Remembers a word about the site as a whole.

@@ -37,15 +37,23 @@ impl Core {
 
     /// Takes messages through the pipeline and commits what they cause. After an `Err`, [`Core::reload`] is due.
     pub(crate) fn commit_messages(&mut self, now: TimestampMs, messages: &[Message]) -> Result<()> {
-        let group = {
-            let shared = self.writer.shared().clone();
-            let (directory, hot) = (shared.directory.read(), shared.hot.read());
-            let mut builder = GroupBuilder::new(&directory, &hot, &mut self.engine, self.admission);
-            messages.iter().for_each(|message| builder.message(now, message));
-            builder.tick(now);
-            builder.finish()
-        };
+        let group = self.build(now, messages);
         self.writer.commit(&group, &self.rules, now)
+    }
+
+    /// What messages cause: the engine is ahead of the file until it is committed.
+    pub(crate) fn build(&mut self, now: TimestampMs, messages: &[Message]) -> Group {
+        let shared = self.writer.shared().clone();
+        let (directory, hot) = (shared.directory.read(), shared.hot.read());
+        let mut builder = GroupBuilder::new(&directory, &hot, &mut self.engine, self.admission);
+        messages.iter().for_each(|message| builder.message(now, message));
+        builder.tick(now);
+        builder.finish()
+    }
+
+    /// The alerts that the engine has open.
+    pub(crate) fn open_alerts(&self) -> Vec<AlertId> {
+        self.engine.open_alerts().into_values().map(|alert| alert.id).collect()
     }
 
     /// Forgets what is in memory and takes it from the file again: memory may be ahead after a failed commit.
@@ -134,9 +142,10 @@ impl Core {
         Ok(())
     }
 
-    /// The maintenance windows that the engine has to know.
+    /// The maintenance windows that the engine has to know: also those that are over, for readings that come late.
     fn windows(&self, now: TimestampMs) -> Result<Vec<MaintenanceWindow>> {
-        let entries = self.writer.shared().maintenance_windows(now, 0)?;
+        let late_ms = self.admission.window.behind_ms;
+        let entries = self.writer.shared().maintenance_windows(now.minus_ms(late_ms), 0)?;
         Ok(entries.into_iter().map(|entry| entry.window).collect())
     }
 

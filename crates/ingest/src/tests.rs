@@ -169,3 +169,4 @@ fn a_clock_that_cannot_be_right_is_named_once_and_the_receipt_is_used() {
 
 mod sensors;
 mod silence;
+mod town;

@@ -9,6 +9,7 @@ mod conduct;
 mod config;
 mod http;
 mod models;
+mod replay;
 mod screen;
 mod site;
 
@@ -39,6 +40,11 @@ enum Command {
     Check(commands::check::Check),
     /// Says what a device's binary frame says.
     Decode(commands::decode::Decode),
+    /// Says which rules speak for a device, with which numbers, and why.
+    #[command(subcommand)]
+    Rules(commands::rules::Rules),
+    /// Tries rules on stored history: what would have been raised, cleared, missed.
+    Replay(commands::replay::Replay),
     /// Enters devices from a table, or writes them to one.
     #[command(subcommand)]
     Device(commands::device::Device),
@@ -69,6 +75,8 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),
         Command::Decode(decode) => decode.run(),
+        Command::Rules(rules) => rules.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Device(device) => device.run(),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),

@@ -223,7 +223,10 @@ async fn serve(listener: TcpListener, router: axum::Router, mut stop: watch::Rec
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+    if let Err(error) = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stopped)
+        .await
+    {
         tracing::error!(%error, "http server ended");
     }
 }

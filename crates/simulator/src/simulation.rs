@@ -191,7 +191,15 @@ impl Simulation {
                 }
                 return None;
             }
+            // Its gateway is what keeps it away now.
+            Some(_) if gateway_down => {
+                if being.backlog.len() < BACKLOG_MAX {
+                    being.backlog.push(json);
+                }
+                return None;
+            }
             Some(_) => {
+                self.truth.change(at, &self.town.devices[index].id, TruthKind::Away, true, false);
                 being.away_until = None;
                 being.backlog.push(json);
                 return Some(encode::array(&std::mem::take(&mut being.backlog)));
@@ -200,6 +208,7 @@ impl Simulation {
         }
         if self.rng.random_bool(0.0008) {
             being.away_until = Some(at.plus_ms(self.rng.random_range(1..6) * HOUR_MS));
+            self.truth.change(at, &self.town.devices[index].id, TruthKind::Away, false, true);
         }
         let arrives = !gateway_down && !self.rng.random_bool(being.loss);
         arrives.then_some(json)

@@ -16,6 +16,8 @@ pub enum TruthKind {
     Leak,
     /// A gateway that forwards nothing; the device is the gateway's name.
     GatewayOutage,
+    /// A device that is out of reach by itself; it keeps its reports for later.
+    Away,
     /// A bin emptied, a toilet cleaned: start and end are one.
     Service,
 }
@@ -30,6 +32,7 @@ impl TruthKind {
             Self::Odour => "odour",
             Self::Leak => "leak",
             Self::GatewayOutage => "gateway_outage",
+            Self::Away => "away",
             Self::Service => "service",
         }
     }

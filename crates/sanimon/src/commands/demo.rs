@@ -233,7 +233,7 @@ fn demo_conduct() -> anyhow::Result<Conduct> {
     Ok(Conduct { policy: Policy::default(), duties, routes: Vec::new() })
 }
 
-fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zone>, Vec<Device>)> {
+pub(super) fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zone>, Vec<Device>)> {
     let zones = town.zones.iter().map(|zone| {
         Ok(Zone {
             id: ZoneId::new(zone.id)?,

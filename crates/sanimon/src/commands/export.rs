@@ -46,7 +46,7 @@ pub(crate) struct Export {
     place: Place,
 }
 
-fn time(text: &str) -> Result<TimestampMs, String> {
+pub(super) fn time(text: &str) -> Result<TimestampMs, String> {
     TimestampMs::parse_rfc3339(text).ok_or_else(|| "write it like 2026-03-01T08:00:00Z".to_owned())
 }
 

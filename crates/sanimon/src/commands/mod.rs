@@ -11,6 +11,8 @@ pub(crate) mod health;
 pub(crate) mod import;
 mod operators;
 mod place;
+pub(crate) mod replay;
+pub(crate) mod rules;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod user;

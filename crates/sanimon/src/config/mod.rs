@@ -185,6 +185,11 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
     })
 }
 
+/// A duration on the command line, in milliseconds.
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
+    duration_ms(text).ok_or_else(|| "write it like 30m, 12h or 7d".to_owned())
+}
+
 fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }

@@ -1,6 +1,7 @@
 //! `sanimon bench`: measures, and prints one JSON object: a fresh `serve` process over loopback (`ingest`), or the store
 //! in this process (`store`, `query`).
 
+mod alerts;
 mod decode;
 mod feed;
 mod fill;
@@ -30,6 +31,8 @@ pub(crate) enum Bench {
     Store(store::StoreBench),
     /// Devices' frames, by tables and through JavaScript.
     Decode(decode::DecodeBench),
+    /// The engine's speed and memory, and how true its alerts are.
+    Alerts(alerts::AlertsBench),
     /// What dispatchers and managers ask.
     Query(query::QueryBench),
 }
@@ -54,6 +57,7 @@ impl Bench {
             Self::Ingest(ingest) => site::runtime()?.block_on(ingest.measure())?,
             Self::Store(store) => store.measure()?,
             Self::Decode(decode) => decode.measure()?,
+            Self::Alerts(alerts) => alerts.measure()?,
             Self::Query(query) => query.measure()?,
         };
         screen::print(&format!("{report}\n"));
