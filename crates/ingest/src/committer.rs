@@ -82,6 +82,7 @@ impl Committer {
         let stopping = Arc::new(AtomicBool::new(false));
         let Store { mut writer, lock, .. } = store;
         writer.use_conduct(conduct);
+        writer.mirror_open_alerts(clock.now())?;
         let version = writer.adopt_rules(&rules_text, clock.now())?;
         let rules = Arc::new(RuleSet::clone(&rules).with_version(version));
         let core = Core::new(writer, rules, admission, clock.now())?;

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::error::IngestError;
 use crate::message::Ack;
 use crate::queue::{Arrival, Queue};
+use crate::retain::{ALERTS_TOPIC, OpenStates};
 
 /// The name of this source in the quarantine and in `/readyz`.
 pub const SOURCE: &str = "embedded";
@@ -59,9 +60,6 @@ struct Gate {
     waiting: AtomicUsize,
 }
 
-/// Where the state of open alerts is published.
-const ALERTS_TOPIC: &str = "sanitation/alerts/";
-
 impl Embedded {
     /// Binds the listeners and serves.
     ///
@@ -91,6 +89,7 @@ impl Embedded {
             register.add(hook, Box::new(handler)).await;
         }
         register.start().await;
+        *context.extends.retain_mut().await = Box::new(OpenStates::new());
 
         let refused = |detail: rmqtt::net::Error| IngestError::Listen {
             address: options.tcp,

@@ -22,6 +22,7 @@ mod meaning;
 mod message;
 mod pipeline;
 pub mod queue;
+mod retain;
 mod scripts;
 mod trust;
 

@@ -70,6 +70,23 @@ impl Writer {
         Ok(id)
     }
 
+    /// Channels that hold the state of open alerts are told all of it: a broker may have lost it.
+    pub fn mirror_open_alerts(&mut self, now: TimestampMs) -> Result<()> {
+        let conduct = self.conduct.clone();
+        let transaction = self.transaction()?;
+        for route in conduct.routes.iter().filter(|route| route.mirrors) {
+            execute(
+                &transaction,
+                "INSERT INTO outbox (channel, alert_id, event, at, severity, value, is_digest, due_at, expires_at, state)
+                 SELECT ?1, id, 'changed', changed_at, severity, value, 0, ?2, ?3, 'waiting' FROM alert
+                 WHERE (condition = 'active' OR handling IN ('acknowledged', 'dispatched', 'handled', 'reopened'))
+                   AND NOT EXISTS (SELECT 1 FROM outbox WHERE alert_id = alert.id AND channel = ?1 AND state = 'waiting')",
+                params![route.channel, now.0, now.plus_ms(route.expires_ms).0],
+            )?;
+        }
+        transaction.commit().map_err(StoreError::doing("commit the state of open alerts"))
+    }
+
     /// Remembers what became of messages.
     pub fn note_deliveries(&mut self, outcomes: &[DeliveryOutcome], now: TimestampMs) -> Result<()> {
         let transaction = self.transaction()?;
