@@ -71,6 +71,7 @@ pub fn router(state: ApiState) -> Router {
             post(devices::change::calibrate).delete(devices::change::cancel_calibration),
         )
         .route("/devices/{id}/trust", get(devices::trust::trust))
+        .route("/devices/{id}/forecast", get(devices::forecast::forecast))
         .route("/devices/{id}/rules", get(rules::of_device))
         .route("/rules", get(rules::in_force))
         .route("/rules/versions", get(rules::versions))

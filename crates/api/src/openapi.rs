@@ -37,6 +37,7 @@ use crate::{
         devices::table::export,
         site::models,
         devices::latest,
+        devices::forecast::forecast,
         telemetry::telemetry,
         trends::trends,
         alerts::list,

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 mod entry;
+pub(crate) mod forecast;
 pub(crate) mod table;
 pub(crate) mod trust;
 

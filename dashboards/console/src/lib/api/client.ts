@@ -14,6 +14,10 @@ export type Stats = components['schemas']['Stats'];
 export type Telemetry = components['schemas']['Telemetry'];
 export type Trust = components['schemas']['TrustBody'];
 export type Zone = components['schemas']['ZoneBody'];
+export type Forecast = components['schemas']['ForecastBody'];
+export type Report = components['schemas']['ReportBody'];
+export type MessagePage = components['schemas']['MessagePage'];
+export type DeviceRule = components['schemas']['DeviceRuleBody'];
 export type Team = components['schemas']['TeamBody'];
 
 /** An answer that is not the one that was asked for, with what the server says about it. */
@@ -66,6 +70,11 @@ export const api = {
   signOut: () => request<void>('DELETE', '/api/v1/session'),
   site: () => request<Site>('GET', '/api/v1/site'),
   zones: () => request<Zone[]>('GET', '/api/v1/zones'),
+  forecast: (id: string) => request<Forecast>('GET', `/api/v1/devices/${encodeURIComponent(id)}/forecast`),
+  rulesOf: (id: string) => request<DeviceRule[]>('GET', `/api/v1/devices/${encodeURIComponent(id)}/rules`),
+  reports: (alert: number) => request<Report[]>('GET', `/api/v1/alerts/${alert}/reports`),
+  messages: (state: string) => request<MessagePage>('GET', `/api/v1/messages?state=${state}&limit=20`),
+  retryMessage: (id: number) => request<void>('POST', `/api/v1/messages/${id}/retry`, {}),
   teams: () => request<Team[]>('GET', '/api/v1/teams'),
   stats: () => request<Stats>('GET', '/api/v1/stats'),
   alerts: (filter: { condition?: string; device?: string; cursor?: number; limit?: number }) =>

@@ -157,6 +157,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/{id}/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What residents said about an alert. */
+        get: operations["of_alert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/{id}/verify": {
         parameters: {
             query?: never;
@@ -308,6 +325,23 @@ export interface paths {
         post: operations["calibrate"];
         /** No longer waits for a reading to calibrate by. */
         delete: operations["cancel_calibration"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When a device's level is reached, as it usually fills by the hour of workdays and weekends. */
+        get: operations["forecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -535,6 +569,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/places/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives each place a code for its sign; a place that has one keeps it. */
+        post: operations["make_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/places/signs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A page of signs to print and cut: place, QR code, and the address in words. Places get their codes by
+         *     `POST /api/v1/places/codes`.
+         */
+        get: operations["signs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/quarantine": {
         parameters: {
             query?: never;
@@ -544,6 +615,23 @@ export interface paths {
         };
         /** The quarantine, the newest entries first. */
         get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{id}/photo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The photo of a report, as JPEG. */
+        get: operations["photo_of"];
         put?: never;
         post?: never;
         delete?: never;
@@ -912,6 +1000,17 @@ export interface components {
             teams: string[];
             zones: string[];
         };
+        /** @description How many places have a code. */
+        CodesMade: {
+            places: number;
+        };
+        /** @description Which places get a code. */
+        CodesRequest: {
+            /** @description Device kinds; left out: toilets and bins. */
+            kinds?: string[] | null;
+            /** @description Zones as a whole, too. */
+            zones?: boolean;
+        };
         /** @description What a person sends to sign in. */
         Credentials: {
             password: string;
@@ -1069,6 +1168,22 @@ export interface components {
             reason?: string | null;
             /** @description `joined`, `warming_up`, `no_target`, `counter_reset`, ... */
             what: string;
+        };
+        /** @description When a level is reached if nobody empties it. */
+        ForecastBody: {
+            /** @description Null: too little is known yet, or it will not be within three days. */
+            at?: string | null;
+            /** @description Nine times in ten it is between these two. */
+            earliest?: string | null;
+            /**
+             * Format: double
+             * @description How often it is usually emptied before that; 1 is once.
+             */
+            emptyings?: number | null;
+            latest?: string | null;
+            /** Format: double */
+            level: number;
+            metric: string;
         };
         /** @description How a device is. */
         HealthBody: {
@@ -1254,6 +1369,23 @@ export interface components {
             hardware_id: string;
             /** @description Left out: the same model as before. */
             model?: string | null;
+        };
+        /** @description A resident's report, as the staff sees it. */
+        ReportBody: {
+            at: string;
+            /** @description `overflow`, `smell`, `litter`, `blocked`, `supplies`, `damaged`, `other` */
+            category: string;
+            /** Format: int64 */
+            id: number;
+            /** @description Where its photo is; null: there is none. */
+            photo?: string | null;
+            /**
+             * Format: int32
+             * @description 1 to 5; null: not said.
+             */
+            satisfaction?: number | null;
+            /** @description Null: nothing was written, or it was forgotten after the site's time. */
+            text?: string | null;
         };
         /** @description A rule in force. */
         RuleBody: {
@@ -1966,6 +2098,35 @@ export interface operations {
             };
         };
     };
+    of_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     verify: {
         parameters: {
             query?: never;
@@ -2451,6 +2612,56 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forecast: {
+        parameters: {
+            query?: {
+                /** @description A metric that rises until somebody empties it; `fill_pct` if left out. */
+                metric?: string;
+                /** @description 100 if left out. */
+                level?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForecastBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2996,6 +3207,100 @@ export interface operations {
             };
         };
     };
+    make_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CodesRequest"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodesMade"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signs: {
+        parameters: {
+            query?: {
+                /** @description `bin`, `drain` or `toilet`; left out: all places that have a code. */
+                kind?: string;
+                /** @description A zone's id. */
+                zone?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description text/html */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -3019,6 +3324,42 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    photo_of: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description image/jpeg */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
