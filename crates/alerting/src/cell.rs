@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sanimon_domain::{AlertId, DeviceNo, GroupKey, MetricNo, SiteCalendar, Subject, TimestampMs, ZoneId};
+use sanimon_domain::{AlertId, DeviceNo, GroupKey, SiteCalendar, Subject, TimestampMs, ZoneId};
 
 use crate::engine::{Effect, OpenAlert, RuleNo};
 use crate::level::{Level, LevelState};
@@ -12,22 +12,38 @@ use crate::rule_set::RuleSet;
 use crate::watch::{Memory, silent_minutes};
 use crate::window::MaintenanceWindow;
 
-/// What is remembered of one rule on one device or group.
+/// What is remembered of one rule on one device or group. There are tens of millions of them in a province: what most cells
+/// do not have stands behind a pointer.
 #[derive(Debug)]
 pub(crate) struct Cell {
     pub(crate) rule: RuleNo,
     pub(crate) variant: Variant,
-    pub(crate) metric: MetricNo,
+    level_count: u8,
     /// The observation time of the newest reading evaluated.
     pub(crate) last_at: TimestampMs,
     pub(crate) last_value: f64,
-    pub(crate) levels: Box<[LevelState]>,
-    pub(crate) alert: Option<OpenAlert>,
-    /// No alert is raised before: its rule's gap, or the time that a group's devices get after its silence.
-    pub(crate) quiet_until: TimestampMs,
-    /// The maintenance window that was told to have suppressed it; 0: none.
-    pub(crate) suppressed_by: i64,
+    /// `None`: all are idle.
+    states: Option<Box<States>>,
+    /// `None`: nothing is open, and nothing is waited for before an alert.
+    open: Option<Box<Open>>,
     pub(crate) memory: Memory,
+}
+
+#[derive(Debug)]
+struct States(Vec<LevelState>);
+
+/// What a cell with an alert has, or one that had one not long ago.
+#[derive(Debug)]
+struct Open {
+    alert: Option<OpenAlert>,
+    /// No alert is raised before: its rule's gap, or the time that a group's devices get after its silence.
+    quiet_until: TimestampMs,
+    /// The maintenance window that was told to have suppressed it; 0: none.
+    suppressed_by: i64,
+}
+
+impl Open {
+    const NOTHING: Self = Self { alert: None, quiet_until: TimestampMs(i64::MIN), suppressed_by: 0 };
 }
 
 impl Cell {
@@ -35,22 +51,86 @@ impl Cell {
         Self {
             rule,
             variant,
-            metric: definition.metric,
+            level_count: definition.levels_of(variant).len() as u8,
             last_at: TimestampMs(i64::MIN),
             last_value: f64::NAN,
-            levels: vec![LevelState::Idle; definition.levels_of(variant).len()].into(),
-            alert: None,
-            quiet_until: TimestampMs(i64::MIN),
-            suppressed_by: 0,
+            states: None,
+            open: None,
             memory: Memory::new(definition.watch, interval_ms),
         }
+    }
+
+    pub(crate) fn level_count(&self) -> usize {
+        usize::from(self.level_count)
+    }
+
+    pub(crate) fn state(&self, level: usize) -> LevelState {
+        self.states.as_ref().and_then(|states| states.0.get(level)).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn states(&self) -> impl Iterator<Item = LevelState> {
+        (0..self.level_count()).map(|level| self.state(level))
+    }
+
+    /// Sets a state without anything that follows from it.
+    pub(crate) fn put_state(&mut self, level: usize, state: LevelState) {
+        if self.states.is_none() && state == LevelState::Idle {
+            return;
+        }
+        let count = self.level_count();
+        let states = self.states.get_or_insert_with(|| Box::new(States(vec![LevelState::Idle; count])));
+        if let Some(known) = states.0.get_mut(level) {
+            *known = state;
+        }
+        if states.0.iter().all(|state| *state == LevelState::Idle) {
+            self.states = None;
+        }
+    }
+
+    /// Judged by other levels from now on: all are idle.
+    pub(crate) fn change_variant(&mut self, variant: Variant, definition: &Rule) {
+        self.variant = variant;
+        self.level_count = definition.levels_of(variant).len() as u8;
+        self.states = None;
+    }
+
+    pub(crate) fn alert(&self) -> Option<OpenAlert> {
+        self.open.as_ref().and_then(|open| open.alert)
+    }
+
+    pub(crate) fn set_alert(&mut self, alert: Option<OpenAlert>) {
+        if alert != self.alert() {
+            self.change_open(|open| open.alert = alert);
+        }
+    }
+
+    pub(crate) fn wait_until(&mut self, at: TimestampMs) {
+        self.change_open(|open| open.quiet_until = open.quiet_until.max(at));
+    }
+
+    fn quiet_until(&self) -> TimestampMs {
+        self.open.as_ref().map_or(TimestampMs(i64::MIN), |open| open.quiet_until)
+    }
+
+    fn suppressed_by(&self) -> i64 {
+        self.open.as_ref().map_or(0, |open| open.suppressed_by)
+    }
+
+    fn set_suppressed_by(&mut self, window: i64) {
+        if window != self.suppressed_by() {
+            self.change_open(|open| open.suppressed_by = window);
+        }
+    }
+
+    fn change_open(&mut self, change: impl FnOnce(&mut Open)) {
+        change(self.open.get_or_insert_with(|| Box::new(Open::NOTHING)));
     }
 
     /// When a level becomes active if nothing contradicts it.
     pub(crate) fn due(&self, rule: &Rule, level: usize) -> Option<TimestampMs> {
         let definition = &rule.levels_of(self.variant)[level];
-        match (&self.memory, self.levels[level]) {
-            (Memory::Together(due), LevelState::Pending { .. }) => due[level],
+        match (&self.memory, self.state(level)) {
+            (Memory::Together(due), LevelState::Pending { .. }) => due.0[level],
             (Memory::Interval(interval_ms), LevelState::Pending { since }) => {
                 let patience_ms = (definition.raise * *interval_ms as f64) as i64;
                 Some(since.plus_ms(patience_ms).plus_ms(definition.for_ms))
@@ -66,7 +146,7 @@ impl Cell {
     /// What its levels wait for.
     pub(crate) fn deadlines(&self, rule: &Rule, seat: Seat) -> Vec<Deadline> {
         let due = |level| Some((self.due(rule, level)?, seat, self.rule, level as u8));
-        (0..self.levels.len()).filter_map(due).collect()
+        (0..self.level_count()).filter_map(due).collect()
     }
 
     /// What an alert tells at this time.
@@ -183,33 +263,33 @@ impl Step<'_> {
 
     /// Waits from here on. Each message of a device does this: its deadline is left where it is and moved when it comes.
     pub(crate) fn wait_anew(&mut self, cell: &mut Cell, level: usize, at: TimestampMs) {
-        match &mut cell.levels[level] {
-            LevelState::Pending { since } => *since = at,
+        match cell.state(level) {
+            LevelState::Pending { .. } => cell.put_state(level, LevelState::Pending { since: at }),
             _ => self.set_level(cell, level, LevelState::Pending { since: at }),
         }
     }
 
     fn next_due(&self, cell: &Cell) -> Option<(TimestampMs, usize)> {
-        (0..cell.levels.len()).filter_map(|level| Some((cell.due(self.rule, level)?, level))).min()
+        (0..cell.level_count()).filter_map(|level| Some((cell.due(self.rule, level)?, level))).min()
     }
 
     pub(crate) fn evaluate(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
         // What is foretold is told; of all else, the value.
         let mut told = value;
-        for level in 0..cell.levels.len() {
+        for level in 0..cell.level_count() {
             let definition = self.level(cell, level);
             let quantity = cell.memory.quantity(self.rule.watch, definition.direction, at, value);
             if matches!(cell.memory, Memory::Filling(_)) {
                 told = if quantity.is_finite() { quantity } else { f64::NAN };
             }
-            let next = definition.next(cell.levels[level], at, quantity);
+            let next = definition.next(cell.state(level), at, quantity);
             self.set_level(cell, level, next);
         }
         self.settle(cell, at, told);
     }
 
     pub(crate) fn set_level(&mut self, cell: &mut Cell, level: usize, next: LevelState) {
-        let before = cell.levels[level];
+        let before = cell.state(level);
         if before == next {
             return;
         }
@@ -217,7 +297,7 @@ impl Step<'_> {
         if let Some(due) = cell.due(self.rule, level) {
             self.deadlines.remove(&(due, self.around.seat, cell.rule, key));
         }
-        cell.levels[level] = next;
+        cell.put_state(level, next);
         if let Some(due) = cell.due(self.rule, level) {
             self.deadlines.insert((due, self.around.seat, cell.rule, key));
         }
@@ -239,15 +319,15 @@ impl Step<'_> {
     }
 
     pub(crate) fn all_idle(&mut self, cell: &mut Cell) {
-        (0..cell.levels.len()).for_each(|level| self.set_level(cell, level, LevelState::Idle));
+        (0..cell.level_count()).for_each(|level| self.set_level(cell, level, LevelState::Idle));
     }
 
     /// Brings the alert in line with the worst active level.
     pub(crate) fn settle(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
         let active =
-            cell.levels.iter().enumerate().filter(|(_, state)| matches!(state, LevelState::Active { .. }));
+            cell.states().enumerate().filter(|(_, state)| matches!(state, LevelState::Active { .. }));
         let worst = active.map(|(index, _)| self.level(cell, index).severity).max();
-        match (cell.alert, worst) {
+        match (cell.alert(), worst) {
             (None, Some(severity)) => {
                 let from = self.may_raise_from(cell, at);
                 if from > at {
@@ -256,24 +336,24 @@ impl Step<'_> {
                 }
                 let id = AlertId(*self.next_alert);
                 *self.next_alert += 1;
-                cell.alert = Some(OpenAlert { id, severity });
-                cell.suppressed_by = 0;
+                cell.set_alert(Some(OpenAlert { id, severity }));
+                cell.set_suppressed_by(0);
                 let (subject, rule) = (self.around.subject.clone(), cell.rule);
                 self.effects.push(Effect::Raised { alert: id, subject, rule, severity, at, value });
             }
             (Some(open), Some(severity)) if open.severity != severity => {
-                cell.alert = Some(OpenAlert { severity, ..open });
+                cell.set_alert(Some(OpenAlert { severity, ..open }));
                 let (from, to) = (open.severity, severity);
                 self.effects.push(Effect::SeverityChanged { alert: open.id, from, to, at, value });
             }
             (Some(open), None) => {
-                cell.alert = None;
+                cell.set_alert(None);
                 if self.rule.gap_ms > 0 {
-                    cell.quiet_until = at.plus_ms(self.rule.gap_ms);
+                    cell.wait_until(at.plus_ms(self.rule.gap_ms));
                 }
                 self.effects.push(Effect::Cleared { alert: open.id, at, value });
             }
-            (None, None) => cell.suppressed_by = 0,
+            (None, None) => cell.set_suppressed_by(0),
             _ => {}
         }
     }
@@ -283,7 +363,7 @@ impl Step<'_> {
         if self.around.is_replaced {
             return TimestampMs(i64::MAX);
         }
-        let mut from = at.max(cell.quiet_until);
+        let mut from = at.max(cell.quiet_until());
         loop {
             let open = self.rule.open_from(self.calendar, from);
             let until = self.windows_at(open).map(|window| window.to).max();
@@ -306,8 +386,8 @@ impl Step<'_> {
             self.deadlines.insert((from, self.around.seat, cell.rule, RAISE));
         }
         let window = self.windows_at(at).map(|window| window.id).next();
-        if let Some(window) = window.filter(|id| *id != cell.suppressed_by) {
-            cell.suppressed_by = window;
+        if let Some(window) = window.filter(|id| *id != cell.suppressed_by()) {
+            cell.set_suppressed_by(window);
             self.effects.push(Effect::Suppressed { window, at });
         }
     }

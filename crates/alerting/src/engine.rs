@@ -255,7 +255,7 @@ impl Engine {
             let is_replaced = is_replaced(hand.rules, groups, own, chosen.rule);
             let mut step = hand.step(Around::device(device, zone.as_ref(), is_replaced), chosen.rule);
             step.ripen(cell, at);
-            for level in 0..cell.levels.len() {
+            for level in 0..cell.level_count() {
                 step.wait_anew(cell, level, at);
             }
             // Its end tells how long it was.
@@ -288,7 +288,7 @@ impl Engine {
                         let is_replaced = is_replaced(hand.rules, groups, own, rule);
                         let around = Around::device(device, zone.as_ref(), is_replaced);
                         // A level of another variant of the rule may have had a number that is gone.
-                        if level == crate::cell::RAISE || usize::from(level) < cell.levels.len() {
+                        if level == crate::cell::RAISE || usize::from(level) < cell.level_count() {
                             hand.step(around, rule).fall_due(cell, level, due);
                         }
                     }
@@ -307,7 +307,7 @@ impl Engine {
         });
         let of_groups = self.groups.iter().map(|group| (Subject::Group(group.key.clone()), &group.cell));
         let all = of_devices.chain(of_groups);
-        all.filter_map(|(subject, cell)| Some(((subject, cell.rule), cell.alert?))).collect()
+        all.filter_map(|(subject, cell)| Some(((subject, cell.rule), cell.alert()?))).collect()
     }
 
     fn parts<'a>(&'a mut self, effects: &'a mut Vec<Effect>) -> Parts<'a> {
@@ -335,6 +335,6 @@ fn is_replaced(rules: &RuleSet, groups: &[Group], own: &[u32], rule: RuleNo) -> 
     !by.is_empty()
         && own.iter().any(|index| {
             let group = &groups[*index as usize];
-            group.cell.alert.is_some() && by.contains(&group.rule)
+            group.cell.alert().is_some() && by.contains(&group.rule)
         })
 }

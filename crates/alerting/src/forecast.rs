@@ -39,13 +39,15 @@ pub struct Forecast {
     pub latest: TimestampMs,
     /// How often it is usually emptied before that: 1 is once.
     pub emptyings: f64,
+    /// And before the latest that is stated.
+    pub emptyings_latest: f64,
 }
 
 /// What is known of how a bin fills.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filling {
     /// Increase by hour, in half percent; a day's row is its number modulo [`DAYS`].
-    grid: Box<[[u8; 24]; DAYS]>,
+    grid: [[u8; 24]; DAYS],
     /// For each hour of the day, a bit for each row in which it was emptied.
     emptied: [u32; 24],
     /// The hour that is being watched: its day, number and end.
@@ -57,9 +59,10 @@ pub struct Filling {
     seen_ms: i32,
     carry: f32,
     last: Option<(TimestampMs, f64)>,
-    /// Percent an hour, and how often emptied, on workdays and at weekends; made anew each day.
-    rates: Box<[[f32; 24]; 2]>,
-    emptyings: Box<[[f32; 24]; 2]>,
+    /// Hundredths of a percent an hour, on workdays and at weekends; made anew each day.
+    rates: [[u16; 24]; 2],
+    /// Rows of the grid that are known, on workdays and at weekends.
+    rows: [u32; 2],
     /// How much a day differs from its forecast, as a share.
     error: f32,
     days_known: u8,
@@ -68,7 +71,7 @@ pub struct Filling {
 impl Default for Filling {
     fn default() -> Self {
         Self {
-            grid: Box::new([[UNKNOWN; 24]; DAYS]),
+            grid: [[UNKNOWN; 24]; DAYS],
             emptied: [0; 24],
             day: LocalDay(i32::MIN),
             hour: 0,
@@ -77,8 +80,8 @@ impl Default for Filling {
             seen_ms: 0,
             carry: 0.0,
             last: None,
-            rates: Box::new([[0.0; 24]; 2]),
-            emptyings: Box::new([[0.0; 24]; 2]),
+            rates: [[0; 24]; 2],
+            rows: [0; 2],
             error: 0.0,
             days_known: 0,
         }
@@ -195,16 +198,14 @@ impl Filling {
         let known = |day: &&LocalDay| self.grid[row_of(**day)].iter().any(|steps| *steps != UNKNOWN);
         let days: Vec<LocalDay> = days.iter().filter(known).copied().collect();
         self.days_known = days.len() as u8;
-        let (mut rates, mut emptyings) = ([[0.0; 24]; 2], [[0.0; 24]; 2]);
-        for hour in 0..24 {
-            let all = self.usual(&days, hour, None);
-            for (kind, weekend) in [false, true].into_iter().enumerate() {
-                rates[kind][hour] = self.usual(&days, hour, Some(weekend)).or(all).unwrap_or(0.0);
-                emptyings[kind][hour] = self.share_emptied(&days, hour, weekend);
-            }
-        }
-        *self.rates = rates;
-        *self.emptyings = emptyings;
+        self.rows = [0; 2];
+        days.iter().for_each(|day| self.rows[usize::from(is_weekend(*day))] |= 1 << row_of(*day));
+        self.rates = [false, true].map(|weekend| {
+            std::array::from_fn(|hour| {
+                let usual = self.usual(&days, hour, Some(weekend)).or_else(|| self.usual(&days, hour, None));
+                (usual.unwrap_or(0.0) * 100.0).round() as u16
+            })
+        });
         self.error = self.day_error(&days);
     }
 
@@ -223,20 +224,25 @@ impl Filling {
         Some((sum / kept.len() as f64 / STEPS_PER_PCT) as f32)
     }
 
-    fn share_emptied(&self, days: &[LocalDay], hour: usize, weekend: bool) -> f32 {
-        let of_kind: Vec<&LocalDay> = days.iter().filter(|day| is_weekend(**day) == weekend).collect();
-        let of_kind = if of_kind.len() < DAYS_KNOWN_MIN { days.iter().collect() } else { of_kind };
-        let emptied = of_kind.iter().filter(|day| self.emptied[hour] >> row_of(***day) & 1 == 1).count();
-        emptied as f32 / of_kind.len().max(1) as f32
+    /// Percent in this hour of such a day.
+    fn rate(&self, kind: usize, hour: usize) -> f64 {
+        f64::from(self.rates[kind][hour]) / 100.0
+    }
+
+    /// How often it is emptied in this hour of such a day.
+    fn emptyings(&self, kind: usize, hour: usize) -> f64 {
+        let few = self.rows[kind].count_ones() < DAYS_KNOWN_MIN as u32;
+        let rows = if few { self.rows[0] | self.rows[1] } else { self.rows[kind] };
+        f64::from((self.emptied[hour] & rows).count_ones()) / f64::from(rows.count_ones().max(1))
     }
 
     /// How much days differ from what their rates say, as a share of it.
     fn day_error(&self, days: &[LocalDay]) -> f32 {
         let share = |day: &LocalDay| {
-            let rates = &self.rates[usize::from(is_weekend(*day))];
-            let hours = self.grid[row_of(*day)].iter().zip(rates).filter(|(steps, _)| **steps != UNKNOWN);
-            let (real, told) = hours.fold((0.0, 0.0), |(real, told), (steps, rate)| {
-                (real + f64::from(*steps) / STEPS_PER_PCT, told + f64::from(*rate))
+            let kind = usize::from(is_weekend(*day));
+            let hours = self.grid[row_of(*day)].iter().enumerate().filter(|(_, steps)| **steps != UNKNOWN);
+            let (real, told) = hours.fold((0.0, 0.0), |(real, told), (hour, steps)| {
+                (real + f64::from(*steps) / STEPS_PER_PCT, told + self.rate(kind, hour))
             });
             (told > 5.0).then(|| (real - told) / told)
         };
@@ -256,20 +262,20 @@ impl Filling {
         }
         let missing = level - value;
         if missing <= 0.0 {
-            return Some(Forecast { at, earliest: at, latest: at, emptyings: 0.0 });
+            return Some(Forecast { at, earliest: at, latest: at, emptyings: 0.0, emptyings_latest: 0.0 });
         }
         // Half a day differs from its forecast by more than a whole one.
         let error = (f64::from(self.error) * std::f64::consts::SQRT_2 * WIDTH).min(0.9);
         let soon = ((missing - TREMBLE_PCT) / (1.0 + error)).max(0.0);
         let late = (missing + TREMBLE_PCT) / (1.0 - error);
         let mut reached = [None::<TimestampMs>; 3];
-        let mut emptyings = 0.0;
+        let (mut emptyings, mut emptyings_latest) = (0.0, 0.0);
         let (mut sum, mut now, mut hour, mut day) = (0.0, at, usize::from(self.hour), self.day);
         let mut end = self.hour_end;
         for _ in 0..HORIZON_H {
             let kind = usize::from(is_weekend(day));
             let hours = end.since_ms(now) as f64 / HOUR_MS as f64;
-            let more = f64::from(self.rates[kind][hour]) * hours;
+            let more = self.rate(kind, hour) * hours;
             for (reached, wanted) in reached.iter_mut().zip([soon, missing, late]) {
                 if reached.is_none() && sum + more >= wanted && more > 0.0 {
                     let share = ((wanted - sum) / more).clamp(0.0, 1.0);
@@ -277,8 +283,9 @@ impl Filling {
                 }
             }
             if reached[1].is_none() {
-                emptyings += f64::from(self.emptyings[kind][hour]) * hours;
+                emptyings += self.emptyings(kind, hour) * hours;
             }
+            emptyings_latest += self.emptyings(kind, hour) * hours;
             if reached[2].is_some() {
                 break;
             }
@@ -292,13 +299,13 @@ impl Filling {
         }
         let at = reached[1]?;
         let latest = reached[2].unwrap_or_else(|| self.hour_end.plus_ms(HORIZON_H * HOUR_MS));
-        Some(Forecast { at, earliest: reached[0].unwrap_or(at), latest, emptyings })
+        Some(Forecast { at, earliest: reached[0].unwrap_or(at), latest, emptyings, emptyings_latest })
     }
 
-    /// Hours until the level is reached before it is usually emptied; infinite if that is not to be expected.
+    /// Hours until the level is reached before it is usually emptied; infinite if that is not to be expected, or not sure.
     pub(crate) fn hours_until(&self, level: f64) -> f64 {
         let (Some((at, _)), Some(forecast)) = (self.last, self.forecast(level)) else { return f64::INFINITY };
-        if forecast.emptyings >= 0.5 {
+        if forecast.emptyings_latest >= 0.5 {
             return f64::INFINITY;
         }
         forecast.at.since_ms(at) as f64 / HOUR_MS as f64

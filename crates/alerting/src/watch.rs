@@ -64,25 +64,33 @@ impl Watch {
 pub(crate) enum Memory {
     Nothing,
     /// Readings of the last `within_ms` and the one before them, ascending.
-    Window(VecDeque<(TimestampMs, f64)>),
+    Window(Box<Window>),
     /// The device's expected interval.
     Interval(i64),
     /// When each level is due if nothing is heard of the group. Computed when it may have come, not with each message.
-    Together(Box<[Option<TimestampMs>]>),
+    Together(Box<Due>),
     /// How the device usually fills.
     Filling(Box<Filling>),
-    /// Since when the value is what it is.
-    Unchanged(Option<TimestampMs>),
+    /// Since when the value is what it is; the least instant: not known yet.
+    Unchanged(TimestampMs),
 }
+
+/// Readings of a window, ascending.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Window(VecDeque<(TimestampMs, f64)>);
+
+/// Instants by level.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Due(pub(crate) Vec<Option<TimestampMs>>);
 
 impl Memory {
     pub(crate) fn new(watch: Watch, interval_ms: i64) -> Self {
         match watch {
             Watch::Value | Watch::Count { .. } => Self::Nothing,
-            Watch::Rate { .. } => Self::Window(VecDeque::new()),
+            Watch::Rate { .. } => Self::Window(Box::default()),
             Watch::Silence => Self::Interval(interval_ms),
             Watch::Forecast { .. } => Self::Filling(Box::default()),
-            Watch::Stuck => Self::Unchanged(None),
+            Watch::Stuck => Self::Unchanged(TimestampMs(i64::MIN)),
         }
     }
 
@@ -97,6 +105,7 @@ impl Memory {
         match (self, watch) {
             (Self::Filling(filling), _) => filling.observe(calendar, at, value),
             (Self::Window(window), Watch::Rate { within_ms }) => {
+                let window = &mut window.0;
                 // A correction of the newest reading takes its place.
                 if window.back().is_some_and(|(newest, _)| *newest == at) {
                     window.pop_back();
@@ -109,8 +118,8 @@ impl Memory {
                     window.pop_front();
                 }
             }
-            (Self::Unchanged(since), _) if since.is_none() || value.to_bits() != before.to_bits() => {
-                *since = Some(at);
+            (Self::Unchanged(since), _) if since.0 == i64::MIN || value.to_bits() != before.to_bits() => {
+                *since = at;
             }
             _ => {}
         }
@@ -122,6 +131,7 @@ impl Memory {
             Self::Nothing | Self::Interval(_) | Self::Together(_) => value,
             Self::Window(window) => {
                 let Watch::Rate { within_ms } = watch else { return value };
+                let window = &window.0;
                 let start = at.plus_ms(-within_ms);
                 let inside = window.iter().filter(|(at, _)| *at >= start).map(|(_, value)| *value);
                 let values = inside.chain(value_at(window, start));
@@ -135,7 +145,8 @@ impl Memory {
                 Watch::Forecast { until } => filling.hours_until(until),
                 _ => f64::INFINITY,
             },
-            Self::Unchanged(since) => since.map_or(0.0, |since| at.since_ms(since) as f64 / HOUR_MS as f64),
+            Self::Unchanged(since) if since.0 == i64::MIN => 0.0,
+            Self::Unchanged(since) => at.since_ms(*since) as f64 / HOUR_MS as f64,
         }
     }
 }

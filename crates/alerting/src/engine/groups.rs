@@ -6,7 +6,7 @@ use super::{Effect, Engine, Known, Parts, is_replaced};
 use crate::cell::{Around, RAISE};
 use crate::level::LevelState;
 use crate::rule::Variant;
-use crate::watch::{Memory, Watch};
+use crate::watch::{Due, Memory, Watch};
 
 /// After its group's silence a device has this many of its intervals to report.
 const RETURN_INTERVALS: f64 = 1.5;
@@ -28,9 +28,9 @@ impl Engine {
         let silent_min = group.cell.told(at);
         group.heard_at = group.heard_at.max(at);
         group.cell.last_at = group.heard_at;
-        let waits = |state: &LevelState| matches!(state, LevelState::Pending { .. });
-        let is_armed = group.cell.levels.iter().all(waits)
-            && matches!(&group.cell.memory, Memory::Together(due) if due.iter().all(Option::is_some));
+        let waits = |state: LevelState| matches!(state, LevelState::Pending { .. });
+        let is_armed = group.cell.states().all(waits)
+            && matches!(&group.cell.memory, Memory::Together(due) if due.0.iter().all(Option::is_some));
         if is_back || !is_armed {
             self.await_group(index, at, silent_min, effects);
         }
@@ -43,14 +43,14 @@ impl Engine {
         let group = &mut groups[index as usize];
         let zone = zone_of(group.key.kind, &group.key.id);
         let mut step = hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule);
-        for level in 0..group.cell.levels.len() {
+        for level in 0..group.cell.level_count() {
             // Not the same state again: its deadline is to be set.
             step.set_level(&mut group.cell, level, LevelState::Idle);
             step.set_level(&mut group.cell, level, LevelState::Pending { since: at });
         }
-        let had = group.cell.alert;
+        let had = group.cell.alert();
         step.settle(&mut group.cell, at, silent_min);
-        if had.is_some() && group.cell.alert.is_none() {
+        if had.is_some() && group.cell.alert().is_none() {
             group.cleared_at = at;
             self.give_back(index, at, effects);
         }
@@ -65,7 +65,7 @@ impl Engine {
             silent_at.map(|at| at.plus_ms(level.for_ms))
         });
         let due = due.collect();
-        self.groups[index as usize].cell.memory = Memory::Together(due);
+        self.groups[index as usize].cell.memory = Memory::Together(Box::new(Due(due)));
     }
 
     /// A deadline of a group has come.
@@ -76,13 +76,13 @@ impl Engine {
         let Parts { groups, mut hand, .. } = self.parts(effects);
         let group = &mut groups[index as usize];
         let zone = zone_of(group.key.kind, &group.key.id);
-        let had = group.cell.alert;
+        let had = group.cell.alert();
         hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule).fall_due(
             &mut group.cell,
             level,
             due,
         );
-        if had.is_none() && group.cell.alert.is_some() {
+        if had.is_none() && group.cell.alert().is_some() {
             self.stand_for(index, due, effects);
         }
     }
@@ -101,7 +101,7 @@ impl Engine {
         let is_in_condition = |known: &Known| {
             known.cells.iter().any(|cell| {
                 let levels = self.rules.rule(cell.rule).levels_of(cell.variant);
-                let states = cell.levels.iter().zip(levels);
+                let states = cell.states().zip(levels);
                 self.rules.counted_by(cell.rule).contains(&group.rule)
                     && states
                         .filter(|(state, _)| matches!(state, LevelState::Active { .. }))
@@ -115,13 +115,13 @@ impl Engine {
         let Parts { groups, mut hand, .. } = self.parts(effects);
         let group = &mut groups[index as usize];
         let zone = zone_of(group.key.kind, &group.key.id);
-        let had = group.cell.alert;
+        let had = group.cell.alert();
         let mut step = hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule);
         step.ripen(&mut group.cell, at);
         group.cell.last_at = at;
         group.cell.last_value = value;
         step.evaluate(&mut group.cell, at, value);
-        match (had.is_some(), group.cell.alert.is_some()) {
+        match (had.is_some(), group.cell.alert().is_some()) {
             (false, true) => self.stand_for(index, at, effects),
             (true, false) => {
                 group.cleared_at = at;
@@ -134,13 +134,14 @@ impl Engine {
     /// A group's alert was raised: it stands for those of its devices that its rule names.
     fn stand_for(&mut self, index: u32, at: TimestampMs, effects: &mut Vec<Effect>) {
         let group = &self.groups[index as usize];
-        let Some(by) = group.cell.alert.map(|alert| alert.id) else { return };
+        let Some(by) = group.cell.alert().map(|alert| alert.id) else { return };
         for member in &group.members {
             let Some(known) = self.devices.get_mut(member.index()) else { continue };
             for cell in &mut known.cells {
                 if self.rules.replaced_by(cell.rule).contains(&group.rule)
-                    && let Some(alert) = cell.alert.take()
+                    && let Some(alert) = cell.alert()
                 {
+                    cell.set_alert(None);
                     effects.push(Effect::Replaced { alert: alert.id, by, at });
                 }
             }
@@ -158,7 +159,7 @@ impl Engine {
             for cell in cells.iter_mut().filter(|cell| hand.rules.replaced_by(cell.rule).contains(&rule)) {
                 if hand.rules.rule(rule).watch == Watch::Silence {
                     let patience_ms = (*interval_ms as f64 * RETURN_INTERVALS) as i64;
-                    cell.quiet_until = cell.quiet_until.max(at.plus_ms(patience_ms));
+                    cell.wait_until(at.plus_ms(patience_ms));
                 }
                 let is_replaced = is_replaced(hand.rules, groups, own, cell.rule);
                 let value = cell.told(at);

@@ -11,7 +11,7 @@ use crate::cell::{Around, Cell, Seat};
 use crate::group::Group;
 use crate::level::LevelState;
 use crate::rule::Variant;
-use crate::watch::{Memory, Watch};
+use crate::watch::{Due, Memory, Watch};
 
 impl Engine {
     /// Gives a device the rules that select it; what a rule no longer selects is cleared.
@@ -92,15 +92,10 @@ impl Engine {
             if cell.variant != chosen.variant {
                 let value = cell.told(now);
                 let mut step = hand.step(Around::device(device, zone.as_ref(), false), chosen.rule);
-                let states: Vec<(String, LevelState)> = rule
-                    .levels_of(cell.variant)
-                    .iter()
-                    .map(crate::Level::key)
-                    .zip(cell.levels.to_vec())
-                    .collect();
+                let states: Vec<(String, LevelState)> =
+                    rule.levels_of(cell.variant).iter().map(crate::Level::key).zip(cell.states()).collect();
                 step.all_idle(&mut cell);
-                cell.variant = chosen.variant;
-                cell.levels = vec![LevelState::Idle; rule.levels_of(chosen.variant).len()].into();
+                cell.change_variant(chosen.variant, rule);
                 for (index, level) in rule.levels_of(chosen.variant).iter().enumerate() {
                     if let Some((_, state)) = states.iter().find(|(key, _)| *key == level.key()) {
                         step.set_level(&mut cell, index, *state);
@@ -142,9 +137,8 @@ impl Engine {
         }
         for index in groups.iter().filter(|index| !before.contains(index)) {
             let Known { heard_at, cells, .. } = &self.devices[device.index()];
-            let is_active = |state: &LevelState| matches!(state, LevelState::Active { .. });
-            let (heard_at, has_active) =
-                (*heard_at, cells.iter().any(|cell| cell.levels.iter().any(is_active)));
+            let is_active = |state: LevelState| matches!(state, LevelState::Active { .. });
+            let (heard_at, has_active) = (*heard_at, cells.iter().any(|cell| cell.states().any(is_active)));
             let group = &mut self.groups[*index as usize];
             group.members.push(device);
             if heard_at > TimestampMs(i64::MIN) {
@@ -175,7 +169,7 @@ impl Engine {
         let definition = self.rules.rule(rule);
         let mut cell = Cell::new(rule, Variant(0), definition, INTERVAL_DEFAULT_MS);
         if definition.watch == Watch::Silence {
-            cell.memory = Memory::Together(vec![None; cell.levels.len()].into());
+            cell.memory = Memory::Together(Box::new(Due(vec![None; cell.level_count()])));
         }
         let (heard_at, cleared_at) = (TimestampMs(i64::MIN), TimestampMs(i64::MIN));
         let number = self.groups.len() as u32;

@@ -18,13 +18,13 @@ impl Engine {
             let rule = rules.rule(stored.rule);
             let level = rule.levels_of(cell.variant).iter().position(|level| level.key() == *stored.key);
             let Some(level) = level else { continue };
-            cell.levels[level] = stored.state;
+            cell.put_state(level, stored.state);
             let due = cell.due(rule, level);
             self.deadlines.extend(due.map(|due| (due, seat, stored.rule, level as u8)));
         }
         for (subject, rule, alert) in open {
             if let Some((_, cell)) = self.cell_mut(subject, *rule) {
-                cell.alert = Some(*alert);
+                cell.set_alert(Some(*alert));
             }
         }
     }
@@ -35,7 +35,7 @@ impl Engine {
         if let Some((_, cell)) = self.cell_mut(subject, rule)
             && gap_ms > 0
         {
-            cell.quiet_until = cell.quiet_until.max(cleared_at.plus_ms(gap_ms));
+            cell.wait_until(cleared_at.plus_ms(gap_ms));
         }
     }
 
@@ -57,9 +57,9 @@ impl Engine {
             let rule = rules.rule(chosen.rule);
             let cell = cell_of(cells, *chosen, rule, *interval_ms);
             cell.last_at = at;
-            for level in 0..cell.levels.len() {
-                if cell.levels[level] == LevelState::Idle {
-                    cell.levels[level] = LevelState::Pending { since: at };
+            for level in 0..cell.level_count() {
+                if cell.state(level) == LevelState::Idle {
+                    cell.put_state(level, LevelState::Pending { since: at });
                     let due = cell.due(rule, level);
                     let seat = Seat::Device(device);
                     self.deadlines.extend(due.map(|due| (due, seat, chosen.rule, level as u8)));
@@ -78,7 +78,7 @@ impl Engine {
         let mut effects = Vec::new();
         for index in 0..self.groups.len() as u32 {
             let group = &self.groups[index as usize];
-            if group.cell.alert.is_none() && group.heard_at > TimestampMs(i64::MIN) {
+            if group.cell.alert().is_none() && group.heard_at > TimestampMs(i64::MIN) {
                 self.group_heard(index, group.heard_at, true, &mut effects);
             }
         }
@@ -115,7 +115,7 @@ impl Engine {
     pub fn restore_unchanged(&mut self, device: DeviceNo, metric: MetricNo, since: TimestampMs) {
         for cell in self.cells_reading(device, metric) {
             if let Memory::Unchanged(unchanged) = &mut cell.memory {
-                *unchanged = Some(since);
+                *unchanged = since;
             }
         }
     }
@@ -154,7 +154,10 @@ impl Engine {
             }
             cells
         });
-        let reads = move |cell: &&mut Cell| cell.metric == metric && rules.rule(cell.rule).watch.reads();
+        let reads = move |cell: &&mut Cell| {
+            let rule = rules.rule(cell.rule);
+            rule.metric == metric && rule.watch.reads()
+        };
         cells.into_iter().flatten().filter(reads)
     }
 

@@ -69,15 +69,14 @@ fn whatever_happens_to_a_town_the_invariants_hold() {
             if seed >= seeds {
                 return;
             }
-            if catch_unwind(AssertUnwindSafe(|| live(seed))).is_err() {
-                panic!("the town of seed {seed} failed: SANIMON_SEED={seed} runs it alone");
-            }
+            let lived = catch_unwind(AssertUnwindSafe(|| live(seed)));
+            assert!(lived.is_ok(), "the town of seed {seed} failed: SANIMON_SEED={seed} runs it alone");
         }
     };
     std::thread::scope(|scope| {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        let failed = running.into_iter().filter_map(|thread| thread.join().err()).next();
+        let failed = running.into_iter().find_map(|thread| thread.join().err());
         if let Some(why) = failed {
             std::panic::resume_unwind(why);
         }

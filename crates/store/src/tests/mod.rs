@@ -11,6 +11,7 @@ use crate::*;
 
 mod delivery;
 mod influxd;
+mod reports;
 mod windows;
 
 const START: TimestampMs = TimestampMs(1_772_323_200_000);

@@ -17,6 +17,7 @@ export type Zone = components['schemas']['ZoneBody'];
 export type Forecast = components['schemas']['ForecastBody'];
 export type Report = components['schemas']['ReportBody'];
 export type MessagePage = components['schemas']['MessagePage'];
+export type Channel = components['schemas']['ChannelBody'];
 export type DeviceRule = components['schemas']['DeviceRuleBody'];
 export type Team = components['schemas']['TeamBody'];
 
@@ -73,7 +74,11 @@ export const api = {
   forecast: (id: string) => request<Forecast>('GET', `/api/v1/devices/${encodeURIComponent(id)}/forecast`),
   rulesOf: (id: string) => request<DeviceRule[]>('GET', `/api/v1/devices/${encodeURIComponent(id)}/rules`),
   reports: (alert: number) => request<Report[]>('GET', `/api/v1/alerts/${alert}/reports`),
-  messages: (state: string) => request<MessagePage>('GET', `/api/v1/messages?state=${state}&limit=20`),
+  messages: (query: string) => request<MessagePage>('GET', `/api/v1/messages?${query}`),
+  channels: () => request<Channel[]>('GET', '/api/v1/channels'),
+  testChannel: (name: string) => request<{ id: number }>('POST', `/api/v1/channels/${encodeURIComponent(name)}/test`, {}),
+  snooze: (entry: { device?: string; zone?: string; rule: string; to: string; reason: string }) =>
+    request<{ id: number }>('POST', '/api/v1/maintenance', entry),
   retryMessage: (id: number) => request<void>('POST', `/api/v1/messages/${id}/retry`, {}),
   teams: () => request<Team[]>('GET', '/api/v1/teams'),
   stats: () => request<Stats>('GET', '/api/v1/stats'),

@@ -57,20 +57,19 @@ fn memory_of_many(rules: &Arc<RuleSet>) -> anyhow::Result<f64> {
     Ok(rss_kb()?.saturating_sub(before_kb) as f64 / 1024.0)
 }
 
-/// The rules that come with sanimon, and copies of those for bins with other levels, up to forty.
+/// The rules that come with sanimon, and copies of those on values with other levels, up to forty: as many of each kind.
 fn forty_rules() -> anyhow::Result<Arc<RuleSet>> {
     let defaults = default_rules().map_err(|faults| refused(&faults))?;
     let mut rules: Vec<Rule> = defaults.iter().cloned().collect();
-    let copied: Vec<Rule> = rules
-        .iter()
-        .filter(|rule| rule.kind == Some(DeviceKind::Bin) && rule.watch == sanimon_alerting::Watch::Value)
-        .cloned()
-        .collect();
-    for (n, rule) in copied.iter().cycle().enumerate() {
-        if rules.len() >= RULES {
-            break;
-        }
-        let mut copy = rule.clone();
+    let of_kind = |kind| {
+        let is_value = |rule: &&Rule| rule.kind == Some(kind) && rule.watch == sanimon_alerting::Watch::Value;
+        defaults.iter().filter(is_value).cloned().collect::<Vec<Rule>>()
+    };
+    let by_kind: Vec<Vec<Rule>> = DeviceKind::ALL.iter().map(|kind| of_kind(*kind)).collect();
+    for n in 0..RULES.saturating_sub(rules.len()) {
+        let of_kind = &by_kind[n % by_kind.len()];
+        let mut copy = of_kind[n / by_kind.len() % of_kind.len()].clone();
+        let rule = copy.clone();
         copy.id = RuleId::new(&format!("{}_{n}", rule.id))?;
         copy.levels.iter_mut().for_each(|level| level.for_ms += (n as i64 + 1) * MINUTE_MS);
         rules.push(copy);
