@@ -74,6 +74,8 @@ if [ "$influxdb" = no ]; then
 fi
 step "format" cargo fmt --all --check
 step "clippy" env SANIMON_CONSOLE=skip cargo clippy --locked --workspace --all-targets -- -D warnings
+# A thousand simulated towns, each with its failures; SANIMON_SEEDS makes them more or fewer.
+export SANIMON_SEEDS="${SANIMON_SEEDS:-1000}"
 step "unit and property tests" env SANIMON_CONSOLE=skip cargo test --locked --workspace --lib --bins
 # libFuzzer is C++.
 if command -v c++ >/dev/null; then

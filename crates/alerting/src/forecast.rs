@@ -29,6 +29,8 @@ const STEPS_PER_PCT: f64 = 2.0;
 const TREMBLE_PCT: f64 = 1.5;
 /// So many standard deviations are the stated interval: nine in ten.
 const WIDTH: f64 = 1.65;
+/// A bin that is emptied this often before it may be full needs no word.
+const EMPTIED_FIRST: f64 = 0.3;
 
 /// A forecast of when a level is reached, if nobody empties it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -305,7 +307,7 @@ impl Filling {
     /// Hours until the level is reached before it is usually emptied; infinite if that is not to be expected, or not sure.
     pub(crate) fn hours_until(&self, level: f64) -> f64 {
         let (Some((at, _)), Some(forecast)) = (self.last, self.forecast(level)) else { return f64::INFINITY };
-        if forecast.emptyings_latest >= 0.5 {
+        if forecast.emptyings_latest >= EMPTIED_FIRST {
             return f64::INFINITY;
         }
         forecast.at.since_ms(at) as f64 / HOUR_MS as f64

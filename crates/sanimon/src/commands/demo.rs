@@ -195,6 +195,9 @@ fn store_past(
     memory: TownMemory,
 ) -> anyhow::Result<Store> {
     let started = Instant::now();
+    let mut store = store;
+    // A past that breaks off is made again from its seed.
+    store.writer.set_durable(false)?;
     let mut backfill = Backfill::start(store, rules, Admission::default(), memory.start)?;
     let (zones, devices) = registry(&simulation.town, memory.start)?;
     backfill.enter(memory.start, zones, devices)?;
@@ -224,7 +227,9 @@ fn store_past(
         "past",
         &format!("30 days, {count} messages, stored in {:.1} s", started.elapsed().as_secs_f64()),
     );
-    Ok(backfill.finish())
+    let mut store = backfill.finish();
+    store.writer.set_durable(true)?;
+    Ok(store)
 }
 
 /// The teams of the example, and nobody to be told.

@@ -12,7 +12,7 @@ use sanimon_store::{AlertAction, AlertFilter, CommandError};
 const DISPATCHERS: [&str; 2] = ["chen.fang", "li.wei"];
 const CREWS: [&str; 4] = ["wang", "zhao", "sun", "zhou"];
 /// Alerts looked at in a round.
-const LOOKED_AT: usize = 500;
+const LOOKED_AT: usize = 100;
 
 /// What somebody will do.
 type Plan = Reverse<(TimestampMs, u64, u8)>;

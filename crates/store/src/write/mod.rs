@@ -157,6 +157,14 @@ impl Writer {
         self.shared.influx = Some(influx);
     }
 
+    /// Whether a commit waits for the disk. Only a past that can be made again may do without.
+    pub fn set_durable(&mut self, durable: bool) -> Result<()> {
+        let word = if durable { "FULL" } else { "OFF" };
+        self.connection
+            .pragma_update(None, "synchronous", word)
+            .map_err(StoreError::doing("say whether commits wait for the disk"))
+    }
+
     /// Who is responsible for what, and who is told, from now on.
     pub fn use_conduct(&mut self, conduct: Arc<Conduct>) {
         self.shared.standing.set_conduct(conduct.clone());

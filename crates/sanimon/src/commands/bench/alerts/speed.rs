@@ -7,8 +7,8 @@ use anyhow::Context;
 use sanimon_alerting::{Engine, Input, Rule, RuleSet};
 use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{
-    AlertId, DeviceId, DeviceKind, DeviceNo, MetricNo, Placement, Quality, RuleId, SiteCalendar, TimestampMs,
-    metric,
+    AlertId, DeviceId, DeviceKind, DeviceNo, GatewayId, MetricNo, Placement, Quality, RuleId, SiteCalendar,
+    TimestampMs, ZoneId, metric,
 };
 use serde_json::{Value, json};
 
@@ -99,13 +99,16 @@ fn town(rules: &Arc<RuleSet>, devices: u32) -> anyhow::Result<Engine> {
     let calendar = SiteCalendar::named("Asia/Shanghai").context("a zone")?;
     let mut engine = Engine::new(rules.clone(), calendar, AlertId(1));
     let mut effects = Vec::new();
+    // The registry holds the names; the engine shares them.
+    let names = devices / 300 + 1;
+    let zones: Vec<ZoneId> = (0..names).map(|n| ZoneId::new(&format!("z-{n}"))).collect::<Result<_, _>>()?;
+    let gateways: Vec<GatewayId> =
+        (0..names).map(|n| GatewayId::new(&format!("gw-{n}"))).collect::<Result<_, _>>()?;
     for device in 0..devices {
         let id = DeviceId::new(&format!("d-{device}"))?;
-        let gateway = sanimon_domain::GatewayId::new(&format!("gw-{}", device / 300))?;
-        let zone = sanimon_domain::ZoneId::new(&format!("z-{}", device / 500))?;
         let placement = Placement {
-            zone: Some(zone),
-            gateway: Some(gateway),
+            zone: Some(zones[(device / 500) as usize].clone()),
+            gateway: Some(gateways[(device / 300) as usize].clone()),
             ..Placement::new(kind(device), INTERVAL_MS)
         };
         let input = Input::Device { device: DeviceNo(device), id: &id, placement: &placement };
