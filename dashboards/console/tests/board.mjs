@@ -52,7 +52,7 @@ try {
 
   await page.keyboard.press('j');
   await page.getByRole('heading', { name: 'Bin is full' }).waitFor();
-  await page.getByRole('button', { name: 'Acknowledge' }).click();
+  await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
   await page.getByText('Acknowledged by test').waitFor();
 
   await page.getByRole('link', { name: 'Open the device' }).click();
