@@ -16,6 +16,7 @@ pub mod forecast;
 mod group;
 mod level;
 pub mod lifecycle;
+pub mod measures;
 pub mod routing;
 mod rule;
 mod rule_set;

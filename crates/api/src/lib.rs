@@ -14,6 +14,7 @@ mod error;
 mod etag;
 mod events;
 mod health;
+mod measures;
 mod messages;
 mod openapi;
 mod quarantine;
@@ -89,6 +90,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/reports/{id}/photo", get(reports::photo_of))
         .route("/places/codes", post(reports::make_codes))
         .route("/places/signs", get(reports::signs))
+        .route("/measures", get(measures::measures))
         .route("/trends", get(trends::trends))
         .route("/quarantine", get(quarantine::list))
         .route("/stats", get(quarantine::stats))

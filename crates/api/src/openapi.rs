@@ -5,8 +5,8 @@ use utoipa::OpenApi;
 
 use crate::error::Problem;
 use crate::{
-    alerts, auth, devices, duties, events, health, messages, quarantine, reports, rules, site, telemetry,
-    trends, windows,
+    alerts, auth, devices, duties, events, health, measures, messages, quarantine, reports, rules, site,
+    telemetry, trends, windows,
 };
 
 #[derive(OpenApi)]
@@ -40,6 +40,7 @@ use crate::{
         devices::forecast::forecast,
         telemetry::telemetry,
         trends::trends,
+        measures::measures,
         alerts::list,
         alerts::one,
         alerts::acknowledge,

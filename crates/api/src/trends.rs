@@ -70,7 +70,7 @@ pub(crate) struct TrendAnswer {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum GroupBy {
+pub(crate) enum GroupBy {
     All,
     Zone,
     Kind,
@@ -79,7 +79,7 @@ enum GroupBy {
 }
 
 impl GroupBy {
-    fn parse(word: Option<&str>) -> Result<Self, Problem> {
+    pub(crate) fn parse(word: Option<&str>) -> Result<Self, Problem> {
         Ok(match word {
             None | Some("") => Self::All,
             Some("zone") => Self::Zone,
@@ -94,7 +94,7 @@ impl GroupBy {
         })
     }
 
-    fn of(self, device: &Device) -> Option<String> {
+    pub(crate) fn of(self, device: &Device) -> Option<String> {
         match self {
             Self::All => None,
             Self::Zone => device.zone.as_ref().map(ToString::to_string),

@@ -280,3 +280,8 @@ pub(crate) fn words<T>(
     let unknown = |word: &str| crate::error::Problem::bad_request(format!("`{word}` is not a {name}"));
     words.map(|word| parse(word).ok_or_else(|| unknown(word))).collect()
 }
+
+/// A text as a spreadsheet's cell: one that would be a formula there is marked as text.
+pub(crate) fn cell(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}

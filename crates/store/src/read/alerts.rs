@@ -4,7 +4,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use sanimon_alerting::duty::Deadlines;
 use sanimon_domain::{
-    AlertId, Condition, DeviceNo, GroupKind, Handling, MetricNo, RuleId, Severity, StepKind, Subject, ZoneId,
+    AlertId, Condition, DeviceNo, GroupKind, Handling, MetricNo, RuleId, Severity, StepKind, Subject,
+    TimestampMs, ZoneId,
 };
 
 use super::Page;
@@ -83,18 +84,57 @@ pub(crate) fn steps(connection: &Connection, id: AlertId) -> Result<Vec<Step>> {
     let mut statement = connection
         .prepare_cached("SELECT * FROM alert_step WHERE alert_id = ?1 ORDER BY n")
         .map_err(doing())?;
-    let rows = statement.query_map([id.0 as i64], |row| {
-        Ok(Step {
-            at: time(row, "at")?,
-            kind: word(row, "kind", StepKind::parse)?,
-            who: row.get("who")?,
-            severity: word(row, "severity", Severity::parse)?,
-            value: row.get("value")?,
-            note: row.get("note")?,
-            assignee: row.get("assignee")?,
-        })
-    });
+    let rows = statement.query_map([id.0 as i64], step_from_row);
     rows.and_then(Iterator::collect).map_err(doing())
+}
+
+/// Alerts that were open at some time from `from` until before `to`, with their histories, the oldest first.
+pub(crate) fn alerts_between(
+    connection: &Connection,
+    from: TimestampMs,
+    to: TimestampMs,
+) -> Result<Vec<(Alert, Vec<Step>)>> {
+    let doing = || StoreError::doing("read alerts with their histories");
+    let wanted = "raised_at < ?2 AND (cleared_at IS NULL OR cleared_at >= ?1 OR closed_at >= ?1)";
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT * FROM alert WHERE {wanted} ORDER BY id"))
+        .map_err(doing())?;
+    let rows = statement.query_map([from.0, to.0], from_row).map_err(doing())?;
+    let mut found: Vec<(Alert, Vec<Step>)> = rows
+        .map(|alert| alert.map(|alert| (alert, Vec::new())))
+        .collect::<rusqlite::Result<_>>()
+        .map_err(doing())?;
+    let mut statement = connection
+        .prepare_cached(&format!(
+            "SELECT * FROM alert_step WHERE alert_id IN (SELECT id FROM alert WHERE {wanted}) ORDER BY alert_id, n"
+        ))
+        .map_err(doing())?;
+    let mut rows = statement.query([from.0, to.0]).map_err(doing())?;
+    let mut place = 0;
+    while let Some(row) = rows.next().map_err(doing())? {
+        let alert = row.get::<_, i64>("alert_id").map_err(doing())? as u64;
+        while found.get(place).is_some_and(|(known, _)| known.id.0 < alert) {
+            place += 1;
+        }
+        if let Some((known, steps)) = found.get_mut(place)
+            && known.id.0 == alert
+        {
+            steps.push(step_from_row(row).map_err(doing())?);
+        }
+    }
+    Ok(found)
+}
+
+fn step_from_row(row: &Row<'_>) -> rusqlite::Result<Step> {
+    Ok(Step {
+        at: time(row, "at")?,
+        kind: word(row, "kind", StepKind::parse)?,
+        who: row.get("who")?,
+        severity: word(row, "severity", Severity::parse)?,
+        value: row.get("value")?,
+        note: row.get("note")?,
+        assignee: row.get("assignee")?,
+    })
 }
 
 /// The newest alerts first.

@@ -8,7 +8,7 @@ mod rows;
 mod telemetry;
 
 pub use alerts::AlertFilter;
-pub(crate) use alerts::{alert, alerts, steps};
+pub(crate) use alerts::{alert, alerts, alerts_between, steps};
 pub(crate) use conduct::{
     due_messages, message_counts, messages, open_alert_at, place_codes, place_of, report, report_photo,
     reports_of, rules_versions, windows,

@@ -3,7 +3,9 @@
 use sanimon_domain::{AlertId, TimestampMs};
 
 use crate::error::Result;
-use crate::model::{MessageState, OutboxMessage, Place, PlaceCode, Report, RulesVersion, WindowEntry};
+use crate::model::{
+    Alert, MessageState, OutboxMessage, Place, PlaceCode, Report, RulesVersion, Step, WindowEntry,
+};
 use crate::read::{self, Page};
 use crate::shared::Shared;
 
@@ -16,6 +18,11 @@ impl Shared {
     /// Maintenance windows that are not over, and as many of the others as wanted, the newest first.
     pub fn maintenance_windows(&self, now: TimestampMs, others: usize) -> Result<Vec<WindowEntry>> {
         self.with_reader(|connection| read::windows(connection, now, others))
+    }
+
+    /// Alerts that were open at some time from `from` until before `to`, with their histories, the oldest first.
+    pub fn alerts_between(&self, from: TimestampMs, to: TimestampMs) -> Result<Vec<(Alert, Vec<Step>)>> {
+        self.with_reader(|connection| read::alerts_between(connection, from, to))
     }
 
     /// Messages of a channel whose time has come, in the order of what they tell.

@@ -19,6 +19,9 @@ export type Report = components['schemas']['ReportBody'];
 export type MessagePage = components['schemas']['MessagePage'];
 export type Channel = components['schemas']['ChannelBody'];
 export type DeviceRule = components['schemas']['DeviceRuleBody'];
+export type MeasureAnswer = components['schemas']['MeasureAnswer'];
+export type MeasuredGroup = components['schemas']['MeasuredGroup'];
+export type MeasuredDay = components['schemas']['MeasuredDay'];
 export type Team = components['schemas']['TeamBody'];
 
 /** An answer that is not the one that was asked for, with what the server says about it. */
@@ -80,6 +83,8 @@ export const api = {
   snooze: (entry: { device?: string; zone?: string; rule: string; to: string; reason: string }) =>
     request<{ id: number }>('POST', '/api/v1/maintenance', entry),
   retryMessage: (id: number) => request<void>('POST', `/api/v1/messages/${id}/retry`, {}),
+  measures: (query: { from: string; to: string; group_by: string }) =>
+    request<MeasureAnswer>('GET', `/api/v1/measures?${new URLSearchParams(query)}`),
   teams: () => request<Team[]>('GET', '/api/v1/teams'),
   stats: () => request<Stats>('GET', '/api/v1/stats'),
   alerts: (filter: { condition?: string; device?: string; cursor?: number; limit?: number }) =>

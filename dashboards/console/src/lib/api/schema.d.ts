@@ -501,6 +501,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/measures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The measures of the domain by zone, team or kind, beside those of the time before. */
+        get: operations["measures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/messages": {
         parameters: {
             query?: never;
@@ -1227,6 +1244,84 @@ export interface components {
             role: string;
             username: string;
         };
+        /** @description The answer. */
+        MeasureAnswer: {
+            /** @description All devices as one. */
+            all: components["schemas"]["MeasuredGroup"];
+            /** @description The site's days in the span. */
+            days: components["schemas"]["MeasuredDay"][];
+            from: string;
+            /** @description In the order of their names. */
+            groups: components["schemas"]["MeasuredGroup"][];
+            to: string;
+        };
+        /** @description A day of the site. */
+        MeasuredDay: {
+            /**
+             * Format: double
+             * @description Median, in minutes.
+             */
+            acknowledge_min?: number | null;
+            alerts: number;
+            /** @description `2026-03-01` */
+            day: string;
+            /** Format: double */
+            overflow_h: number;
+        };
+        /** @description A group's measures. */
+        MeasuredGroup: {
+            /** @description Of the span of the same length before. */
+            before: components["schemas"]["MeasuresBody"];
+            devices: number;
+            /** @description The zone, team or kind; null: what has none. */
+            group?: string | null;
+            now: components["schemas"]["MeasuresBody"];
+            parts: components["schemas"]["PartBody"][];
+            /**
+             * Format: double
+             * @description 0 to 100; null: nothing to measure.
+             */
+            score?: number | null;
+            /** Format: double */
+            score_before?: number | null;
+        };
+        /** @description Null: there was nothing to measure. */
+        MeasuresBody: {
+            acknowledge?: components["schemas"]["QuantilesBody"] | null;
+            /** @description Raised in the span. */
+            alerts: number;
+            arrive?: components["schemas"]["QuantilesBody"] | null;
+            /**
+             * Format: double
+             * @description Share of the devices' hours in which they were not silent.
+             */
+            available?: number | null;
+            /**
+             * Format: double
+             * @description Share of the deadlines in the span that were kept.
+             */
+            deadlines_kept?: number | null;
+            /** Format: double */
+            flood_min?: number | null;
+            /**
+             * Format: double
+             * @description Share of the toilets' hours within the limits of their smells.
+             */
+            odour_kept?: number | null;
+            /**
+             * Format: double
+             * @description Hours of all bins at the critical level.
+             */
+            overflow_h?: number | null;
+            /**
+             * Format: double
+             * @description Share of resolved cases that came back.
+             */
+            reopened?: number | null;
+            /** @description Cases that residents opened. */
+            reports: number;
+            resolve?: components["schemas"]["QuantilesBody"] | null;
+        };
         /** @description A message and what became of it. */
         MessageBody: {
             /**
@@ -1283,6 +1378,18 @@ export interface components {
             name: string;
             vendor: string;
         };
+        /** @description A part of a score. */
+        PartBody: {
+            /** @description `overflow`, `deadlines`, `odour`, `flood`, `available` */
+            name: string;
+            /**
+             * Format: double
+             * @description 0 to 100
+             */
+            points: number;
+            /** Format: double */
+            weight: number;
+        };
         /** @description One error type for all handlers. */
         Problem: {
             /** @description The steps that are possible, where one was not. */
@@ -1298,6 +1405,13 @@ export interface components {
             status: number;
             /** @description What kind of problem, in short. */
             title: string;
+        };
+        /** @description Half and nine tenths of the cases took at most so long. */
+        QuantilesBody: {
+            /** Format: double */
+            median_min: number;
+            /** Format: double */
+            p90_min: number;
         };
         /** @description Something that could not be understood, once for each topic and cause. */
         QuarantineBody: {
@@ -3058,6 +3172,50 @@ export interface operations {
                 };
             };
             /** @description Nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    measures: {
+        parameters: {
+            query?: {
+                /** @description RFC 3339; 30 days before `to` if left out. */
+                from?: string;
+                /** @description RFC 3339; now if left out. Not included. */
+                to?: string;
+                /** @description `zone` (if left out), `team`, `kind` */
+                group_by?: string;
+                /** @description `json` (if left out) or `csv` */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeasureAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             401: {
                 headers: {
                     [name: string]: unknown;

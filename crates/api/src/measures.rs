@@ -1,0 +1,337 @@
+//! What managers review: the measures of each zone, team or kind beside those of the time before, and a score with its parts.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use sanimon_alerting::measures::{Case, Fleet, Measures, Quantiles, Span, measure, parts, score};
+use sanimon_domain::time::DAY_MS;
+use sanimon_domain::{LocalDay, Severity, StepKind, Subject, TimestampMs};
+use sanimon_store::{Alert, DeviceState, DirectoryState, REPORT_RULE, Step};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::auth::User;
+use crate::error::Problem;
+use crate::state::ApiState;
+use crate::telemetry;
+use crate::trends::GroupBy;
+
+/// Longer spans are asked for in parts.
+const SPAN_MS_MAX: i64 = 400 * DAY_MS;
+
+/// Which measures.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MeasureQuery {
+    /// RFC 3339; 30 days before `to` if left out.
+    from: Option<String>,
+    /// RFC 3339; now if left out. Not included.
+    to: Option<String>,
+    /// `zone` (if left out), `team`, `kind`
+    group_by: Option<String>,
+    /// `json` (if left out) or `csv`
+    format: Option<String>,
+}
+
+/// Half and nine tenths of the cases took at most so long.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct QuantilesBody {
+    median_min: f64,
+    p90_min: f64,
+}
+
+/// Null: there was nothing to measure.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MeasuresBody {
+    /// Raised in the span.
+    alerts: usize,
+    /// Hours of all bins at the critical level.
+    overflow_h: Option<f64>,
+    flood_min: Option<f64>,
+    /// Share of the toilets' hours within the limits of their smells.
+    odour_kept: Option<f64>,
+    /// Share of the devices' hours in which they were not silent.
+    available: Option<f64>,
+    acknowledge: Option<QuantilesBody>,
+    arrive: Option<QuantilesBody>,
+    resolve: Option<QuantilesBody>,
+    /// Share of the deadlines in the span that were kept.
+    deadlines_kept: Option<f64>,
+    /// Share of resolved cases that came back.
+    reopened: Option<f64>,
+    /// Cases that residents opened.
+    reports: usize,
+}
+
+/// A part of a score.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PartBody {
+    /// `overflow`, `deadlines`, `odour`, `flood`, `available`
+    name: String,
+    /// 0 to 100
+    points: f64,
+    weight: f64,
+}
+
+/// A group's measures.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MeasuredGroup {
+    /// The zone, team or kind; null: what has none.
+    group: Option<String>,
+    devices: usize,
+    /// 0 to 100; null: nothing to measure.
+    score: Option<f64>,
+    parts: Vec<PartBody>,
+    now: MeasuresBody,
+    /// Of the span of the same length before.
+    before: MeasuresBody,
+    score_before: Option<f64>,
+}
+
+/// A day of the site.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MeasuredDay {
+    /// `2026-03-01`
+    day: String,
+    alerts: usize,
+    overflow_h: f64,
+    /// Median, in minutes.
+    acknowledge_min: Option<f64>,
+}
+
+/// The answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MeasureAnswer {
+    from: String,
+    to: String,
+    /// All devices as one.
+    all: MeasuredGroup,
+    /// In the order of their names.
+    groups: Vec<MeasuredGroup>,
+    /// The site's days in the span.
+    days: Vec<MeasuredDay>,
+}
+
+/// A case and the group that it counts to.
+struct Grouped {
+    case: Case,
+    group: Option<String>,
+}
+
+/// The measures of the domain by zone, team or kind, beside those of the time before.
+#[utoipa::path(get, path = "/api/v1/measures", tag = "trends", params(MeasureQuery), responses(
+    (status = 200, body = MeasureAnswer), (status = 400, body = Problem), (status = 401, body = Problem),
+))]
+pub(crate) async fn measures(
+    State(state): State<ApiState>,
+    _user: User,
+    query: Result<Query<MeasureQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query?;
+    let (from, to) = telemetry::range(query.from.as_deref(), query.to.as_deref(), state.now(), 30 * DAY_MS)?;
+    if to.since_ms(from) > SPAN_MS_MAX {
+        return Err(Problem::bad_request("a span has at most 400 days"));
+    }
+    let group_by = GroupBy::parse(Some(query.group_by.as_deref().unwrap_or("zone")))?;
+    let span = Span { from, to };
+    let found = state.read(move |shared| shared.alerts_between(span.before().from, to)).await?;
+    let (cases, fleets) = {
+        let directory = state.shared.directory.read();
+        let cases: Vec<Grouped> =
+            found.into_iter().map(|(alert, steps)| grouped(&alert, &steps, group_by, &directory)).collect();
+        (cases, fleets(group_by, &directory))
+    };
+    let mut whole = Fleet::default();
+    fleets.values().for_each(|fleet| {
+        whole.bins += fleet.bins;
+        whole.drains += fleet.drains;
+        whole.toilets += fleet.toilets;
+    });
+    let every: Vec<&Case> = cases.iter().map(|grouped| &grouped.case).collect();
+    let all = group(None, whole, span, &every);
+    let groups: Vec<MeasuredGroup> = fleets
+        .into_iter()
+        .map(|(name, fleet)| {
+            let own = cases.iter().filter(|grouped| grouped.group == name);
+            let own: Vec<&Case> = own.map(|grouped| &grouped.case).collect();
+            group(name, fleet, span, &own)
+        })
+        .collect();
+    if query.format.as_deref() == Some("csv") {
+        let disposition = "attachment; filename=\"measures.csv\"";
+        let headers =
+            [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, disposition)];
+        return Ok((headers, csv(&all, &groups)).into_response());
+    }
+    let days = days(&state, span, whole, &cases);
+    Ok(Json(MeasureAnswer { from: from.to_string(), to: to.to_string(), all, groups, days }).into_response())
+}
+
+fn fleets(group_by: GroupBy, directory: &DirectoryState) -> BTreeMap<Option<String>, Fleet> {
+    let mut fleets: BTreeMap<Option<String>, Fleet> = BTreeMap::new();
+    for device in directory.devices().iter().filter(|device| device.state != DeviceState::Retired) {
+        fleets.entry(group_by.of(device)).or_default().add(device.kind);
+    }
+    fleets
+}
+
+fn grouped(alert: &Alert, steps: &[Step], group_by: GroupBy, directory: &DirectoryState) -> Grouped {
+    let device = alert.subject.device().and_then(|device| directory.device(device));
+    let group = match (device, &alert.subject, group_by) {
+        // By where it was raised, and by whose it is: a device may have moved.
+        (_, _, GroupBy::Zone) => alert.zone.as_ref().map(ToString::to_string),
+        (Some(device), ..) => group_by.of(device),
+        (None, Subject::Group(_) | Subject::Device(_), _) => None,
+    };
+    let severity = |step: &Step| {
+        matches!(step.kind, StepKind::Raised | StepKind::SeverityChanged).then_some((step.at, step.severity))
+    };
+    let severities: Vec<(TimestampMs, Severity)> = steps.iter().filter_map(severity).collect();
+    let case = Case {
+        kind: device.map(|device| device.kind),
+        metric: alert.metric,
+        is_report: alert.rule.as_str() == REPORT_RULE,
+        handling: alert.handling,
+        raised_at: alert.raised_at,
+        cleared_at: alert.cleared_at,
+        acknowledged_at: alert.acknowledged_at,
+        arrived_at: alert.arrived_at,
+        resolved_at: alert.handled_at.into_iter().chain(alert.closed_at).min(),
+        deadlines: alert.deadlines,
+        severities,
+        steps: steps.iter().map(|step| step.kind).collect(),
+    };
+    Grouped { case, group }
+}
+
+fn group(name: Option<String>, fleet: Fleet, span: Span, cases: &[&Case]) -> MeasuredGroup {
+    let now = measure(cases, fleet, span);
+    let before = measure(cases, fleet, span.before());
+    let own_parts = parts(&now, fleet, span);
+    MeasuredGroup {
+        group: name,
+        devices: fleet.all(),
+        score: score(&own_parts).map(round),
+        score_before: score(&parts(&before, fleet, span.before())).map(round),
+        parts: own_parts
+            .into_iter()
+            .map(|part| PartBody {
+                name: part.name.to_owned(),
+                points: round(part.points),
+                weight: part.weight,
+            })
+            .collect(),
+        now: body(&now),
+        before: body(&before),
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+fn body(measures: &Measures) -> MeasuresBody {
+    let quantiles = |found: Option<Quantiles>| {
+        found
+            .map(|found| QuantilesBody { median_min: round(found.median_min), p90_min: round(found.p90_min) })
+    };
+    MeasuresBody {
+        alerts: measures.alerts,
+        overflow_h: measures.overflow_h.map(round),
+        flood_min: measures.flood_min.map(round),
+        odour_kept: measures.odour_kept.map(round),
+        available: measures.available.map(round),
+        acknowledge: quantiles(measures.acknowledge),
+        arrive: quantiles(measures.arrive),
+        resolve: quantiles(measures.resolve),
+        deadlines_kept: measures.deadlines_kept.map(round),
+        reopened: measures.reopened.map(round),
+        reports: measures.reports,
+    }
+}
+
+fn days(state: &ApiState, span: Span, fleet: Fleet, cases: &[Grouped]) -> Vec<MeasuredDay> {
+    let calendar = state.shared.calendar;
+    let first = calendar.day_of(span.from);
+    let last = calendar.day_of(span.to.minus_ms(1));
+    (first.0..=last.0)
+        .map(|day| {
+            let day = LocalDay(day);
+            let own = Span {
+                from: calendar.start_of(day).max(span.from),
+                to: calendar.start_of(day.plus(1)).min(span.to),
+            };
+            let is_near = |case: &&Case| {
+                case.raised_at < own.to && case.cleared_at.is_none_or(|cleared| cleared >= own.from)
+            };
+            let near: Vec<&Case> = cases.iter().map(|grouped| &grouped.case).filter(is_near).collect();
+            let measured = measure(&near, fleet, own);
+            MeasuredDay {
+                day: day.iso(),
+                alerts: measured.alerts,
+                overflow_h: round(measured.overflow_h.unwrap_or_default()),
+                acknowledge_min: measured.acknowledge.map(|found| round(found.median_min)),
+            }
+        })
+        .collect()
+}
+
+/// A table for a spreadsheet: a line a group, and all as one in the last.
+fn csv(all: &MeasuredGroup, groups: &[MeasuredGroup]) -> String {
+    const COLUMNS: [&str; 16] = [
+        "group",
+        "devices",
+        "score",
+        "score_before",
+        "alerts",
+        "overflow_h",
+        "flood_min",
+        "odour_kept",
+        "available",
+        "acknowledge_median_min",
+        "acknowledge_p90_min",
+        "arrive_median_min",
+        "resolve_median_min",
+        "deadlines_kept",
+        "reopened",
+        "reports",
+    ];
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut record =
+        |cells: &[String]| writer.write_record(cells).expect("a list of bytes takes what is written");
+    record(&COLUMNS.map(str::to_owned));
+    for measured in groups.iter().chain([all]) {
+        let now = &measured.now;
+        let is_all = std::ptr::eq(measured, all);
+        record(&[
+            if is_all {
+                "*".to_owned()
+            } else {
+                crate::wire::cell(measured.group.as_deref().unwrap_or_default())
+            },
+            measured.devices.to_string(),
+            number(measured.score),
+            number(measured.score_before),
+            now.alerts.to_string(),
+            number(now.overflow_h),
+            number(now.flood_min),
+            number(now.odour_kept),
+            number(now.available),
+            number(now.acknowledge.as_ref().map(|found| found.median_min)),
+            number(now.acknowledge.as_ref().map(|found| found.p90_min)),
+            number(now.arrive.as_ref().map(|found| found.median_min)),
+            number(now.resolve.as_ref().map(|found| found.median_min)),
+            number(now.deadlines_kept),
+            number(now.reopened),
+            now.reports.to_string(),
+        ]);
+    }
+    let table = writer.into_inner().expect("a list of bytes takes what is written");
+    String::from_utf8(table).expect("texts are UTF-8")
+}
