@@ -7,10 +7,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use sanimon_alerting::duty::{Duties, Facts};
 use sanimon_alerting::measures::{Case, Fleet, Measures, Quantiles, Span, measure, parts, score};
 use sanimon_domain::time::DAY_MS;
-use sanimon_domain::{LocalDay, Severity, StepKind, Subject, TimestampMs};
-use sanimon_store::{Alert, DeviceState, DirectoryState, REPORT_RULE, Step};
+use sanimon_domain::{LocalDay, Severity, StepKind, TimestampMs};
+use sanimon_store::{Alert, Device, DeviceState, DirectoryState, REPORT_RULE, Step};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -88,8 +89,8 @@ pub(crate) struct MeasuredGroup {
     score: Option<f64>,
     parts: Vec<PartBody>,
     now: MeasuresBody,
-    /// Of the span of the same length before.
-    before: MeasuresBody,
+    /// Of the span of the same length before; null: the site is younger than that.
+    before: Option<MeasuresBody>,
     score_before: Option<f64>,
 }
 
@@ -140,11 +141,18 @@ pub(crate) async fn measures(
     let group_by = GroupBy::parse(Some(query.group_by.as_deref().unwrap_or("zone")))?;
     let span = Span { from, to };
     let found = state.read(move |shared| shared.alerts_between(span.before().from, to)).await?;
-    let (cases, fleets) = {
+    let conduct = state.shared.standing.conduct();
+    let (cases, fleets, is_old_enough) = {
         let directory = state.shared.directory.read();
+        let group_by = Grouping {
+            by: group_by,
+            duties: conduct.as_ref().map(|conduct| &conduct.duties),
+            directory: &directory,
+        };
+        let first = directory.devices().iter().map(|device| device.first_seen_at).min();
         let cases: Vec<Grouped> =
-            found.into_iter().map(|(alert, steps)| grouped(&alert, &steps, group_by, &directory)).collect();
-        (cases, fleets(group_by, &directory))
+            found.into_iter().map(|(alert, steps)| grouped(&alert, &steps, &group_by)).collect();
+        (cases, fleets(&group_by), first.is_some_and(|first| first <= span.before().from))
     };
     let mut whole = Fleet::default();
     fleets.values().for_each(|fleet| {
@@ -153,13 +161,13 @@ pub(crate) async fn measures(
         whole.toilets += fleet.toilets;
     });
     let every: Vec<&Case> = cases.iter().map(|grouped| &grouped.case).collect();
-    let all = group(None, whole, span, &every);
+    let all = group(None, whole, (span, is_old_enough), &every);
     let groups: Vec<MeasuredGroup> = fleets
         .into_iter()
         .map(|(name, fleet)| {
             let own = cases.iter().filter(|grouped| grouped.group == name);
             let own: Vec<&Case> = own.map(|grouped| &grouped.case).collect();
-            group(name, fleet, span, &own)
+            group(name, fleet, (span, is_old_enough), &own)
         })
         .collect();
     if query.format.as_deref() == Some("csv") {
@@ -172,21 +180,37 @@ pub(crate) async fn measures(
     Ok(Json(MeasureAnswer { from: from.to_string(), to: to.to_string(), all, groups, days }).into_response())
 }
 
-fn fleets(group_by: GroupBy, directory: &DirectoryState) -> BTreeMap<Option<String>, Fleet> {
-    let mut fleets: BTreeMap<Option<String>, Fleet> = BTreeMap::new();
-    for device in directory.devices().iter().filter(|device| device.state != DeviceState::Retired) {
-        fleets.entry(group_by.of(device)).or_default().add(device.kind);
+/// By what is grouped, and all that says which group something is of.
+struct Grouping<'a> {
+    by: GroupBy,
+    duties: Option<&'a Duties>,
+    directory: &'a DirectoryState,
+}
+
+impl Grouping<'_> {
+    /// A device's group; its team is who is responsible for it today.
+    fn of(&self, device: &Device) -> Option<String> {
+        let (GroupBy::Team, Some(duties)) = (self.by, self.duties) else { return self.by.of(device) };
+        let zone_class = self.directory.placement(device).zone_class;
+        let (kind, zone, team) = (Some(device.kind), device.zone.as_ref(), device.team.as_deref());
+        Some(duties.team_for(Facts { kind, zone, zone_class, team }).to_owned())
     }
+}
+
+fn fleets(grouping: &Grouping<'_>) -> BTreeMap<Option<String>, Fleet> {
+    let mut fleets: BTreeMap<Option<String>, Fleet> = BTreeMap::new();
+    let devices = grouping.directory.devices().iter().filter(|device| device.state != DeviceState::Retired);
+    devices.for_each(|device| fleets.entry(grouping.of(device)).or_default().add(device.kind));
     fleets
 }
 
-fn grouped(alert: &Alert, steps: &[Step], group_by: GroupBy, directory: &DirectoryState) -> Grouped {
-    let device = alert.subject.device().and_then(|device| directory.device(device));
-    let group = match (device, &alert.subject, group_by) {
-        // By where it was raised, and by whose it is: a device may have moved.
-        (_, _, GroupBy::Zone) => alert.zone.as_ref().map(ToString::to_string),
-        (Some(device), ..) => group_by.of(device),
-        (None, Subject::Group(_) | Subject::Device(_), _) => None,
+fn grouped(alert: &Alert, steps: &[Step], grouping: &Grouping<'_>) -> Grouped {
+    let device = alert.subject.device().and_then(|device| grouping.directory.device(device));
+    let group = match (device, grouping.by) {
+        // By where it was raised: a device may have moved.
+        (_, GroupBy::Zone) => alert.zone.as_ref().map(ToString::to_string),
+        (Some(device), _) => grouping.of(device),
+        (None, _) => None,
     };
     let severity = |step: &Step| {
         matches!(step.kind, StepKind::Raised | StepKind::SeverityChanged).then_some((step.at, step.severity))
@@ -209,7 +233,12 @@ fn grouped(alert: &Alert, steps: &[Step], group_by: GroupBy, directory: &Directo
     Grouped { case, group }
 }
 
-fn group(name: Option<String>, fleet: Fleet, span: Span, cases: &[&Case]) -> MeasuredGroup {
+fn group(
+    name: Option<String>,
+    fleet: Fleet,
+    (span, has_before): (Span, bool),
+    cases: &[&Case],
+) -> MeasuredGroup {
     let now = measure(cases, fleet, span);
     let before = measure(cases, fleet, span.before());
     let own_parts = parts(&now, fleet, span);
@@ -217,7 +246,7 @@ fn group(name: Option<String>, fleet: Fleet, span: Span, cases: &[&Case]) -> Mea
         group: name,
         devices: fleet.all(),
         score: score(&own_parts).map(round),
-        score_before: score(&parts(&before, fleet, span.before())).map(round),
+        score_before: score(&parts(&before, fleet, span.before())).filter(|_| has_before).map(round),
         parts: own_parts
             .into_iter()
             .map(|part| PartBody {
@@ -227,7 +256,7 @@ fn group(name: Option<String>, fleet: Fleet, span: Span, cases: &[&Case]) -> Mea
             })
             .collect(),
         now: body(&now),
-        before: body(&before),
+        before: has_before.then(|| body(&before)),
     }
 }
 

@@ -153,3 +153,26 @@ async fn the_health_of_a_device_is_its_silence_measured_in_its_own_interval() {
     assert_eq!(silent["items"].as_array().map(Vec::len), Some(1));
     assert_eq!(api.json(&cookie, "/api/v1/models").await[1]["name"], "em400-mud");
 }
+
+#[tokio::test]
+async fn measures_are_told_by_zone_and_as_a_table_and_only_beside_a_time_that_was() {
+    let api = Api::new("viewer");
+    let cookie = api.sign_in().await;
+    let answer = api.json(&cookie, "/api/v1/measures?group_by=zone").await;
+    let groups: Vec<_> =
+        answer["groups"].as_array().expect("groups").iter().map(|g| g["group"].clone()).collect();
+    assert_eq!(groups, [serde_json::Value::Null, "north".into(), "south".into()]);
+    let north = &answer["groups"][1];
+    assert_eq!((&north["score"], &north["now"]["overflow_h"]), (&100.0.into(), &0.0.into()));
+    assert!(north["before"].is_null(), "the site is younger than two spans: {north}");
+    assert_eq!(answer["all"]["devices"], 3);
+    let (status, table) = api.said("GET", "/api/v1/measures?format=csv", &cookie, "").await;
+    assert_eq!(status, StatusCode::OK);
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(
+        lines.len() == 5 && lines[0].starts_with("group,devices,score") && lines[4].starts_with("*,3,100"),
+        "{table}"
+    );
+    let (status, _) = api.said("GET", "/api/v1/measures?group_by=colour", &cookie, "").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}

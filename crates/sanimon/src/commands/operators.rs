@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use sanimon_alerting::lifecycle::Action;
 use sanimon_domain::time::MINUTE_MS;
-use sanimon_domain::{AlertId, Severity, TimestampMs};
+use sanimon_domain::{AlertId, Condition, Severity, TimestampMs};
 use sanimon_ingest::Backfill;
 use sanimon_store::{AlertAction, AlertFilter, CommandError};
 
@@ -13,6 +13,10 @@ const DISPATCHERS: [&str; 2] = ["chen.fang", "li.wei"];
 const CREWS: [&str; 4] = ["wang", "zhao", "sun", "zhou"];
 /// Alerts looked at in a round.
 const LOOKED_AT: usize = 100;
+
+/// The last of the steps of a plan, and when a crew looks again.
+const HANDLE: u8 = 3;
+const LOOK_AGAIN_MS: i64 = 60 * MINUTE_MS;
 
 /// What somebody will do.
 type Plan = Reverse<(TimestampMs, u64, u8)>;
@@ -40,6 +44,15 @@ impl Operators {
             self.plans.peek().copied().filter(|Reverse((at, ..))| *at <= now)
         {
             self.plans.pop();
+            if step == HANDLE && Self::is_not_done_yet(backfill, AlertId(alert))? {
+                let later = at.plus_ms(LOOK_AGAIN_MS);
+                // Some give up and say that it is done all the same.
+                let is_patient = !self.chance(AlertId(alert)).wrapping_add(at.0 as u64).is_multiple_of(40);
+                if is_patient {
+                    self.plans.push(Reverse((later, alert, step)));
+                    continue;
+                }
+            }
             match backfill.act(at, &self.action(AlertId(alert), step)) {
                 // Somebody or the sensor was quicker.
                 Ok(()) | Err(CommandError::NotAllowed(_)) => {}
@@ -47,6 +60,12 @@ impl Operators {
             }
         }
         Ok(())
+    }
+
+    /// Crews say that it is done when it is: when the sensor says so, too.
+    fn is_not_done_yet(backfill: &Backfill, alert: AlertId) -> anyhow::Result<bool> {
+        let found = backfill.shared().alert(alert)?;
+        Ok(found.is_some_and(|(alert, _)| alert.condition == Condition::Active))
     }
 
     /// One in eight is overlooked, and so are most warnings, as in life; the worse, the quicker.

@@ -11,6 +11,8 @@ export interface Figure {
   text: string;
   /** Null: nothing to compare with, or no change worth a word. */
   change: { up: boolean; good: boolean; before: string } | null;
+  /** There is a time before to compare with. */
+  comparable: boolean;
 }
 
 type Numbers = MeasuredGroup['now'];
@@ -44,13 +46,13 @@ const NOISE = 0.02;
 /** What there is to say of a group; what could not be measured is left out. */
 export function figures(group: Pick<MeasuredGroup, 'now' | 'before'>): Figure[] {
   return KINDS.flatMap(({ name, value, text, moreIsBetter }) => {
-    const [now, before] = [value(group.now), value(group.before)];
+    const [now, before] = [value(group.now), group.before ? value(group.before) : null];
     if (now === null || now === undefined) return [];
     const known = before !== null && before !== undefined;
     const changed = known && Math.abs(now - before) > NOISE * Math.max(Math.abs(now), Math.abs(before));
     const up = known && now > before;
     const change = changed ? { up, good: up === moreIsBetter, before: text(before) } : null;
-    return [{ name, text: text(now), change }];
+    return [{ name, text: text(now), change, comparable: known }];
   });
 }
 

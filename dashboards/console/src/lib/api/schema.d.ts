@@ -1270,8 +1270,7 @@ export interface components {
         };
         /** @description A group's measures. */
         MeasuredGroup: {
-            /** @description Of the span of the same length before. */
-            before: components["schemas"]["MeasuresBody"];
+            before?: components["schemas"]["MeasuresBody"] | null;
             devices: number;
             /** @description The zone, team or kind; null: what has none. */
             group?: string | null;
