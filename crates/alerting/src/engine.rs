@@ -231,6 +231,7 @@ impl Engine {
             let mut step = hand.step(Around::device(device, zone.as_ref(), is_replaced), chosen.rule);
             step.ripen(cell, at);
             cell.memory.hear((step.rule.watch, step.calendar), at, value, cell.last_value);
+            cell.memory.learn();
             cell.last_at = at;
             cell.last_value = value;
             step.evaluate(cell, at, value);

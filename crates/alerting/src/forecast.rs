@@ -68,6 +68,8 @@ pub struct Filling {
     /// How much a day differs from its forecast, as a share.
     error: f32,
     days_known: u8,
+    /// A day has ended since the rates were made.
+    is_stale: bool,
 }
 
 impl Default for Filling {
@@ -86,6 +88,7 @@ impl Default for Filling {
             rows: [0; 2],
             error: 0.0,
             days_known: 0,
+            is_stale: false,
         }
     }
 }
@@ -159,7 +162,8 @@ impl Filling {
             (first..=today.0).for_each(|day| self.clear_row(LocalDay(day)));
             (self.increase, self.seen_ms) = (0.0, 0);
             self.begin(calendar, at);
-            return self.learn();
+            self.is_stale = true;
+            return;
         }
         while at >= self.hour_end {
             self.end_hour(calendar);
@@ -191,11 +195,14 @@ impl Filling {
         // Days whose clocks change have an hour more or less: the calendar says where the next one begins.
         self.begin(calendar, calendar.start_of(calendar.day_of(at.minus_ms(1)).plus(1)).max(at));
         self.clear_row(self.day);
-        self.learn();
+        self.is_stale = true;
     }
 
-    /// Makes the rates anew from the days that are over.
-    fn learn(&mut self) {
+    /// Makes the rates anew from the days that are over, if there are new ones. Weeks that are read back need it once.
+    pub fn learn(&mut self) {
+        if !std::mem::take(&mut self.is_stale) {
+            return;
+        }
         let days: Vec<LocalDay> = (1..DAYS as i32).map(|ago| self.day.plus(-ago)).collect();
         let known = |day: &&LocalDay| self.grid[row_of(**day)].iter().any(|steps| *steps != UNKNOWN);
         let days: Vec<LocalDay> = days.iter().filter(known).copied().collect();
@@ -256,7 +263,8 @@ impl Filling {
         (mean_square.sqrt() as f32).clamp(0.04, 0.6)
     }
 
-    /// When the level is reached, from the newest reading on; `None`: not enough is known, or not within three days.
+    /// When the level is reached, from the newest reading on, by what was learned last ([`Filling::learn`]); `None`: not enough is
+    /// known, or not within three days.
     pub fn forecast(&self, level: f64) -> Option<Forecast> {
         let (at, value) = self.last?;
         if usize::from(self.days_known) < DAYS_KNOWN_MIN {
@@ -336,6 +344,7 @@ mod tests {
             }
             filling.observe(SiteCalendar::utc(), hour(n), value);
         }
+        filling.learn();
         filling
     }
 
@@ -344,6 +353,7 @@ mod tests {
         // After the last day it was not emptied: 72 % at midnight, 98 % after another four and a third hours of its day.
         let mut filling = habits(10);
         filling.observe(SiteCalendar::utc(), hour(240), 72.0);
+        filling.learn();
         let forecast = filling.forecast(98.0).expect("known");
         let error_h = forecast.at.since_ms(hour(240 + 12)).abs() as f64 / HOUR_MS as f64;
         assert!(error_h <= 1.0, "{forecast:?}");
@@ -357,6 +367,7 @@ mod tests {
     fn what_fills_before_its_next_emptying_is_told_in_hours() {
         let mut filling = habits(10);
         filling.observe(SiteCalendar::utc(), hour(240 + 8), 70.0);
+        filling.learn();
         let hours = filling.hours_until(100.0);
         assert!((4.0..6.5).contains(&hours), "{hours}");
     }
@@ -379,6 +390,8 @@ mod tests {
         let start = all[all.len() - 1].0.minus_ms(Filling::MEMORY_MS);
         let recent = all.iter().filter(|(at, _)| *at >= start);
         recent.for_each(|(at, value)| short.observe(SiteCalendar::utc(), *at, *value));
+        long.learn();
+        short.learn();
         assert_eq!(long.rates, short.rates);
         assert_eq!(long.forecast(98.0), short.forecast(98.0));
     }
@@ -387,6 +400,7 @@ mod tests {
     fn a_gap_of_weeks_forgets_what_it_covers() {
         let mut filling = habits(10);
         filling.observe(SiteCalendar::utc(), hour(24 * 60), 10.0);
+        filling.learn();
         assert_eq!(filling.forecast(98.0), None);
     }
 }

@@ -125,6 +125,13 @@ impl Memory {
         }
     }
 
+    /// Draws its conclusions from what it has heard.
+    pub(crate) fn learn(&mut self) {
+        if let Self::Filling(filling) = self {
+            filling.learn();
+        }
+    }
+
     /// What a level of this direction is compared with.
     pub(crate) fn quantity(&self, watch: Watch, direction: Direction, at: TimestampMs, value: f64) -> f64 {
         match self {

@@ -31,7 +31,8 @@ impl LocalDay {
 
     /// 0 is Monday.
     pub fn weekday(self) -> u8 {
-        self.date().weekday().num_days_from_monday() as u8
+        // 1970-01-01 was a Thursday.
+        (self.0.wrapping_add(3)).rem_euclid(7) as u8
     }
 
     /// From 1.
@@ -178,6 +179,19 @@ mod tests {
         let calendar = SiteCalendar::new(Tz::Pacific__Apia);
         let skipped = day(2011, 12, 30);
         assert_eq!(calendar.start_of(skipped), calendar.start_of(skipped.plus(1)));
+    }
+
+    #[test]
+    fn weekdays_are_those_of_the_calendar() {
+        for days in [-800_000, -1, 0, 1, 20_513, 800_000] {
+            let day = LocalDay(days);
+            assert_eq!(
+                u32::from(day.weekday()),
+                day.date().weekday().num_days_from_monday(),
+                "{}",
+                day.iso()
+            );
+        }
     }
 
     #[test]

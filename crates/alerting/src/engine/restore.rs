@@ -107,6 +107,7 @@ impl Engine {
                     cell.memory.hear((watch, calendar), *at, *value, f64::NAN);
                 };
                 points.iter().for_each(hear);
+                cell.memory.learn();
             }
         }
     }

@@ -65,6 +65,7 @@ pub(crate) async fn forecast(
             let points = shared.telemetry(device, number, now.minus_ms(Filling::MEMORY_MS), now)?;
             let mut filling = Filling::default();
             points.iter().for_each(|point| filling.observe(shared.calendar, point.at, point.value));
+            filling.learn();
             Ok(filling.forecast(level))
         })
         .await?;

@@ -39,7 +39,7 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "T", value_parser = time)]
     to: Option<TimestampMs>,
     /// How long before `from` the rules are let run, so that what was open then is known.
-    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = config::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "6h", value_parser = config::duration)]
     warm_up: i64,
     /// Prints one JSON object instead of a table.
     #[arg(long)]
@@ -77,8 +77,12 @@ impl Replay {
             .into_iter()
             .map(|entry| entry.window)
             .collect();
-        let then = run(&site.rules, calendar, &windows, &history, (from, to));
-        let now = new.as_ref().map(|rules| run(rules, calendar, &windows, &history, (from, to)));
+        let go = |rules: &Arc<RuleSet>| run(rules, calendar, &windows, &history, (from, to));
+        let (then, now) = std::thread::scope(|scope| {
+            let now = new.as_ref().map(|rules| scope.spawn(|| go(rules)));
+            let then = go(&site.rules);
+            (then, now.map(|thread| thread.join().expect("a replay does not panic")))
+        });
         let took = Took { read_ms, all_ms: started.elapsed().as_millis(), readings: history.readings.len() };
         let directory = site.shared.directory.read();
         let report = Report { directory: &directory, span: (from, to), took };

@@ -3,7 +3,7 @@
 use sanimon_alerting::forecast::Filling;
 use sanimon_alerting::{RuleSet, Watch};
 use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
-use sanimon_store::{DeviceState, Shared};
+use sanimon_store::{DeviceState, Latest, Shared};
 
 use super::{Placed, Reading};
 
@@ -27,7 +27,7 @@ pub(crate) fn read(
     rules: &[&RuleSet],
     (start, to): (TimestampMs, TimestampMs),
 ) -> anyhow::Result<History> {
-    let (devices, series) = what_is_there(shared);
+    let (devices, series) = what_is_there(shared, rules);
     let foretold: Vec<MetricNo> = rules
         .iter()
         .flat_map(|rules| rules.iter())
@@ -66,18 +66,29 @@ pub(crate) fn read(
         history.before.extend(before);
     }
     // Metrics of one message stay in one order, so that each run of a replay is the same.
-    history.readings.sort_by_key(|reading| (reading.at, reading.device, reading.metric));
+    history.readings.sort_unstable_by_key(|reading| (reading.at, reading.device, reading.metric));
     Ok(history)
 }
 
-fn what_is_there(shared: &Shared) -> (Vec<Placed>, Vec<(DeviceNo, MetricNo)>) {
+/// Devices, and the series that are read: those that rules look at, and of each device the one that spoke last, so that
+/// none is silent whose other readings nobody looks at.
+fn what_is_there(shared: &Shared, rules: &[&RuleSet]) -> (Vec<Placed>, Vec<(DeviceNo, MetricNo)>) {
     let (directory, hot) = (shared.directory.read(), shared.hot.read());
-    let devices = directory.devices().iter().filter(|device| device.state != DeviceState::Retired);
-    let placed = devices.clone().map(|device| Placed {
-        device: device.no,
-        id: device.id.clone(),
-        placement: directory.placement(device),
-    });
-    let series = devices.flat_map(|device| hot.latest(device.no).map(|latest| (device.no, latest.metric)));
-    (placed.collect(), series.collect())
+    let watched = |metric: MetricNo| rules.iter().any(|rules| rules.iter().any(|rule| rule.metric == metric));
+    let (mut placed, mut series) = (Vec::new(), Vec::new());
+    for device in directory.devices().iter().filter(|device| device.state != DeviceState::Retired) {
+        let placement = directory.placement(device);
+        placed.push(Placed { device: device.no, id: device.id.clone(), placement });
+        let known: Vec<Latest> = hot.latest(device.no).collect();
+        let looked_at = known.iter().map(|latest| latest.metric).filter(|metric| watched(*metric));
+        let own: Vec<MetricNo> = looked_at.collect();
+        let newest = known.iter().max_by_key(|latest| latest.received_at).map(|latest| latest.metric);
+        let is_covered = newest.is_none_or(|newest| {
+            let at = |metric| known.iter().find(|latest| latest.metric == metric).map(|latest| latest.at);
+            own.iter().any(|metric| at(*metric) == at(newest))
+        });
+        series.extend(own.iter().map(|metric| (device.no, *metric)));
+        series.extend(newest.filter(|_| !is_covered).map(|metric| (device.no, metric)));
+    }
+    (placed, series)
 }

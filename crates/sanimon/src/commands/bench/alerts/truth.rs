@@ -291,6 +291,7 @@ fn forecasts(shared: &Shared, lived: &Lived) -> anyhow::Result<Value> {
                 .iter()
                 .take_while(|point| point.at <= asked)
                 .for_each(|point| filling.observe(shared.calendar, point.at, point.value));
+            filling.learn();
             match filling.forecast(98.0) {
                 Some(forecast) => {
                     errors.push(forecast.at.since_ms(full).abs() / MINUTE_MS);
