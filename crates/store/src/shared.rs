@@ -118,7 +118,7 @@ impl Store {
             outbox_bell: Arc::default(),
             calendar: rebuild::stored(&connection)?.unwrap_or(SiteCalendar::utc()),
             influx: None,
-            readers: Arc::new(ReaderPool::new(path)),
+            readers: Arc::new(ReaderPool::mapped(path)),
         };
         shared.load(&connection)?;
         Ok(Some(shared))

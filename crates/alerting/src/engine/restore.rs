@@ -112,6 +112,15 @@ impl Engine {
         }
     }
 
+    /// Puts back how a device usually fills, as it was learned elsewhere.
+    pub fn restore_filling(&mut self, device: DeviceNo, metric: MetricNo, filling: &Filling) {
+        for cell in self.cells_reading(device, metric) {
+            if matches!(cell.memory, Memory::Filling(_)) {
+                cell.memory = Memory::Filling(Box::new(filling.clone()));
+            }
+        }
+    }
+
     /// Puts back since when a metric has not changed.
     pub fn restore_unchanged(&mut self, device: DeviceNo, metric: MetricNo, since: TimestampMs) {
         for cell in self.cells_reading(device, metric) {

@@ -7,8 +7,8 @@ use sanimon_store::{DeviceState, Latest, Shared};
 
 use super::{Placed, Reading};
 
-/// Points of a series before the history begins: what windows remember.
-pub(crate) type Before = (DeviceNo, MetricNo, Vec<(TimestampMs, f64)>);
+/// How a device usually filled before the history begins.
+pub(crate) type Before = (DeviceNo, MetricNo, Filling);
 
 /// What a replay goes through.
 #[derive(Debug)]
@@ -43,8 +43,11 @@ pub(crate) fn read(
             let points = shared.telemetry(*device, *metric, from, to.minus_ms(1))?;
             let split = points.partition_point(|point| point.at < start);
             if split > 0 {
-                let points = points[..split].iter().map(|point| (point.at, point.value)).collect();
-                before.push((*device, *metric, points));
+                let mut filling = Filling::default();
+                let past = points[..split].iter();
+                past.for_each(|point| filling.observe(shared.calendar, point.at, point.value));
+                filling.learn();
+                before.push((*device, *metric, filling));
             }
             readings.extend(points[split..].iter().map(|point| Reading {
                 at: point.at,

@@ -59,8 +59,8 @@ pub(crate) fn run(
         let Placed { device, id, placement } = placed;
         engine.apply(start, Input::Device { device: *device, id, placement }, &mut effects);
     }
-    for (device, metric, points) in &history.before {
-        engine.restore_window(*device, *metric, points);
+    for (device, metric, filling) in &history.before {
+        engine.restore_filling(*device, *metric, filling);
     }
     for reading in &history.readings {
         let Reading { at, device, metric, value } = *reading;
