@@ -27,6 +27,11 @@ export function fits(alert: Alert, filter: BoardFilter, zoneName: string): boole
   return text.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
 }
 
+/** Opened by a resident: no sensor and no value stands behind it. */
+export function isReport(alert: Alert): boolean {
+  return alert.rule === 'resident_report';
+}
+
 /** The id of what it is about: a device, a zone or a gateway. */
 export function about(alert: Alert): string {
   return alert.device?.id ?? alert.group?.id ?? '';
