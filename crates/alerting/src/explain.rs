@@ -50,29 +50,17 @@ fn explain<'a>(rule: &'a Rule, device: &DeviceId, placement: &Placement) -> Expl
         let why = format!("it is about the devices of a {kind}, and this one counts to none");
         return Explained { rule, verdict: Verdict::NotFor, why };
     }
-    let fitting: Vec<&Selector> =
-        rule.overrides.iter().map(|found| &found.select).filter(|s| s.selects(device, placement)).collect();
-    let count = fitting.len();
-    match rule.variant(device, placement) {
-        Some(Variant(0)) => {
-            let why = match rule.overrides.len() {
-                0 => "the rule's own levels".to_owned(),
-                n => format!("the rule's own levels: none of its {n} overrides is for this device"),
-            };
-            Explained { rule, verdict: Verdict::Speaks(Variant(0)), why }
-        }
-        Some(variant) => {
-            let chosen = &rule.overrides[usize::from(variant.0) - 1].select;
-            Explained { rule, verdict: Verdict::Speaks(variant), why: chosen_because(chosen, count) }
-        }
-        None => {
-            let index =
-                rule.overrides.iter().enumerate().filter(|(_, o)| o.select.selects(device, placement));
-            let chosen = index.max_by_key(|(index, o)| (o.select.rank(), *index)).map(|(_, o)| &o.select);
-            let why = chosen.map_or_else(String::new, |chosen| chosen_because(chosen, count));
-            Explained { rule, verdict: Verdict::Off, why }
-        }
-    }
+    let Some((index, chosen)) = rule.chosen_override(device, placement) else {
+        let why = match rule.overrides.len() {
+            0 => "the rule's own levels".to_owned(),
+            n => format!("the rule's own levels: none of its {n} overrides is for this device"),
+        };
+        return Explained { rule, verdict: Verdict::Speaks(Variant(0)), why };
+    };
+    let fitting = rule.overrides.iter().filter(|found| found.select.selects(device, placement)).count();
+    let why = chosen_because(&chosen.select, fitting);
+    let speaks = Verdict::Speaks(Variant(index as u8 + 1));
+    Explained { rule, verdict: if chosen.levels.is_empty() { Verdict::Off } else { speaks }, why }
 }
 
 fn chosen_because(chosen: &Selector, fitting: usize) -> String {

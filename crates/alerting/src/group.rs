@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sanimon_domain::{DeviceNo, GroupKey, TimestampMs};
+use sanimon_domain::{DeviceNo, GroupKey, GroupKind, TimestampMs, ZoneId};
 
-use crate::cell::Cell;
+use crate::cell::{Around, Cell};
 use crate::engine::{Known, RuleNo};
 
 /// A report is missed when it is late by this share of its interval.
@@ -24,11 +24,25 @@ pub(crate) struct Group {
     pub(crate) cell: Cell,
     /// When one of them was heard last.
     pub(crate) heard_at: TimestampMs,
-    /// When its last alert was cleared: its devices get time to report before they are silent by themselves.
-    pub(crate) cleared_at: TimestampMs,
+    /// The zone that the group is, if it is one.
+    pub(crate) zone: Option<ZoneId>,
 }
 
 impl Group {
+    pub(crate) fn new(key: Arc<GroupKey>, rule: RuleNo, cell: Cell) -> Self {
+        let zone = match key.kind {
+            GroupKind::Zone => ZoneId::new(&key.id).ok(),
+            GroupKind::Gateway => None,
+        };
+        Self { key, rule, members: Vec::new(), cell, heard_at: TimestampMs(i64::MIN), zone }
+    }
+
+    /// Its cell, and what is around it.
+    pub(crate) fn cell_around(&mut self, index: u32) -> (&mut Cell, Around<'_>) {
+        let Self { key, cell, zone, .. } = self;
+        (cell, Around::group(index, key, zone.as_ref()))
+    }
+
     /// When so many expected reports in a row will not have come, if nothing is heard: counted over all members, from
     /// when one of them was heard last. `None`: there are too few members to tell.
     pub(crate) fn silent_at(&self, devices: &[Known], missed: usize) -> Option<TimestampMs> {

@@ -37,12 +37,17 @@ impl Level {
         }
     }
 
+    /// The signs of the file: of `raise`, and of `clear`.
+    pub const fn signs(&self) -> [&'static str; 2] {
+        match self.direction {
+            Direction::Rising => [">=", "<"],
+            Direction::Falling => ["<=", ">"],
+        }
+    }
+
     /// A name that survives a reordering of the file: what is stored of a level is found by it again.
     pub fn key(&self) -> String {
-        let sign = match self.direction {
-            Direction::Rising => ">=",
-            Direction::Falling => "<=",
-        };
+        let [sign, _] = self.signs();
         format!("{}{sign}{}@{}", self.severity, self.raise, self.for_ms)
     }
 

@@ -97,12 +97,21 @@ impl Rule {
         if !self.selects(device, placement) {
             return None;
         }
-        let fitting = self.overrides.iter().enumerate().filter(|(_, o)| o.select.selects(device, placement));
-        match fitting.max_by_key(|(index, o)| (o.select.rank(), *index)) {
+        match self.chosen_override(device, placement) {
             None => Some(Variant(0)),
             Some((_, found)) if found.levels.is_empty() => None,
             Some((index, _)) => Some(Variant(index as u8 + 1)),
         }
+    }
+
+    /// The most particular override that fits a device, and its place.
+    pub(crate) fn chosen_override(
+        &self,
+        device: &DeviceId,
+        placement: &Placement,
+    ) -> Option<(usize, &Override)> {
+        let fitting = self.overrides.iter().enumerate().filter(|(_, o)| o.select.selects(device, placement));
+        fitting.max_by_key(|(index, found)| (found.select.rank(), *index))
     }
 
     /// What its alerts tell.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use sanimon_alerting::{Direction, Level, Rule, Verdict};
+use sanimon_alerting::{Level, Rule, Verdict};
 use sanimon_domain::metric;
 use sanimon_store::{Command, NewRules};
 use serde::Serialize;
@@ -56,10 +56,7 @@ pub(crate) struct LevelBody {
 
 impl LevelBody {
     fn new(level: &Level) -> Self {
-        let (raises, clears) = match level.direction {
-            Direction::Rising => (">=", "<"),
-            Direction::Falling => ("<=", ">"),
-        };
+        let [raises, clears] = level.signs();
         Self {
             severity: level.severity.to_string(),
             raise: format!("{raises} {}", level.raise),

@@ -5,7 +5,7 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-use crate::time::{DAY_MS, SECOND_MS, TimestampMs};
+use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, TimestampMs};
 
 /// A day of the site's calendar, counted from 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +112,13 @@ impl SiteCalendar {
             }
             LocalResult::None => None,
         }
+    }
+
+    /// `2026-03-01 08:15`, as people there read it.
+    pub fn text_of(self, at: TimestampMs) -> String {
+        let day = self.day_of(at);
+        let minute = at.since_ms(self.start_of(day)) / MINUTE_MS;
+        format!("{} {:02}:{:02}", day.iso(), minute / 60, minute % 60)
     }
 
     /// The day that holds this instant.

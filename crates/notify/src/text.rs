@@ -1,7 +1,6 @@
 //! What a message says, in the channel's language.
 
-use sanimon_domain::time::MINUTE_MS;
-use sanimon_domain::{AlertEvent, Condition, Severity, SiteCalendar, Subject, TimestampMs, metric};
+use sanimon_domain::{AlertEvent, Condition, Severity, SiteCalendar, Subject, metric};
 use sanimon_store::{Alert, DirectoryState, OutboxMessage};
 
 use crate::channel::Language;
@@ -100,7 +99,7 @@ impl Wording<'_> {
             "title" => self.pick(&alert.title_en, &alert.title_zh).to_owned(),
             "place" => self.place(alert),
             "value" => self.value(alert, message.value.unwrap_or(alert.value)),
-            "time" => self.local(message.at),
+            "time" => self.calendar.text_of(message.at),
             "owner" => text(&alert.assignee),
             "deadline" => self.deadline(alert),
             "who" => text(&message.who),
@@ -175,7 +174,7 @@ impl Wording<'_> {
             (Some(_), None) => by.arrive_by.map(|at| (self.pick("on site by", "到场期限"), at)),
             (Some(_), Some(_)) => by.resolve_by.map(|at| (self.pick("fixed by", "办结期限"), at)),
         };
-        next.map(|(what, at)| format!("{what} {}", self.local(at))).unwrap_or_default()
+        next.map(|(what, at)| format!("{what} {}", self.calendar.text_of(at))).unwrap_or_default()
     }
 
     fn note(&self, message: &OutboxMessage) -> String {
@@ -190,13 +189,6 @@ impl Wording<'_> {
         };
         let to = message.escalated_to.as_deref().unwrap_or_default();
         format!("{missed} → {to}")
-    }
-
-    /// `2026-03-01 08:15` where the site is.
-    fn local(&self, at: TimestampMs) -> String {
-        let day = self.calendar.day_of(at);
-        let minute = at.since_ms(self.calendar.start_of(day)) / MINUTE_MS;
-        format!("{} {:02}:{:02}", day.iso(), minute / 60, minute % 60)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What devices that share a zone or a gateway say together.
 
-use sanimon_domain::{DeviceNo, GroupKind, TimestampMs, ZoneId};
+use sanimon_domain::{DeviceNo, TimestampMs};
 
 use super::{Effect, Engine, Known, Parts, is_replaced};
 use crate::cell::{Around, RAISE};
@@ -40,18 +40,16 @@ impl Engine {
     fn await_group(&mut self, index: u32, at: TimestampMs, silent_min: f64, effects: &mut Vec<Effect>) {
         self.expect_group(index);
         let Parts { groups, mut hand, .. } = self.parts(effects);
-        let group = &mut groups[index as usize];
-        let zone = zone_of(group.key.kind, &group.key.id);
-        let mut step = hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule);
-        for level in 0..group.cell.level_count() {
+        let (cell, around) = groups[index as usize].cell_around(index);
+        let mut step = hand.step(around, cell.rule);
+        for level in 0..cell.level_count() {
             // Not the same state again: its deadline is to be set.
-            step.set_level(&mut group.cell, level, LevelState::Idle);
-            step.set_level(&mut group.cell, level, LevelState::Pending { since: at });
+            step.set_level(cell, level, LevelState::Idle);
+            step.set_level(cell, level, LevelState::Pending { since: at });
         }
-        let had = group.cell.alert();
-        step.settle(&mut group.cell, at, silent_min);
-        if had.is_some() && group.cell.alert().is_none() {
-            group.cleared_at = at;
+        let had = cell.alert();
+        step.settle(cell, at, silent_min);
+        if had.is_some() && cell.alert().is_none() {
             self.give_back(index, at, effects);
         }
     }
@@ -74,15 +72,10 @@ impl Engine {
             self.expect_group(index);
         }
         let Parts { groups, mut hand, .. } = self.parts(effects);
-        let group = &mut groups[index as usize];
-        let zone = zone_of(group.key.kind, &group.key.id);
-        let had = group.cell.alert();
-        hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule).fall_due(
-            &mut group.cell,
-            level,
-            due,
-        );
-        if had.is_none() && group.cell.alert().is_some() {
+        let (cell, around) = groups[index as usize].cell_around(index);
+        let had = cell.alert();
+        hand.step(around, cell.rule).fall_due(cell, level, due);
+        if had.is_none() && cell.alert().is_some() {
             self.stand_for(index, due, effects);
         }
     }
@@ -113,20 +106,16 @@ impl Engine {
         let value = if share { 100.0 * counted / group.members.len().max(1) as f64 } else { counted };
         let at = at.max(group.cell.last_at);
         let Parts { groups, mut hand, .. } = self.parts(effects);
-        let group = &mut groups[index as usize];
-        let zone = zone_of(group.key.kind, &group.key.id);
-        let had = group.cell.alert();
-        let mut step = hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule);
-        step.ripen(&mut group.cell, at);
-        group.cell.last_at = at;
-        group.cell.last_value = value;
-        step.evaluate(&mut group.cell, at, value);
-        match (had.is_some(), group.cell.alert().is_some()) {
+        let (cell, around) = groups[index as usize].cell_around(index);
+        let had = cell.alert();
+        let mut step = hand.step(around, cell.rule);
+        step.ripen(cell, at);
+        cell.last_at = at;
+        cell.last_value = value;
+        step.evaluate(cell, at, value);
+        match (had.is_some(), cell.alert().is_some()) {
             (false, true) => self.stand_for(index, at, effects),
-            (true, false) => {
-                group.cleared_at = at;
-                self.give_back(index, at, effects);
-            }
+            (true, false) => self.give_back(index, at, effects),
             _ => {}
         }
     }
@@ -168,9 +157,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// The zone that a group is.
-pub(super) fn zone_of(kind: GroupKind, id: &str) -> Option<ZoneId> {
-    if kind == GroupKind::Zone { ZoneId::new(id).ok() } else { None }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use sanimon_domain::device::INTERVAL_DEFAULT_MS;
 use sanimon_domain::{DeviceId, DeviceNo, GroupKey, Placement, TimestampMs};
 
-use super::groups::zone_of;
 use super::{Chosen, Effect, Engine, Known, Parts, RuleNo};
 use crate::cell::{Around, Cell, Seat};
 use crate::group::Group;
@@ -154,12 +153,12 @@ impl Engine {
     fn dissolve(&mut self, index: u32, now: TimestampMs, effects: &mut Vec<Effect>) {
         let Parts { groups, mut hand, .. } = self.parts(effects);
         let group = &mut groups[index as usize];
-        let zone = zone_of(group.key.kind, &group.key.id);
-        let value = group.cell.told(now);
-        let mut step = hand.step(Around::group(index, &group.key, zone.as_ref()), group.rule);
-        step.all_idle(&mut group.cell);
-        step.settle(&mut group.cell, now, value);
         group.heard_at = TimestampMs(i64::MIN);
+        let (cell, around) = group.cell_around(index);
+        let value = cell.told(now);
+        let mut step = hand.step(around, cell.rule);
+        step.all_idle(cell);
+        step.settle(cell, now, value);
     }
 
     fn group_number(&mut self, rule: RuleNo, key: Arc<GroupKey>) -> u32 {
@@ -171,9 +170,8 @@ impl Engine {
         if definition.watch == Watch::Silence {
             cell.memory = Memory::Together(Box::new(Due(vec![None; cell.level_count()])));
         }
-        let (heard_at, cleared_at) = (TimestampMs(i64::MIN), TimestampMs(i64::MIN));
         let number = self.groups.len() as u32;
-        self.groups.push(Group { key: key.clone(), rule, members: Vec::new(), cell, heard_at, cleared_at });
+        self.groups.push(Group::new(key.clone(), rule, cell));
         self.group_numbers.insert((rule, key), number);
         number
     }

@@ -2,7 +2,6 @@
 
 use sanimon_domain::{DeviceNo, MetricNo, Subject, TimestampMs};
 
-use super::groups::zone_of;
 use super::{Chosen, Effect, Engine, Known, OpenAlert, Parts, RestoredLevel, RuleNo, cell_of, is_replaced};
 use crate::cell::{Around, Cell, Seat};
 use crate::forecast::Filling;
@@ -136,11 +135,9 @@ impl Engine {
         for index in 0..self.groups.len() as u32 {
             self.count(index, now, effects);
             let Parts { groups, mut hand, .. } = self.parts(effects);
-            let group = &mut groups[index as usize];
-            let zone = zone_of(group.key.kind, &group.key.id);
-            let value = group.cell.told(now);
-            let around = Around::group(index, &group.key, zone.as_ref());
-            hand.step(around, group.rule).settle(&mut group.cell, now, value);
+            let (cell, around) = groups[index as usize].cell_around(index);
+            let value = cell.told(now);
+            hand.step(around, cell.rule).settle(cell, now, value);
         }
         let Parts { devices, groups, mut hand } = self.parts(effects);
         for (index, known) in devices.iter_mut().enumerate() {

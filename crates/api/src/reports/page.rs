@@ -1,6 +1,5 @@
 //! The public pages in words and HTML: small enough for a slow phone, without a script.
 
-use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{Condition, Handling, ReportCategory, SiteCalendar, TimestampMs};
 use sanimon_store::{Alert, Report};
 
@@ -227,16 +226,10 @@ fn way_step(text: &str, at: Option<TimestampMs>, calendar: SiteCalendar) -> Stri
     match at {
         Some(at) => format!(
             "<li class=\"done\"><span>{text}</span><time datetime=\"{at}\">{}</time></li>",
-            local(at, calendar)
+            calendar.text_of(at)
         ),
         None => format!("<li><span>{text}</span></li>"),
     }
-}
-
-fn local(at: TimestampMs, calendar: SiteCalendar) -> String {
-    let day = calendar.day_of(at);
-    let minute = at.since_ms(calendar.start_of(day)) / MINUTE_MS;
-    format!("{} {:02}:{:02}", day.iso(), minute / 60, minute % 60)
 }
 
 fn rating_form(language: Language, path: &str) -> String {

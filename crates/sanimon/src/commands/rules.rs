@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use sanimon_alerting::{Direction, Explained, Level, RuleSet, Verdict};
+use sanimon_alerting::{Explained, Level, RuleSet, Verdict};
 use sanimon_domain::{DeviceId, Placement, metric};
 use sanimon_store::Store;
 
@@ -98,10 +98,7 @@ fn rule_text(explained: &Explained<'_>) -> String {
 }
 
 fn level_text(level: &Level, unit: &str) -> String {
-    let (raises, clears) = match level.direction {
-        Direction::Rising => (">=", "<"),
-        Direction::Falling => ("<=", ">"),
-    };
+    let [raises, clears] = level.signs();
     let Level { severity, raise, clear, for_ms, .. } = level;
     let held = if *for_ms > 0 { format!(" for {} min", for_ms / 60_000) } else { String::new() };
     let severity = severity.to_string();
