@@ -18,6 +18,7 @@ fn crates_know_only_whom_they_may() {
         ("ingest", &["codec", "alerting", "store", "domain"]),
         ("notify", &["store", "domain"]),
         ("api", &["alerting", "store", "domain"]),
+        ("planning", &["domain"]),
         ("simulator", &["domain"]),
         ("console", &[]),
     ]);

@@ -10,6 +10,8 @@ use sanimon_domain::{
     ZoneId,
 };
 
+use crate::collection::{Collection, Vehicle};
+use crate::measures::Goal;
 use crate::rule::Title;
 
 /// Who does the work.
@@ -52,7 +54,7 @@ pub struct TimeLimit {
 }
 
 /// Who is responsible for what at this site.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Duties {
     pub teams: Vec<Team>,
     pub responsibilities: Vec<Responsibility>,
@@ -60,6 +62,11 @@ pub struct Duties {
     pub working_hours: Hours,
     /// Who hears of a missed deadline: the first of the first one, the second of the next, the last of all others.
     pub escalation: Vec<String>,
+    /// What collects the bins' contents.
+    pub vehicles: Vec<Vehicle>,
+    pub collection: Collection,
+    /// What the site wants to reach.
+    pub goals: Vec<Goal>,
     pub calendar: SiteCalendar,
 }
 
@@ -139,6 +146,9 @@ impl Duties {
             ],
             working_hours: Hours { spans: vec![workday], except: Days::default() },
             escalation: vec![DEFAULT_TEAM.to_owned()],
+            vehicles: Vec::new(),
+            collection: Collection::default(),
+            goals: Vec::new(),
             calendar,
         }
     }

@@ -263,6 +263,28 @@ impl Filling {
         (mean_square.sqrt() as f32).clamp(0.04, 0.6)
     }
 
+    /// What it is expected to read at a time, if nobody empties it; `None`: it never read anything.
+    pub fn expected(&self, at: TimestampMs) -> Option<f64> {
+        let (from, value) = self.last?;
+        let (mut sum, mut now, mut hour, mut day) = (0.0, from, usize::from(self.hour), self.day);
+        let mut end = self.hour_end;
+        for _ in 0..HORIZON_H {
+            if now >= at {
+                break;
+            }
+            let until = end.min(at);
+            sum +=
+                self.rate(usize::from(is_weekend(day)), hour) * until.since_ms(now) as f64 / HOUR_MS as f64;
+            now = until;
+            hour += 1;
+            end = end.plus_ms(HOUR_MS);
+            if hour == 24 {
+                (hour, day) = (0, day.plus(1));
+            }
+        }
+        Some(value + sum)
+    }
+
     /// When the level is reached, from the newest reading on, by what was learned last ([`Filling::learn`]); `None`: not enough is
     /// known, or not within three days.
     pub fn forecast(&self, level: f64) -> Option<Forecast> {

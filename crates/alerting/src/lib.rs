@@ -9,6 +9,7 @@
 //! history, and it sends nothing to anybody.
 
 mod cell;
+pub mod collection;
 pub mod duty;
 mod engine;
 mod explain;

@@ -2,8 +2,9 @@
 //! with their histories; the measures are those of the domain page.
 
 use sanimon_domain::time::{HOUR_MS, MINUTE_MS};
-use sanimon_domain::{DeviceKind, Handling, MetricNo, Severity, StepKind, TimestampMs, metric};
+use sanimon_domain::{DeviceKind, MetricNo, Severity, StepKind, TimestampMs, metric};
 
+use crate::collection::WASTED_BELOW_PCT;
 use crate::duty::Deadlines;
 
 /// An alert as measures see it.
@@ -13,7 +14,6 @@ pub struct Case {
     pub kind: Option<DeviceKind>,
     pub metric: MetricNo,
     pub is_report: bool,
-    pub handling: Handling,
     pub raised_at: TimestampMs,
     pub cleared_at: Option<TimestampMs>,
     pub acknowledged_at: Option<TimestampMs>,
@@ -39,6 +39,16 @@ pub struct Fleet {
     pub bins: usize,
     pub drains: usize,
     pub toilets: usize,
+    /// Who live there; 0: nobody has said.
+    pub inhabitants: u64,
+}
+
+/// A bin was emptied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Emptied {
+    pub at: TimestampMs,
+    /// How full it was.
+    pub fill_pct: f64,
 }
 
 impl Fleet {
@@ -69,6 +79,8 @@ pub struct Measures {
     pub alerts: usize,
     /// Hours of all bins at the critical level.
     pub overflow_h: Option<f64>,
+    /// The same as a share of all bins' time.
+    pub overflow_share: Option<f64>,
     pub flood_min: Option<f64>,
     /// Share of the toilets' hours within the limits of ammonia and hydrogen sulphide.
     pub odour_kept: Option<f64>,
@@ -83,6 +95,10 @@ pub struct Measures {
     pub reopened: Option<f64>,
     /// Cases that residents opened.
     pub reports: usize,
+    /// The same for a thousand inhabitants.
+    pub reports_per_1000: Option<f64>,
+    /// Share of emptyings of bins that were less than 40 % full.
+    pub wasted: Option<f64>,
 }
 
 /// A part of a score: 0 to 100, and how much it weighs.
@@ -93,12 +109,33 @@ pub struct Part {
     pub weight: f64,
 }
 
+/// What a site wants of a measure: at most, or at least.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Goal {
+    /// One of [`GOALS`].
+    pub measure: &'static str,
+    pub value: f64,
+}
+
+/// Measures that may have a goal, and whether more of them is better.
+pub const GOALS: [(&str, bool); 9] = [
+    ("overflow_pct", false),
+    ("acknowledge_min", false),
+    ("arrive_min", false),
+    ("resolve_min", false),
+    ("deadlines_kept_pct", true),
+    ("odour_kept_pct", true),
+    ("available_pct", true),
+    ("reopened_pct", false),
+    ("wasted_pct", false),
+];
+
 /// So much of the bins' time overflowing is no point left; so much of the drains' time flooding.
 const OVERFLOW_SHARE_WORST: f64 = 0.05;
 const FLOOD_SHARE_WORST: f64 = 0.01;
 
 /// Measures the cases of one group.
-pub fn measure(cases: &[&Case], fleet: Fleet, span: Span) -> Measures {
+pub fn measure(cases: &[&Case], emptied: &[Emptied], fleet: Fleet, span: Span) -> Measures {
     let raised: Vec<&Case> = cases.iter().copied().filter(|case| span.holds(case.raised_at)).collect();
     let minutes = |end: fn(&Case) -> Option<TimestampMs>| {
         quantiles(raised.iter().filter_map(|case| Some(end(case)?.since_ms(case.raised_at))).collect())
@@ -120,9 +157,12 @@ pub fn measure(cases: &[&Case], fleet: Fleet, span: Span) -> Measures {
     let silence = |case: &Case| case.metric == metric::SILENCE_MIN && case.kind.is_some();
     let resolved: Vec<&Case> = raised.iter().copied().filter(|case| case.resolved_at.is_some()).collect();
     let came_back = resolved.iter().filter(|case| case.steps.contains(&StepKind::Reopened)).count();
+    let overflow_h = hours_of(&overflow, critical);
+    let reports = raised.iter().filter(|case| case.is_report).count();
     Measures {
         alerts: raised.len(),
-        overflow_h: (fleet.bins > 0).then(|| hours_of(&overflow, critical)),
+        overflow_h: (fleet.bins > 0).then_some(overflow_h),
+        overflow_share: (fleet.bins > 0).then(|| overflow_h / (span_h * fleet.bins as f64)),
         flood_min: (fleet.drains > 0).then(|| hours_of(&flood, critical) * 60.0),
         odour_kept: (fleet.toilets > 0).then(|| share_of(hours_of(&odour, None), fleet.toilets)),
         available: (fleet.all() > 0).then(|| share_of(hours_of(&silence, None), fleet.all())),
@@ -131,8 +171,17 @@ pub fn measure(cases: &[&Case], fleet: Fleet, span: Span) -> Measures {
         resolve: minutes(|case| case.resolved_at),
         deadlines_kept: deadlines_kept(cases, span),
         reopened: (!resolved.is_empty()).then(|| came_back as f64 / resolved.len() as f64),
-        reports: raised.iter().filter(|case| case.is_report).count(),
+        reports,
+        reports_per_1000: (fleet.inhabitants > 0)
+            .then(|| reports as f64 * 1_000.0 / fleet.inhabitants as f64),
+        wasted: wasted(emptied, span),
     }
+}
+
+fn wasted(emptied: &[Emptied], span: Span) -> Option<f64> {
+    let own: Vec<&Emptied> = emptied.iter().filter(|emptied| span.holds(emptied.at)).collect();
+    let early = own.iter().filter(|emptied| emptied.fill_pct < WASTED_BELOW_PCT).count();
+    (!own.is_empty()).then(|| early as f64 / own.len() as f64)
 }
 
 const H2S_PPM: MetricNo = MetricNo(12);
@@ -235,7 +284,6 @@ mod tests {
             kind: Some(DeviceKind::Bin),
             metric: metric::FILL_PCT,
             is_report: false,
-            handling: Handling::New,
             raised_at: TimestampMs(raised_h * HOUR),
             cleared_at: cleared_h.map(|hour| TimestampMs(hour * HOUR)),
             acknowledged_at: None,
@@ -248,7 +296,7 @@ mod tests {
     }
 
     fn measured(cases: &[Case]) -> Measures {
-        measure(&cases.iter().collect::<Vec<_>>(), Fleet { bins: 2, ..Fleet::default() }, DAY)
+        measure(&cases.iter().collect::<Vec<_>>(), &[], Fleet { bins: 2, ..Fleet::default() }, DAY)
     }
 
     #[test]
@@ -260,6 +308,17 @@ mod tests {
         assert_eq!(measures.overflow_h, Some(3.0 + 1.0 + 4.0));
         assert_eq!(measures.alerts, 2, "the first was raised before");
         assert_eq!(measures.flood_min, None, "there is no drain");
+    }
+
+    #[test]
+    fn emptying_a_bin_that_is_hardly_full_is_a_wasted_trip_and_reports_count_by_the_thousand() {
+        let at = |hour: i64, fill_pct: f64| Emptied { at: TimestampMs(hour * HOUR), fill_pct };
+        let emptied = [at(-1, 10.0), at(1, 39.0), at(2, 40.0), at(3, 95.0), at(23, 20.0)];
+        let fleet = Fleet { bins: 1, inhabitants: 2_000, ..Fleet::default() };
+        let report = Case { is_report: true, ..case(1, None) };
+        let measures = measure(&[&report], &emptied, fleet, DAY);
+        assert_eq!((measures.wasted, measures.reports_per_1000), (Some(0.5), Some(0.5)));
+        assert_eq!(measured(&[]).wasted, None, "nothing was emptied");
     }
 
     #[test]

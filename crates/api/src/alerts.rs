@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use sanimon_alerting::lifecycle::{self, Action, Role};
-use sanimon_domain::{AlertId, Condition, DeviceId, Handling, Severity};
+use sanimon_domain::{AlertId, Condition, DeviceId, DeviceKind, Handling, RuleId, Severity, metric};
 use sanimon_store::{AlertAction, AlertFilter, Command};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
-use crate::wire::{AlertBody, words};
+use crate::wire::{AlertBody, instant, words};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
@@ -37,6 +37,16 @@ pub(crate) struct AlertQuery {
     team: Option<String>,
     /// A device's id.
     device: Option<String>,
+    /// `bin`, `drain`, `toilet`: about devices of these kinds.
+    kind: Option<String>,
+    /// Metrics that the alerts are about.
+    metric: Option<String>,
+    /// Ids of rules.
+    rule: Option<String>,
+    /// RFC 3339: open at some time from here on.
+    from: Option<String>,
+    /// RFC 3339: raised before this.
+    to: Option<String>,
     /// From the page before.
     cursor: Option<i64>,
     /// 1 to 1000; 100 if left out.
@@ -107,6 +117,11 @@ pub(crate) async fn list(
         zones: words(query.zone.as_deref(), "zone", |zone| Some(zone.to_owned()))?,
         assignees: words(query.team.as_deref(), "team", |team| Some(team.to_owned()))?,
         device,
+        kinds: words(query.kind.as_deref(), "kind", DeviceKind::parse)?,
+        metrics: words(query.metric.as_deref(), "metric", metric::by_name)?,
+        rules: words(query.rule.as_deref(), "rule", |rule| RuleId::new(rule).ok())?,
+        from: instant(query.from.as_deref(), "from")?,
+        to: instant(query.to.as_deref(), "to")?,
         before: query.cursor,
     };
     let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
@@ -297,7 +312,7 @@ async fn needed_role(state: &ApiState, id: u64, action: Action) -> Result<Role, 
 }
 
 /// A text that somebody wrote; blanks are nothing.
-fn said(text: Option<String>, name: &str, chars_max: usize) -> Result<Option<String>, Problem> {
+pub(crate) fn said(text: Option<String>, name: &str, chars_max: usize) -> Result<Option<String>, Problem> {
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     if text.as_ref().is_some_and(|text| text.chars().count() > chars_max) {
         return Err(Problem::bad_request(format!("`{name}` has at most {chars_max} characters")));

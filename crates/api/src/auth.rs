@@ -66,6 +66,8 @@ pub(crate) struct Credentials {
 pub(crate) struct Me {
     username: String,
     role: String,
+    /// Those that name the person as a member.
+    teams: Vec<String>,
 }
 
 impl FromRequestParts<ApiState> for User {
@@ -102,12 +104,7 @@ pub(crate) async fn sign_in(
     let Json(Credentials { username, password }) = credentials?;
     let name = username.clone();
     let account = state.read(move |shared| shared.account(&name)).await?;
-    let permit = state.password_checks.clone().acquire_owned().await.map_err(Problem::internal)?;
-    let checked = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        check(account, &password)
-    });
-    let account = checked.await.map_err(Problem::internal)?;
+    let account = matches_password(&state, account, password).await?;
     let Some(account) = account else {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "unknown name or wrong password"));
     };
@@ -124,7 +121,21 @@ pub(crate) async fn sign_in(
     state.command(start).await?;
     let cookie =
         format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}", SESSION_MS / 1000);
-    Ok(with_cookie(&cookie, Json(Me { username: account.name, role: account.role })))
+    Ok(with_cookie(&cookie, Json(me_of(&state, account.name, account.role))))
+}
+
+/// The account, if this is its password.
+pub(crate) async fn matches_password(
+    state: &ApiState,
+    account: Option<Account>,
+    password: String,
+) -> Result<Option<Account>, Problem> {
+    let permit = state.password_checks.clone().acquire_owned().await.map_err(Problem::internal)?;
+    let checked = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        check(account, &password)
+    });
+    checked.await.map_err(Problem::internal)
 }
 
 /// Checks against a hash that nobody has when the name is unknown, so that both take the same time.
@@ -158,8 +169,13 @@ pub(crate) async fn sign_out(State(state): State<ApiState>, user: User) -> Resul
 #[utoipa::path(get, path = "/api/v1/me", tag = "session", responses(
     (status = 200, body = Me), (status = 401, description = "Nobody is signed in", body = Problem),
 ))]
-pub(crate) async fn me(user: User) -> Json<Me> {
-    Json(Me { username: user.name, role: user.role })
+pub(crate) async fn me(State(state): State<ApiState>, user: User) -> Json<Me> {
+    Json(me_of(&state, user.name, user.role))
+}
+
+fn me_of(state: &ApiState, username: String, role: String) -> Me {
+    let teams = crate::duties::teams_of(state, &username);
+    Me { username, role, teams }
 }
 
 fn argon2() -> Argon2<'static> {

@@ -34,3 +34,10 @@ pub(crate) async fn teams(State(state): State<ApiState>, _user: User) -> Json<Ve
     });
     Json(body.collect())
 }
+
+/// The teams that name a person as a member.
+pub(crate) fn teams_of(state: &ApiState, name: &str) -> Vec<String> {
+    let Some(conduct) = state.shared.standing.conduct() else { return Vec::new() };
+    let own = conduct.duties.teams.iter().filter(|team| team.members.iter().any(|member| member == name));
+    own.map(|team| team.id.clone()).collect()
+}

@@ -17,9 +17,12 @@ mod health;
 mod measures;
 mod messages;
 mod openapi;
+mod photos;
 mod quarantine;
 mod reports;
+mod rounds;
 mod rules;
+mod setup;
 mod site;
 mod state;
 mod telemetry;
@@ -39,8 +42,9 @@ pub use devices::table::{TableFault, read as read_device_table, write as write_d
 pub use devices::{EntryFault, KnownModels};
 pub use error::Problem;
 pub use openapi::openapi;
-pub use rules::RulesSource;
-pub use site::{MapSource, ModelInfo, SiteInfo};
+pub use rules::rules_again;
+pub use setup::source::{Edit, SetupDocument, SetupSource, Sound, Tried, TriedAlert, TriedRule};
+pub use site::{MapSource, ModelInfo, Planner, SiteInfo};
 pub use state::ApiState;
 
 /// A table of devices at most: a province's, at 100 bytes a line.
@@ -95,6 +99,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/quarantine", get(quarantine::list))
         .route("/stats", get(quarantine::stats))
         .route("/events", get(events::events))
+        .merge(setup_routes())
         .merge(alert_routes())
         .merge(polled)
         .fallback(error::no_such_endpoint)
@@ -117,6 +122,11 @@ fn alert_routes() -> Router<ApiState> {
     Router::new()
         .route("/alerts/{id}", get(alerts::one))
         .route("/alerts/{id}/reports", get(reports::of_alert))
+        .route(
+            "/alerts/{id}/photos",
+            get(photos::list).post(photos::add).layer(DefaultBodyLimit::max(photos::PHOTO_BYTES_MAX)),
+        )
+        .route("/alerts/{id}/photos/{photo}", get(photos::one))
         .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
         .route("/alerts/{id}/dispatch", post(alerts::dispatch))
         .route("/alerts/{id}/arrive", post(alerts::arrive))
@@ -125,6 +135,24 @@ fn alert_routes() -> Router<ApiState> {
         .route("/alerts/{id}/reopen", post(alerts::reopen))
         .route("/alerts/{id}/dismiss", post(alerts::dismiss))
         .route("/alerts/{id}/comment", post(alerts::comment))
+}
+
+/// What people set up and plan.
+fn setup_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/setup/rules/try", post(setup::try_rules))
+        .route("/setup/{document}", get(setup::read).put(setup::save))
+        .route("/setup/{document}/draft", post(setup::draft))
+        .route("/users", get(setup::users::list))
+        .route("/users/{name}", axum::routing::put(setup::users::put).delete(setup::users::remove))
+        .route("/me/password", post(setup::users::change_password))
+        .route("/audit", get(setup::audit::list))
+        .route("/vehicles", get(rounds::vehicles))
+        .route("/rounds", get(rounds::list).post(rounds::make))
+        .route("/rounds/plan", post(rounds::plan::plan))
+        .route("/rounds/{id}", get(rounds::one).delete(rounds::end))
+        .route("/rounds/{id}/export", get(rounds::export::export))
+        .route("/rounds/{id}/stops/{n}", post(rounds::mark))
 }
 
 /// For residents: no account.

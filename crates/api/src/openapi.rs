@@ -5,8 +5,8 @@ use utoipa::OpenApi;
 
 use crate::error::Problem;
 use crate::{
-    alerts, auth, devices, duties, events, health, measures, messages, quarantine, reports, rules, site,
-    telemetry, trends, windows,
+    alerts, auth, devices, duties, events, health, measures, messages, photos, quarantine, reports, rounds,
+    rules, setup, site, telemetry, trends, windows,
 };
 
 #[derive(OpenApi)]
@@ -55,6 +55,26 @@ use crate::{
         rules::in_force,
         rules::versions,
         rules::reload,
+        photos::list,
+        photos::add,
+        photos::one,
+        rounds::vehicles,
+        rounds::list,
+        rounds::one,
+        rounds::plan::plan,
+        rounds::make,
+        rounds::mark,
+        rounds::end,
+        rounds::export::export,
+        setup::read,
+        setup::draft,
+        setup::save,
+        setup::try_rules,
+        setup::users::list,
+        setup::users::put,
+        setup::users::remove,
+        setup::users::change_password,
+        setup::audit::list,
         windows::list,
         windows::begin,
         windows::end,

@@ -1,7 +1,5 @@
 //! The rules in force: which of them speak for a device and why, their versions, and reading them again.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -15,32 +13,9 @@ use utoipa::ToSchema;
 use crate::alerts::device_number;
 use crate::auth::User;
 use crate::error::Problem;
+use crate::setup::source::{SetupDocument, SetupSource, Sound};
 use crate::state::ApiState;
 use crate::wire::Text;
-
-/// Reads the site's rules again; an error names every fault with its line.
-type ReadRules = dyn Fn() -> Result<NewRules, Vec<String>> + Send + Sync;
-
-/// Where the rules come from.
-#[derive(Clone)]
-pub struct RulesSource(Arc<ReadRules>);
-
-impl RulesSource {
-    pub fn new(read: Arc<ReadRules>) -> Self {
-        Self(read)
-    }
-
-    /// Reads them again.
-    pub fn read(&self) -> Result<NewRules, Vec<String>> {
-        (self.0)()
-    }
-}
-
-impl std::fmt::Debug for RulesSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RulesSource")
-    }
-}
 
 /// A level of a rule.
 #[derive(Debug, Serialize, ToSchema)]
@@ -182,6 +157,16 @@ pub(crate) async fn versions(
     Ok(Json(body.collect()))
 }
 
+/// Reads the site's rules again; an error names every fault with its line.
+pub fn rules_again(setup: &dyn SetupSource) -> Result<NewRules, Vec<String>> {
+    let text = setup.text(SetupDocument::Rules, &[]).map_err(|why| vec![why])?;
+    match setup.check(SetupDocument::Rules, &text) {
+        Ok(Sound::Rules(rules)) => Ok(*rules),
+        Ok(_) => Err(vec!["the rules' file holds something else".to_owned()]),
+        Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
+    }
+}
+
 /// What came of reading the rules again.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Reloaded {
@@ -195,10 +180,11 @@ pub(crate) struct Reloaded {
 ))]
 pub(crate) async fn reload(State(state): State<ApiState>, user: User) -> Result<Json<Reloaded>, Problem> {
     user.require("manager")?;
-    let source = state.site.rules.clone();
-    let read = tokio::task::spawn_blocking(move || source.read()).await.map_err(Problem::internal)?;
+    let setup = state.site.setup.clone();
+    let read = tokio::task::spawn_blocking(move || rules_again(&*setup)).await.map_err(Problem::internal)?;
     let rules = read.map_err(|faults| Problem::new(StatusCode::BAD_REQUEST, faults.join("\n")))?;
-    let version = state.command(|reply| Command::PutRules(rules, reply)).await?;
+    let audit = state.audit(&user, "rules.reload", "", &serde_json::json!({}));
+    let version = state.change(audit, |reply| Command::PutRules(rules, reply)).await?;
     tracing::info!(version, who = user.name, "rules were read again");
     Ok(Json(Reloaded { version }))
 }

@@ -1,8 +1,11 @@
 //! What the console must know of the site before it can draw anything.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use chrono_tz::Tz;
+use sanimon_domain::collection::{RoundTask, Route};
 use sanimon_domain::metric;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +13,7 @@ use utoipa::ToSchema;
 use crate::auth::User;
 use crate::devices::KnownModels;
 use crate::error::Problem;
-use crate::rules::RulesSource;
+use crate::setup::source::SetupSource;
 use crate::state::ApiState;
 
 /// Where the map's background comes from. Left out: a plain background with the zones' outlines.
@@ -19,6 +22,15 @@ pub struct MapSource {
     /// Raster tiles: `https://host/{z}/{x}/{y}.png`.
     pub tiles_url: String,
     pub attribution: String,
+}
+
+/// Who makes an order of stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner {
+    /// A short order of the visits, with a bound.
+    pub plan: fn(&RoundTask) -> Route,
+    /// An order made by hand, reckoned.
+    pub follow: fn(&RoundTask, &[usize]) -> Route,
 }
 
 /// The site's own facts, from the configuration.
@@ -31,8 +43,9 @@ pub struct SiteInfo {
     pub map: Option<MapSource>,
     /// What can be decoded.
     pub models: KnownModels,
-    /// Where the rules are read from, to be read again.
-    pub rules: RulesSource,
+    /// The files that rules, zones and teams are read from.
+    pub setup: Arc<dyn SetupSource>,
+    pub planner: Planner,
     /// Where the console is, as people outside reach it.
     pub url: Option<String>,
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use sanimon_domain::{Clock, TimestampMs};
-use sanimon_store::{Command, CommandError, Reply, Shared};
+use sanimon_store::{Command, CommandError, NewAudit, Reply, Shared};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::auth::User;
 use crate::error::Problem;
 use crate::reports::Guard;
 use crate::site::SiteInfo;
@@ -23,6 +24,10 @@ pub struct ApiState {
     /// Becomes true when sanimon stops: event streams end then, or the server would wait for them for ever.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) password_checks: Arc<Semaphore>,
+    /// Drafts of rules that are tried at once: each takes all cores.
+    pub(crate) trials: Arc<Semaphore>,
+    /// Held by who saves a document.
+    pub(crate) saving: Arc<tokio::sync::Mutex<()>>,
     /// Keeps residents' pages from being flooded.
     pub(crate) reports: Arc<Guard>,
     /// Tells this run of the process from others in event ids.
@@ -39,12 +44,45 @@ impl ApiState {
     ) -> Self {
         let run_id = format!("{:08x}", rand::random::<u32>()).into();
         let password_checks = Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX));
+        let (trials, saving) = (Arc::new(Semaphore::new(1)), Arc::default());
         let reports = Arc::new(Guard::new());
-        Self { shared, clock, site: Arc::new(site), commands, stop, password_checks, reports, run_id }
+        Self {
+            shared,
+            clock,
+            site: Arc::new(site),
+            commands,
+            stop,
+            password_checks,
+            trials,
+            saving,
+            reports,
+            run_id,
+        }
     }
 
     pub(crate) fn now(&self) -> TimestampMs {
         self.clock.now()
+    }
+
+    /// What is remembered of a change. The detail holds no secrets.
+    pub(crate) fn audit(
+        &self,
+        user: &User,
+        what: &'static str,
+        about: &str,
+        detail: &serde_json::Value,
+    ) -> NewAudit {
+        let (who, about) = (user.name.clone(), about.to_owned());
+        NewAudit { at: self.now(), who, what, about, detail: detail.to_string() }
+    }
+
+    /// Sends a command that is remembered with who asked for it: both are stored together, or none.
+    pub(crate) async fn change<T>(
+        &self,
+        audit: NewAudit,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, Problem> {
+        self.command(|reply| Command::Audited(audit, Box::new(command(reply)))).await
     }
 
     /// Sends a command to the writer and waits for its answer.

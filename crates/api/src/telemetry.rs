@@ -19,6 +19,7 @@ use crate::alerts::device_number;
 use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
+use crate::wire::instant;
 
 /// Points in an answer if nothing else is asked for; with more, windows are made or made longer, and the answer says so.
 const POINTS_DEFAULT: u64 = 20_000;
@@ -99,14 +100,8 @@ pub(crate) fn range(
     now: TimestampMs,
     default_ms: i64,
 ) -> Result<(TimestampMs, TimestampMs), Problem> {
-    let time = |text: Option<&str>, name: &str, default: TimestampMs| match text {
-        None => Ok(default),
-        Some(text) => TimestampMs::parse_rfc3339(text).ok_or_else(|| {
-            Problem::bad_request(format!("`{name}` is not an RFC 3339 time, like 2026-03-01T08:00:00Z"))
-        }),
-    };
-    let to = time(to, "to", now)?;
-    let from = time(from, "from", to.minus_ms(default_ms))?;
+    let to = instant(to, "to")?.unwrap_or(now);
+    let from = instant(from, "from")?.unwrap_or(to.minus_ms(default_ms));
     if from > to {
         return Err(Problem::bad_request("`from` is after `to`"));
     }

@@ -11,12 +11,15 @@ use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{
     Clock, DeviceId, DeviceKind, DeviceNo, MetricNo, SiteCalendar, TimestampMs, ZoneClass, ZoneId,
 };
-use sanimon_store::{Account, Command, Device, Group, JournalMessage, JournalReading, Store, Writer, Zone};
+use sanimon_store::{
+    Account, Command, Device, Group, JournalMessage, JournalReading, SetupCommand, Store, Writer, Zone,
+};
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 use self::registry::models;
-use crate::{ApiState, RulesSource, SiteInfo, hash_password, openapi, router};
+use self::setup::{NoFiles, PLANNER};
+use crate::{ApiState, SiteInfo, hash_password, openapi, router};
 
 #[derive(Debug)]
 struct Fixed;
@@ -39,6 +42,7 @@ fn history(writer: &mut Writer) {
         name_zh: id.to_owned(),
         class: ZoneClass::Street,
         outline: Vec::new(),
+        inhabitants: None,
     };
     writer.put_zones(vec![zone("north"), zone("south")]).expect("zones");
     let device = |no: u32, id: &str, kind, zone: Option<&str>| Device {
@@ -85,7 +89,20 @@ impl Api {
         std::thread::spawn(move || {
             let _lock = lock;
             while let Some(command) = receiver.blocking_recv() {
+                let command = match command {
+                    Command::Audited(entry, command) => {
+                        writer.begin_audited(entry);
+                        *command
+                    }
+                    command => command,
+                };
                 match command {
+                    Command::PutAccount(account, at, reply) => {
+                        let _ = reply.send(writer.put_account(&account, at).map_err(Into::into));
+                    }
+                    Command::Setup(SetupCommand::RemoveAccount { name, reply }) => {
+                        let _ = reply.send(writer.remove_account(&name));
+                    }
                     Command::StartSession { token_sha256, account, now, expires_at, reply } => {
                         let outcome = writer.start_session(&token_sha256, &account, now, expires_at);
                         let _ = reply.send(outcome.map_err(Into::into));
@@ -101,6 +118,7 @@ impl Api {
                     }
                     other => panic!("not expected here: {other:?}"),
                 }
+                writer.end_audited();
             }
         });
         let (stop, stopped) = watch::channel(false);
@@ -111,7 +129,8 @@ impl Api {
             map: None,
             models: models(),
             url: None,
-            rules: RulesSource::new(Arc::new(|| Err(vec!["no file".to_owned()]))),
+            setup: Arc::new(NoFiles),
+            planner: PLANNER,
         };
         let state = ApiState::new(shared, Arc::new(Fixed), site, commands, stopped);
         Self { router: router(state), _folder: folder, _stop: stop }
@@ -354,3 +373,4 @@ async fn trends_are_grouped_as_asked() {
 }
 
 mod registry;
+mod setup;

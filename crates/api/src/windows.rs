@@ -113,8 +113,11 @@ pub(crate) async fn begin(
 ) -> Result<(StatusCode, Json<WindowNumber>), Problem> {
     user.require("dispatcher")?;
     let Json(request) = request?;
-    let window = checked(&state, &request, user.name)?;
-    let id = state.command(|reply| Command::PutWindow(window, reply)).await?;
+    let window = checked(&state, &request, user.name.clone())?;
+    let detail = serde_json::json!({ "to": request.to, "reason": request.reason, "zone": request.zone, "rule": request.rule });
+    let audit =
+        state.audit(&user, "maintenance.begin", request.device.as_deref().unwrap_or_default(), &detail);
+    let id = state.change(audit, |reply| Command::PutWindow(window, reply)).await?;
     Ok((StatusCode::CREATED, Json(WindowNumber { id })))
 }
 
@@ -167,7 +170,8 @@ pub(crate) async fn end(
 ) -> Result<StatusCode, Problem> {
     user.require("dispatcher")?;
     let Path(id) = id?;
+    let audit = state.audit(&user, "maintenance.end", &id.to_string(), &serde_json::json!({}));
     let who = user.name;
-    state.command(|reply| Command::EndWindow { id, who, reply }).await?;
+    state.change(audit, |reply| Command::EndWindow { id, who, reply }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -37,6 +37,8 @@ pub(crate) struct DeviceBody {
     pub(crate) interval_s: Option<i64>,
     /// What its uplinks come through.
     pub(crate) gateway: Option<String>,
+    /// What a bin holds, in litres.
+    pub(crate) volume_l: Option<f64>,
     /// Words that people sort devices by.
     pub(crate) tags: Vec<String>,
     /// What decodes its frames.
@@ -77,6 +79,7 @@ impl DeviceBody {
             lat: device.place.map(|place| place.lat),
             lon: device.place.map(|place| place.lon),
             gateway: device.gateway.as_ref().map(ToString::to_string),
+            volume_l: device.volume_l,
             interval_s: device.interval_ms.map(|ms| ms / 1000),
             tags: device.tags.clone(),
             model: device.model.clone(),
@@ -279,6 +282,16 @@ pub(crate) fn words<T>(
     let words = text.into_iter().flat_map(|text| text.split(',')).filter(|word| !word.is_empty());
     let unknown = |word: &str| crate::error::Problem::bad_request(format!("`{word}` is not a {name}"));
     words.map(|word| parse(word).ok_or_else(|| unknown(word))).collect()
+}
+
+/// A time of a query.
+pub(crate) fn instant(text: Option<&str>, name: &str) -> Result<Option<TimestampMs>, crate::error::Problem> {
+    let wrong = |text: &str| {
+        crate::error::Problem::bad_request(format!(
+            "`{name}` is `{text}`: write a time such as 2026-03-01T08:00:00Z"
+        ))
+    };
+    text.map(|text| TimestampMs::parse_rfc3339(text).ok_or_else(|| wrong(text))).transpose()
 }
 
 /// A text as a spreadsheet's cell: one that would be a formula there is marked as text.

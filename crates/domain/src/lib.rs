@@ -15,6 +15,7 @@
 pub mod alert;
 pub mod calendar;
 pub mod calibration;
+pub mod collection;
 pub mod counter;
 pub mod device;
 pub mod fault;

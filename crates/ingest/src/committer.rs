@@ -16,7 +16,7 @@ use sanimon_alerting::routing::Conduct;
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, TimestampMs};
-use sanimon_store::{Command, CommandError, Counters, Reply, Shared, Store, StoreError};
+use sanimon_store::{Command, CommandError, Counters, Reply, SetupCommand, Shared, Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::core::Core;
@@ -378,6 +378,12 @@ impl Worker {
                 }
                 self.answer_change(reply, outcome);
             }
+            Command::Audited(entry, command) => {
+                self.core.writer.begin_audited(entry);
+                self.command(*command);
+                self.core.writer.end_audited();
+            }
+            Command::Setup(setup) => self.set_up(now, setup),
             Command::PutZones(zones, reply) => {
                 let outcome = self.core.writer.put_zones(zones).and_then(|()| self.core.place_all(now));
                 self.answer_change(reply, outcome.map_err(CommandError::from));
@@ -391,6 +397,29 @@ impl Worker {
             }
             Command::EndSession { token_sha256, reply } => {
                 answer(reply, self.core.writer.end_session(&token_sha256).map_err(CommandError::from));
+            }
+        }
+    }
+
+    fn set_up(&mut self, now: TimestampMs, setup: SetupCommand) {
+        match setup {
+            SetupCommand::SetZones(zones, reply) => {
+                let outcome = self.core.writer.set_zones(zones).and_then(|()| self.core.place_all(now));
+                self.answer_change(reply, outcome.map_err(CommandError::from));
+            }
+            SetupCommand::PutDuties(duties, reply) => {
+                answer(reply, self.core.writer.use_duties(*duties).map_err(CommandError::from));
+            }
+            SetupCommand::PutRound(round, reply) => {
+                answer(reply, self.core.writer.put_round(&round, now).map_err(CommandError::from));
+            }
+            SetupCommand::MarkStop(mark, reply) => answer(reply, self.core.writer.mark_stop(&mark, now)),
+            SetupCommand::EndRound { id, who, reply } => {
+                answer(reply, self.core.writer.end_round(id, &who, now));
+            }
+            SetupCommand::AddPhoto(photo, reply) => answer(reply, self.core.writer.add_photo(&photo, now)),
+            SetupCommand::RemoveAccount { name, reply } => {
+                answer(reply, self.core.writer.remove_account(&name));
             }
         }
     }

@@ -3,29 +3,22 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sanimon_api::RulesSource;
+use sanimon_api::{SetupSource, rules_again};
 use sanimon_ingest::client::ClientOptions;
 use sanimon_notify::{Channel, ChannelKind, Credentials, MqttServer};
-use sanimon_store::{Command, NewRules};
-use tokio::sync::{mpsc, oneshot};
+use sanimon_store::Command;
+use tokio::sync::mpsc;
 
-use crate::config::{ChannelConfig, RulesFile, Target};
-
-/// Reads the site's rules again, with every fault in words.
-pub(crate) fn rules_source(file: RulesFile) -> RulesSource {
-    RulesSource::new(Arc::new(move || match file.read() {
-        Ok((rules, text)) => Ok(NewRules { rules, text }),
-        Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
-    }))
-}
+use crate::config::{ChannelConfig, Target};
+use crate::site::ask;
 
 /// `kill -HUP` reads the rules again; faulty ones are refused whole, and those in force stay.
-pub(crate) async fn reload_on_hangup(source: RulesSource, commands: mpsc::Sender<Command>) {
+pub(crate) async fn reload_on_hangup(setup: Arc<dyn SetupSource>, commands: mpsc::Sender<Command>) {
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let Ok(mut hangup) = hangup else { return };
     while hangup.recv().await.is_some() {
-        let reading = source.clone();
-        let Ok(read) = tokio::task::spawn_blocking(move || reading.read()).await else { return };
+        let reading = setup.clone();
+        let Ok(read) = tokio::task::spawn_blocking(move || rules_again(&*reading)).await else { return };
         let rules = match read {
             Ok(rules) => rules,
             Err(faults) => {
@@ -33,14 +26,9 @@ pub(crate) async fn reload_on_hangup(source: RulesSource, commands: mpsc::Sender
                 continue;
             }
         };
-        let (reply, answer) = oneshot::channel();
-        if commands.send(Command::PutRules(rules, reply)).await.is_err() {
-            return;
-        }
-        match answer.await {
-            Ok(Ok(version)) => tracing::info!(version, "the rules were read again"),
-            Ok(Err(error)) => tracing::error!(%error, "the rules were not changed"),
-            Err(_) => return,
+        match ask(&commands, |reply| Command::PutRules(rules, reply)).await {
+            Ok(version) => tracing::info!(version, "the rules were read again"),
+            Err(error) => tracing::error!(%error, "the rules were not changed"),
         }
     }
 }

@@ -11,6 +11,7 @@ mod http;
 mod models;
 mod replay;
 mod screen;
+mod setup;
 mod site;
 
 use std::process::ExitCode;

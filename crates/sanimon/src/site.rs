@@ -2,23 +2,25 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use chrono_tz::Tz;
-use sanimon_api::{ApiState, MapSource, SiteInfo};
+use sanimon_api::{ApiState, MapSource, Planner, SetupSource, SiteInfo};
 use sanimon_domain::{Clock, SiteCalendar};
 use sanimon_ingest::client::{self, ClientOptions};
 use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
 use sanimon_ingest::{Committer, CommitterOptions, Queue, Work};
 use sanimon_notify::Notifier;
-use sanimon_store::{Account, Command, Shared, Store, Zone};
+use sanimon_store::{Account, Command, SetupCommand, Shared, Store, Zone};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::conduct::{Brokers, reload_on_hangup, rules_source};
-use crate::config::{ChannelConfig, RulesFile};
+use crate::conduct::{Brokers, reload_on_hangup};
+use crate::config::{ChannelConfig, SetupFiles};
+use crate::setup::SiteSetup;
 use crate::{http, models};
 
 /// Commands waiting at most: each is a person's click.
@@ -30,6 +32,12 @@ const HTTP_DRAIN_MAX: Duration = Duration::from_secs(1);
 const NOTIFIER_END_MAX: Duration = Duration::from_millis(500);
 const STOP_MAX: Duration = Duration::from_millis(4_500);
 
+/// Who makes an order of a round's stops.
+const PLANNER: Planner = Planner {
+    plan: sanimon_planning::plan,
+    follow: |task, order| sanimon_planning::follow(task, &sanimon_planning::trips(task, order)),
+};
+
 /// What a site is made of.
 #[derive(Debug)]
 pub(crate) struct SiteParts {
@@ -39,14 +47,15 @@ pub(crate) struct SiteParts {
     pub(crate) map: Option<MapSource>,
     pub(crate) store: Store,
     pub(crate) committer: CommitterOptions,
-    pub(crate) zones: Vec<Zone>,
+    /// Those of the zones' file; `None`: there is none, and the store knows them.
+    pub(crate) zones: Option<Vec<Zone>>,
     pub(crate) http: TcpListener,
     pub(crate) embedded: Option<EmbeddedOptions>,
     pub(crate) brokers: Vec<ClientOptions>,
     pub(crate) channels: Vec<ChannelConfig>,
     /// Where the console is, for links.
     pub(crate) url: Option<String>,
-    pub(crate) rules_file: RulesFile,
+    pub(crate) files: SetupFiles,
 }
 
 /// The running site.
@@ -73,8 +82,7 @@ pub(crate) fn open_store(data: &Path, calendar: Option<SiteCalendar>) -> anyhow:
 
 impl Site {
     pub(crate) async fn start(parts: SiteParts) -> anyhow::Result<Self> {
-        let SiteParts { name, time_zone, simulation_speed, map, zones, channels, url, rules_file, .. } =
-            parts;
+        let SiteParts { name, time_zone, simulation_speed, map, zones, channels, url, files, .. } = parts;
         let clock = parts.committer.clock.clone();
         let models = models::known(&parts.committer.scripts);
         let committer = Committer::start(parts.store, parts.committer)?;
@@ -82,17 +90,26 @@ impl Site {
         let queue = committer.queue.clone();
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         tokio::spawn(forward(receiver, queue.clone()));
-        if !zones.is_empty() {
-            ask(&commands, |reply| Command::PutZones(zones, reply)).await?;
+        if let Some(zones) = zones {
+            ask(&commands, |reply| Command::Setup(SetupCommand::SetZones(zones, reply))).await?;
         }
         let (stop_sources, sources_stopped) = watch::channel(false);
         let (stop_http, http_stopped) = watch::channel(false);
 
         let tiles_url = map.as_ref().map(|map| map.tiles_url.clone());
-        let rules = rules_source(rules_file);
+        let setup: Arc<dyn SetupSource> = Arc::new(SiteSetup(files));
         let site = sanimon_notify::Site { name: name.clone(), url: url.clone() };
-        let info = SiteInfo { name, time_zone, simulation_speed, map, models, rules: rules.clone(), url };
-        tokio::spawn(reload_on_hangup(rules, commands.clone()));
+        let info = SiteInfo {
+            name,
+            time_zone,
+            simulation_speed,
+            map,
+            models,
+            setup: setup.clone(),
+            planner: PLANNER,
+            url,
+        };
+        tokio::spawn(reload_on_hangup(setup, commands.clone()));
         let state =
             ApiState::new(shared.clone(), clock.clone(), info, commands.clone(), http_stopped.clone());
         let router = http::with_console(sanimon_api::router(state), tiles_url.as_deref());
@@ -176,7 +193,7 @@ impl Site {
 }
 
 /// Sends a command and waits for its answer.
-async fn ask<T>(
+pub(crate) async fn ask<T>(
     commands: &mpsc::Sender<Command>,
     command: impl FnOnce(sanimon_store::Reply<T>) -> Command,
 ) -> anyhow::Result<T> {

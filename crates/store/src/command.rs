@@ -1,12 +1,14 @@
 //! What people and programs ask the writer's thread to do, besides readings.
 
+use sanimon_alerting::duty::Duties;
 use sanimon_alerting::lifecycle::{Action, NotAllowed, Request};
 use sanimon_domain::{AlertId, DeviceId, Handling, TimestampMs};
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::model::{
-    Account, Alert, DeliveryOutcome, Device, NewReport, NewRules, NewWindow, PlaceCode, Report, Zone,
+    Account, Alert, DeliveryOutcome, Device, NewAudit, NewPhoto, NewReport, NewRound, NewRules, NewWindow,
+    PlaceCode, Report, StopMark, Zone,
 };
 
 /// Why a command was not carried out.
@@ -96,7 +98,12 @@ pub enum Command {
         codes: Vec<PlaceCode>,
         reply: Reply<()>,
     },
+    /// Enters or changes zones.
     PutZones(Vec<Zone>, Reply<()>),
+    /// A change that is remembered with who made it.
+    Audited(NewAudit, Box<Command>),
+    /// What people set up and plan in the console.
+    Setup(SetupCommand),
     PutAccount(Account, TimestampMs, Reply<()>),
     StartSession {
         token_sha256: [u8; 32],
@@ -107,6 +114,27 @@ pub enum Command {
     },
     EndSession {
         token_sha256: [u8; 32],
+        reply: Reply<()>,
+    },
+}
+
+/// What people set up and plan in the console.
+#[derive(Debug)]
+pub enum SetupCommand {
+    /// Makes these the only zones.
+    SetZones(Vec<Zone>, Reply<()>),
+    /// Other teams, responsibilities, deadlines and goals, from now on.
+    PutDuties(Box<Duties>, Reply<()>),
+    PutRound(NewRound, Reply<i64>),
+    MarkStop(StopMark, Reply<()>),
+    EndRound {
+        id: i64,
+        who: String,
+        reply: Reply<()>,
+    },
+    AddPhoto(NewPhoto, Reply<i64>),
+    RemoveAccount {
+        name: String,
         reply: Reply<()>,
     },
 }

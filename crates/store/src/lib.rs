@@ -34,7 +34,7 @@ mod write;
 
 pub use aggregate::Function;
 pub use backup::{backup, restore};
-pub use command::{AlertAction, Command, CommandError, Reply};
+pub use command::{AlertAction, Command, CommandError, Reply, SetupCommand};
 pub use directory::{Directory, DirectoryState};
 pub use error::{Result, StoreError};
 pub use feed::{Committed, Event, Feed, FeedReading, Subscription};
@@ -45,9 +45,10 @@ pub use influx::lines::line;
 pub use influx::{BucketState, Influx, InfluxOptions, Setup};
 pub use journal::{Digest, JournalMessage, JournalReading};
 pub use model::{
-    Account, Alert, CalibrationPoint, DeliveryOutcome, DeliveryResult, Device, DeviceEvent, DeviceState,
-    Doubted, LastKnown, LatLon, Latest, MessageState, NewReport, NewRules, NewWindow, OutboxMessage, Place,
-    PlaceCode, Point, Quarantined, ReplacedHardware, Report, RulesVersion, Step, WindowEntry, Zone,
+    Account, Alert, AuditEntry, CalibrationPoint, DeliveryOutcome, DeliveryResult, Device, DeviceEvent,
+    DeviceState, Doubted, LastKnown, LatLon, Latest, MessageState, NewAudit, NewPhoto, NewReport, NewRound,
+    NewRules, NewWindow, OutboxMessage, PhotoEntry, Place, PlaceCode, PlannedStop, Point, Quarantined,
+    ReplacedHardware, Report, Round, RoundStop, RulesVersion, Step, StopMark, StopState, WindowEntry, Zone,
 };
 pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel, WindowQuery};
 pub use schema::DATA_VERSION;

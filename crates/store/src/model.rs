@@ -1,10 +1,14 @@
 //! What the store keeps, as the other crates see it.
 
 mod conduct;
+mod setup;
 
 pub use conduct::{
     DeliveryOutcome, DeliveryResult, MessageState, NewReport, NewRules, NewWindow, OutboxMessage, Place,
     PlaceCode, Report, RulesVersion, WindowEntry,
+};
+pub use setup::{
+    AuditEntry, NewAudit, NewPhoto, NewRound, PhotoEntry, PlannedStop, Round, RoundStop, StopMark, StopState,
 };
 
 use sanimon_alerting::duty::{Deadlines, Progress};
@@ -69,6 +73,8 @@ pub struct Device {
     pub gateway: Option<GatewayId>,
     /// How often it is expected to report, in milliseconds.
     pub interval_ms: Option<i64>,
+    /// What a bin holds, in litres.
+    pub volume_l: Option<f64>,
     pub calibration: Calibration,
     /// What the next distance will be taken for.
     pub calibrate_next: Option<CalibrationPoint>,
@@ -142,6 +148,8 @@ pub struct Zone {
     pub class: ZoneClass,
     /// `[lon, lat]` corners, the first repeated at the end.
     pub outline: Vec<[f64; 2]>,
+    /// Who live there: for reports per thousand of them.
+    pub inhabitants: Option<u32>,
 }
 
 impl Device {
@@ -162,6 +170,7 @@ impl Device {
             place: None,
             gateway: None,
             interval_ms: None,
+            volume_l: None,
             calibration: Calibration::default(),
             calibrate_next: None,
             first_seen_at,

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("migrations/0004_sensors.sql"), convert: None },
     Migration { sql: include_str!("migrations/0005_handling.sql"), convert: None },
     Migration { sql: include_str!("migrations/0006_responsibility.sql"), convert: None },
+    Migration { sql: include_str!("migrations/0007_console.sql"), convert: None },
 ];
 
 /// The data version that this sanimon writes.
@@ -115,7 +116,8 @@ mod tests {
                 }
             }
             old.pragma_update(None, "user_version", from as i64).expect("a version");
-            old.execute("INSERT INTO zone VALUES ('z', 'Zone', '区', 'street', '[]')", []).expect("a row");
+            let row = "INSERT INTO zone (id, name_en, name_zh, class, outline) VALUES ('z', 'Zone', '区', 'street', '[]')";
+            old.execute(row, []).expect("a row");
             drop(old);
 
             let migrated = open_writer(&path).expect("the migration");

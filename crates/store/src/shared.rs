@@ -2,6 +2,7 @@
 
 mod conduct;
 mod load;
+mod setup;
 mod standing;
 
 use std::collections::HashMap;

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use sanimon_domain::{Calibration, DeviceId, HardwareId, MetricNo, metric};
 use sanimon_store::{CalibrationPoint, Command, Device, DeviceState};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::entry::{DeviceEntry, EntryFault};
@@ -38,12 +39,25 @@ pub(crate) async fn put(
     let Json(entry) = entry?;
     let now = state.now();
     let device = entry.device(&id, &state.shared.directory.read(), &state.site.models, now)?;
-    store(state, user, id, device).await
+    store(state, user, "device.put", device).await
 }
 
 /// Stores an entry and answers with what the device is now.
-async fn store(state: ApiState, user: User, id: String, device: Device) -> Result<Json<DeviceBody>, Problem> {
-    state.command(|reply| Command::PutDevices(vec![device], reply)).await?;
+async fn store(
+    state: ApiState,
+    user: User,
+    what: &'static str,
+    device: Device,
+) -> Result<Json<DeviceBody>, Problem> {
+    let id = device.id.to_string();
+    let detail = json!({
+        "name": device.name,
+        "kind": device.kind.as_str(),
+        "zone": device.zone.as_ref().map(sanimon_domain::ZoneId::as_str),
+        "hardware_id": device.hardware_id.as_ref().map(HardwareId::as_str),
+    });
+    let audit = state.audit(&user, what, &id, &detail);
+    state.change(audit, |reply| Command::PutDevices(vec![device], reply)).await?;
     one(State(state), user, Ok(Path(id))).await
 }
 
@@ -65,7 +79,8 @@ pub(crate) async fn retire(
     user.require("manager")?;
     let Path(id) = id?;
     let id = DeviceId::new(&id).map_err(|_| Problem::not_found("device", &id))?;
-    state.command(|reply| Command::RetireDevice(id, reply)).await?;
+    let audit = state.audit(&user, "device.retire", id.as_str(), &json!({}));
+    state.change(audit, |reply| Command::RetireDevice(id, reply)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -81,7 +96,7 @@ pub(crate) async fn accept(
     user.require("manager")?;
     let Path(id) = id?;
     let device = Device { state: DeviceState::Registered, ..known(&state, &id)? };
-    store(state, user, id, device).await
+    store(state, user, "device.accept", device).await
 }
 
 /// New hardware for a place.
@@ -120,7 +135,7 @@ pub(crate) async fn replace(
         },
     };
     let device = Device { hardware_id: Some(hardware_id), model, ..device };
-    store(state, user, id, device).await
+    store(state, user, "device.replace", device).await
 }
 
 /// What a reading stands for.
@@ -155,7 +170,7 @@ pub(crate) async fn calibrate(
             return Err(Problem::bad_request(format!("`take` is `{other}`: write next or last")));
         }
     };
-    store(state, user, id, device).await
+    store(state, user, "device.calibrate", device).await
 }
 
 fn calibrated_by_last(state: &ApiState, device: Device, point: CalibrationPoint) -> Result<Device, Problem> {
@@ -185,5 +200,5 @@ pub(crate) async fn cancel_calibration(
     user.require("crew")?;
     let Path(id) = id?;
     let device = Device { calibrate_next: None, ..known(&state, &id)? };
-    store(state, user, id, device).await
+    store(state, user, "device.calibrate", device).await
 }

@@ -11,6 +11,8 @@ const NAME_CHARS_MAX: usize = 200;
 const LABEL_CHARS_MAX: usize = 64;
 const TAGS_MAX: usize = 16;
 const INTERVAL_S_MAX: i64 = 31_536_000;
+/// The largest containers hold some 40 cubic metres.
+const VOLUME_L_MAX: f64 = 100_000.0;
 
 /// What a person enters of a device. What is left out is emptied.
 #[derive(Debug, Deserialize, ToSchema, Default)]
@@ -36,6 +38,8 @@ pub(crate) struct DeviceEntry {
     pub(crate) model: Option<String>,
     /// What its messages call it, if not its id: a DevEUI, an IMEI, a platform's name.
     pub(crate) hardware_id: Option<String>,
+    /// What a bin holds, in litres.
+    pub(crate) volume_l: Option<f64>,
     /// What the sensor measures when empty, in millimetres.
     pub(crate) empty_mm: Option<f64>,
     /// What it measures when full, in millimetres.
@@ -112,6 +116,9 @@ impl DeviceEntry {
         if self.interval_s.is_some_and(|seconds| !(1..=INTERVAL_S_MAX).contains(&seconds)) {
             return fault("interval_s", "between 1 second and a year");
         }
+        if self.volume_l.is_some_and(|litres| !(1.0..=VOLUME_L_MAX).contains(&litres)) {
+            return fault("volume_l", "between 1 and 100000 litres");
+        }
         Ok(Device {
             no: known.map_or(sanimon_domain::DeviceNo(0), |device| device.no),
             name: self.name.clone(),
@@ -125,6 +132,7 @@ impl DeviceEntry {
             place: self.place()?,
             gateway: self.gateway()?,
             interval_ms: self.interval_s.map(|seconds| seconds * 1_000),
+            volume_l: self.volume_l,
             calibration: self.calibration()?,
             calibrate_next: known.and_then(|device| device.calibrate_next),
             online: known.and_then(|device| device.online),

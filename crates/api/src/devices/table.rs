@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sanimon_domain::TimestampMs;
 use sanimon_store::{Command, Device, DeviceState, DirectoryState};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::entry::{DeviceEntry, EntryFault, KnownModels};
 use crate::auth::User;
@@ -19,7 +21,7 @@ use crate::state::ApiState;
 use crate::wire::CalibrationBody;
 
 /// The columns, in the order in which they are written. Only `id` and `kind` are needed; others may be left out.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 21] = [
     "id",
     "name",
     "kind",
@@ -40,6 +42,7 @@ const COLUMNS: [&str; 20] = [
     "offset_mm",
     "probe_low_bar",
     "probe_high_bar",
+    "volume_l",
 ];
 /// Rows at most: a province's.
 const ROWS_MAX: usize = 1_000_000;
@@ -181,6 +184,7 @@ fn row<'a>(
         gateway: text("gateway"),
         model: text("model"),
         hardware_id: text("hardware_id"),
+        volume_l: number("volume_l")?,
         ..DeviceEntry::default()
     };
     let calibration = CalibrationBody {
@@ -235,6 +239,7 @@ fn cells(device: &Device) -> [String; COLUMNS.len()] {
         number(calibration.offset_mm),
         number(calibration.probe_bar.map(|[low, _]| low)),
         number(calibration.probe_bar.map(|[_, high]| high)),
+        number(device.volume_l),
     ]
 }
 
@@ -242,28 +247,52 @@ fn cells(device: &Device) -> [String; COLUMNS.len()] {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Imported {
     devices: usize,
+    /// How many of them are new here.
+    new: usize,
+    /// How many are known already, and get this entry.
+    known: usize,
+}
+
+/// How a table is taken.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ImportQuery {
+    /// Only says what would be entered, or what is wrong. False if left out.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// Enters the devices of a CSV table, all or none. Devices that are not in it stay as they are.
-#[utoipa::path(post, path = "/api/v1/devices/import", tag = "devices", request_body(content = String, content_type = "text/csv"), responses(
+#[utoipa::path(post, path = "/api/v1/devices/import", tag = "devices", params(ImportQuery), request_body(content = String, content_type = "text/csv"), responses(
     (status = 200, body = Imported), (status = 400, body = Problem, description = "`faults` names every line and column"),
     (status = 403, body = Problem), (status = 409, body = Problem),
 ))]
 pub(crate) async fn import(
     State(state): State<ApiState>,
     user: User,
+    query: Result<Query<ImportQuery>, QueryRejection>,
     table: Bytes,
 ) -> Result<Json<Imported>, Problem> {
     user.require("manager")?;
+    let Query(query) = query?;
     let read = read(&table, &state.shared.directory.read(), &state.site.models, state.now());
     let devices = read.map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
         let text = format!("nothing was entered: {} fault(s), the first: {first}", faults.len());
         Problem { faults, ..Problem::bad_request(text) }
     })?;
-    let count = devices.len();
-    state.command(|reply| Command::PutDevices(devices, reply)).await?;
-    Ok(Json(Imported { devices: count }))
+    let known = {
+        let directory = state.shared.directory.read();
+        devices.iter().filter(|device| directory.number(&device.id).is_some()).count()
+    };
+    let imported = Imported { devices: devices.len(), new: devices.len() - known, known };
+    if !query.dry_run {
+        let detail = json!({ "devices": imported.devices, "new": imported.new });
+        let audit = state.audit(&user, "devices.import", "", &detail);
+        state.change(audit, |reply| Command::PutDevices(devices, reply)).await?;
+    }
+    Ok(Json(imported))
 }
 
 /// The registered devices as a CSV table, which `import` takes back.

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub(crate) use guard::Guard;
+pub(crate) use photo::clean as clean_photo;
 pub(crate) use signs::signs;
 
 use self::page::{Language, Shown};
@@ -410,8 +411,10 @@ pub(crate) async fn make_codes(
         let zones = zones.map(|zone| Place::Zone(zone.id.clone()));
         devices.map(|device| Place::Device(device.no)).chain(zones).collect()
     };
-    let codes = places.into_iter().map(|place| PlaceCode { code: random(CODE_LENGTH), place }).collect();
-    state.command(|reply| Command::MakePlaceCodes { codes, reply }).await?;
+    let codes: Vec<PlaceCode> =
+        places.into_iter().map(|place| PlaceCode { code: random(CODE_LENGTH), place }).collect();
+    let audit = state.audit(&user, "codes.make", "", &serde_json::json!({ "places": codes.len() }));
+    state.change(audit, |reply| Command::MakePlaceCodes { codes, reply }).await?;
     let places = state.read(sanimon_store::Shared::place_codes).await?.len();
     Ok(Json(CodesMade { places }))
 }

@@ -13,7 +13,7 @@ const SOURCE_SIDE_MAX: u32 = 12_000;
 const DECODE_BYTES_MAX: u64 = 256 << 20;
 
 /// Gives a JPEG; `None`: it is no photo that can be read.
-pub(super) async fn clean(bytes: Vec<u8>) -> Option<Vec<u8>> {
+pub(crate) async fn clean(bytes: Vec<u8>) -> Option<Vec<u8>> {
     let cleaned = tokio::task::spawn_blocking(move || encode_anew(&bytes)).await;
     cleaned.ok().flatten()
 }

@@ -12,7 +12,7 @@ pub(super) fn models() -> KnownModels {
     KnownModels(vec![model("em310-udl"), model("em400-mud")])
 }
 
-const HEAD: &str = "id,name,kind,zone,team,tags,lat,lon,interval_s,gateway,model,hardware_id,empty_mm,full_mm,blind_zone_mm,shape,depth_mm,offset_mm,probe_low_bar,probe_high_bar";
+const HEAD: &str = "id,name,kind,zone,team,tags,lat,lon,interval_s,gateway,model,hardware_id,empty_mm,full_mm,blind_zone_mm,shape,depth_mm,offset_mm,probe_low_bar,probe_high_bar,volume_l";
 
 impl Api {
     async fn said(&self, method: &str, path: &str, cookie: &str, body: &str) -> (StatusCode, String) {
@@ -27,12 +27,12 @@ async fn a_table_comes_back_as_it_was() {
     let cookie = api.sign_in().await;
     let (_, before) = api.said("GET", "/api/v1/devices/export", &cookie, "").await;
     let rows = [
-        "bin-1,\"Gate, east\",bin,north,team a,market main,31.5,121.25,900,gw-1,em400-mud,24e124136b502217,1200,200,150,0:0 50:30 100:100,,,,",
-        "drain-1,Elm Street,drain,south,,,,,,,,868508064807354,,,,,2000,100,0,2",
+        "bin-1,\"Gate, east\",bin,north,team a,market main,31.5,121.25,900,gw-1,em400-mud,24e124136b502217,1200,200,150,0:0 50:30 100:100,,,,,660",
+        "drain-1,Elm Street,drain,south,,,,,,,,868508064807354,,,,,2000,100,0,2,",
     ];
     let table = format!("{HEAD}\n{}\n{}\n", rows[0], rows[1]);
     let (status, said) = api.said("POST", "/api/v1/devices/import", &cookie, &table).await;
-    assert_eq!((status, said.as_str()), (StatusCode::OK, r#"{"devices":2}"#));
+    assert_eq!((status, said.as_str()), (StatusCode::OK, r#"{"devices":2,"new":2,"known":0}"#));
     let (_, after) = api.said("GET", "/api/v1/devices/export", &cookie, "").await;
     assert_eq!(after, format!("{before}{}\n{}\n", rows[0], rows[1]));
     // And once more, as a whole.

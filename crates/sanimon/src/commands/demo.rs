@@ -22,7 +22,7 @@ use sanimon_store::{Device, LatLon, Store, Zone};
 use super::check::refused;
 use super::operators::Operators;
 use crate::clock::{FastClock, RealClock};
-use crate::config::{DEFAULT_HTTP, DEFAULT_MQTT, REPORTS_KEPT_MS, RulesFile, default_rules, demo_teams};
+use crate::config::{DEFAULT_HTTP, DEFAULT_MQTT, NamedFiles, REPORTS_KEPT_MS, SetupFiles};
 use crate::site::{self, Site, SiteParts};
 use crate::{http, screen};
 
@@ -31,6 +31,9 @@ const PAST_MS: i64 = 30 * DAY_MS;
 /// The past is committed in groups of this length: small enough for the operators of the past to be in time.
 const GROUP_MS: i64 = HOUR_MS;
 const ACCOUNT: &str = "demo";
+/// A township of some thousands: each zone has a few more than the one before.
+const INHABITANTS_MIN: u32 = 900;
+const INHABITANTS_STEP: u32 = 350;
 /// Where the store remembers how the town was made, and where its clock stood.
 const META_TOWN: &str = "demo.town";
 
@@ -111,9 +114,18 @@ impl Demo {
     async fn live(self) -> anyhow::Result<()> {
         let http = http::listen(self.http).await?;
         let mut store = site::open_store(&self.data, Some(SiteCalendar::new(TIME_ZONE)))?;
-        let conduct = demo_conduct()?;
+        let files = SetupFiles::new(&self.data, NamedFiles::default(), TIME_ZONE).with_example_teams();
+        let duties = files.read_teams().map_err(|faults| refused(&faults))?;
+        // Nobody is told: the people are the example's.
+        let conduct = Conduct { policy: Policy::default(), duties, routes: Vec::new() };
         store.writer.use_conduct(Arc::new(conduct.clone()));
-        let rules = Arc::new(default_rules().map_err(|faults| refused(&faults))?);
+        let saved_zones = if files.zones.is_missing() {
+            None
+        } else {
+            Some(files.read_zones().map_err(|faults| refused(&faults))?)
+        };
+        let (rules, rules_text) = files.read_rules().map_err(|faults| refused(&faults))?;
+        let rules = Arc::new(rules);
         let (memory, is_new) = self.town(&store)?;
         screen::step("data", &self.data.display().to_string());
         let mut simulation = Simulation::new(Town::new(memory.seed, memory.devices as usize), memory.start);
@@ -139,18 +151,18 @@ impl Demo {
                 clock: clock.clone(),
                 admission: Admission::default(),
                 conduct: Arc::new(conduct),
-                rules_text: RulesFile::BuiltIn.text(),
+                rules_text,
                 reports_kept_ms: REPORTS_KEPT_MS,
                 formats: Formats::default(),
                 scripts: Vec::new(),
             },
-            zones: Vec::new(),
+            zones: saved_zones,
             http,
             embedded: Some(EmbeddedOptions { tcp: self.mqtt, websocket: None }),
             brokers: Vec::new(),
             channels: Vec::new(),
             url: Some(format!("http://{}", self.http)),
-            rules_file: RulesFile::BuiltIn,
+            files,
         };
         let site = Site::start(parts).await?;
         let password = std::env::var("SANIMON_DEMO_PASSWORD")
@@ -232,20 +244,15 @@ fn store_past(
     Ok(store)
 }
 
-/// The teams of the example, and nobody to be told.
-fn demo_conduct() -> anyhow::Result<Conduct> {
-    let duties = demo_teams(TIME_ZONE).map_err(|faults| refused(&faults))?;
-    Ok(Conduct { policy: Policy::default(), duties, routes: Vec::new() })
-}
-
 pub(super) fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zone>, Vec<Device>)> {
-    let zones = town.zones.iter().map(|zone| {
+    let zones = town.zones.iter().enumerate().map(|(index, zone)| {
         Ok(Zone {
             id: ZoneId::new(zone.id)?,
             name_en: zone.name_en.to_owned(),
             name_zh: zone.name_zh.to_owned(),
             class: zone.class,
             outline: zone.outline.clone(),
+            inhabitants: Some(INHABITANTS_MIN + INHABITANTS_STEP * index as u32),
         })
     });
     let devices = town.devices.iter().map(|device| {

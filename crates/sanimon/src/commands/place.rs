@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono_tz::Tz;
 use clap::Args;
+use sanimon_alerting::RuleSet;
 use sanimon_codec::script::Script;
 use sanimon_domain::SiteCalendar;
 use sanimon_store::{Influx, Shared, Store};
 
 use super::check::refused;
-use crate::config::{self, Telemetry};
+use crate::config::{self, NamedFiles, SetupFiles, Telemetry};
 use crate::site;
 
 #[derive(Debug, Args)]
@@ -26,6 +28,7 @@ pub(crate) struct Place {
 pub(crate) struct Found {
     pub(crate) data: PathBuf,
     pub(crate) calendar: Option<SiteCalendar>,
+    files: SetupFiles,
     telemetry: Telemetry,
     scripts: Vec<Script>,
 }
@@ -33,8 +36,10 @@ pub(crate) struct Found {
 impl Place {
     pub(crate) fn find(self) -> anyhow::Result<Found> {
         let Some(file) = self.config else {
+            let files = SetupFiles::new(&self.data, NamedFiles::default(), Tz::Asia__Shanghai);
             return Ok(Found {
                 data: self.data,
+                files,
                 calendar: None,
                 telemetry: Telemetry::default(),
                 scripts: Vec::new(),
@@ -42,7 +47,13 @@ impl Place {
         };
         let config = config::load(&file).map_err(|faults| refused(&faults))?;
         let calendar = Some(SiteCalendar::new(config.time_zone));
-        Ok(Found { data: config.data, calendar, telemetry: config.telemetry, scripts: config.scripts })
+        Ok(Found {
+            data: config.data,
+            calendar,
+            files: config.files,
+            telemetry: config.telemetry,
+            scripts: config.scripts,
+        })
     }
 }
 
@@ -55,6 +66,11 @@ impl Found {
             shared.use_influx(Influx::new(options.clone())?);
         }
         Ok(shared)
+    }
+
+    /// The rules in force there.
+    pub(crate) fn rules(&self) -> anyhow::Result<RuleSet> {
+        Ok(self.files.read_rules().map_err(|faults| refused(&faults))?.0)
     }
 
     /// To write; no sanimon may run.

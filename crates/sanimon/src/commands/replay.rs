@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use sanimon_alerting::{MaintenanceWindow, RuleSet};
+use sanimon_alerting::RuleSet;
 use sanimon_domain::time::DAY_MS;
 use sanimon_domain::{Clock, Subject, TimestampMs};
-use sanimon_store::{DirectoryState, Influx, Shared, Store};
+use sanimon_store::{DirectoryState, Shared};
 use serde_json::{Value, json};
 
 use super::check::refused;
 use super::export::time;
+use super::place::Place;
 use crate::clock::RealClock;
-use crate::config::{self, RulesFile};
-use crate::replay::{Comparison, Replayed, compare, read, run};
+use crate::config;
+use crate::replay::{Comparison, Replayed, beside, compare, every_window, read, run};
 use crate::screen;
 
 /// Alerts that are listed of each kind in the table; the JSON has all.
@@ -23,12 +24,8 @@ const LISTED_MAX: usize = 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The site's configuration: it names the rules in force and the data. Without it: the built-in rules and `--data`.
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    config: Option<PathBuf>,
-    /// The data directory of a site with the built-in rules.
-    #[arg(long, value_name = "DIR", default_value = "./data")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// The new rules. Left out: only those in force are replayed.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
@@ -46,45 +43,31 @@ pub(crate) struct Replay {
     json: bool,
 }
 
-/// What is replayed.
-struct Site {
-    shared: Shared,
-    rules: Arc<RuleSet>,
-}
-
 impl Replay {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         screen::start_log("warn");
-        let site = self.site()?;
+        let found = self.place.find()?;
+        let (rules, shared) = (Arc::new(found.rules()?), found.snapshot()?);
         let new = match &self.rules {
             Some(file) => {
-                let (rules, _) = RulesFile::File(file.clone()).read().map_err(|faults| refused(&faults))?;
-                Some(Arc::new(rules))
+                let new = config::rules_in(file).map_err(|faults| refused(&faults))?;
+                Some(Arc::new(new))
             }
             None => None,
         };
-        let to = self.to.unwrap_or_else(|| newest(&site.shared));
+        let to = self.to.unwrap_or_else(|| newest(&shared));
         let from = self.from.unwrap_or_else(|| to.minus_ms(DAY_MS));
         anyhow::ensure!(from < to, "`--from` must be before `--to`");
         let started = Instant::now();
-        let both: Vec<&RuleSet> = std::iter::once(&*site.rules).chain(new.as_deref()).collect();
-        let history = read(&site.shared, &both, (from.minus_ms(self.warm_up), to))?;
+        let both: Vec<&RuleSet> = std::iter::once(&*rules).chain(new.as_deref()).collect();
+        let history = read(&shared, &both, (from.minus_ms(self.warm_up), to))?;
         let read_ms = started.elapsed().as_millis();
-        let calendar = site.shared.calendar;
-        let windows: Vec<MaintenanceWindow> = site
-            .shared
-            .maintenance_windows(TimestampMs(0), 0)?
-            .into_iter()
-            .map(|entry| entry.window)
-            .collect();
+        let calendar = shared.calendar;
+        let windows = every_window(&shared)?;
         let go = |rules: &Arc<RuleSet>| run(rules, calendar, &windows, &history, (from, to));
-        let (then, now) = std::thread::scope(|scope| {
-            let now = new.as_ref().map(|rules| scope.spawn(|| go(rules)));
-            let then = go(&site.rules);
-            (then, now.map(|thread| thread.join().expect("a replay does not panic")))
-        });
+        let (then, now) = beside(&go, &rules, new.as_ref());
         let took = Took { read_ms, all_ms: started.elapsed().as_millis(), readings: history.readings.len() };
-        let directory = site.shared.directory.read();
+        let directory = shared.directory.read();
         let report = Report { directory: &directory, span: (from, to), took };
         screen::print(&match (&now, self.json) {
             (Some(now), true) => format!("{}\n", report.compared_json(&compare(&then, now))),
@@ -93,24 +76,6 @@ impl Replay {
             (None, false) => report.single_table(&then),
         });
         Ok(())
-    }
-
-    fn site(&self) -> anyhow::Result<Site> {
-        let (rules, data, influxdb) = match &self.config {
-            Some(file) => {
-                let config = config::load(file).map_err(|faults| refused(&faults))?;
-                (config.rules, config.data, config.telemetry.influxdb)
-            }
-            None => {
-                (RulesFile::BuiltIn.read().map_err(|faults| refused(&faults))?.0, self.data.clone(), None)
-            }
-        };
-        let shared = Store::snapshot(&data)?;
-        let mut shared = shared.ok_or_else(|| anyhow::anyhow!("{} holds no data", data.display()))?;
-        if let Some(options) = influxdb {
-            shared.use_influx(Influx::new(options)?);
-        }
-        Ok(Site { shared, rules: Arc::new(rules) })
     }
 }
 

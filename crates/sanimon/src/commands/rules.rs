@@ -1,14 +1,10 @@
 //! `sanimon rules explain`: which rules speak for a device, with which numbers, and why the others do not.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use sanimon_alerting::{Explained, Level, RuleSet, Verdict};
 use sanimon_domain::{DeviceId, Placement, metric};
-use sanimon_store::Store;
 
-use super::check::refused;
-use crate::config::{self, RulesFile};
+use super::place::Place;
 use crate::screen;
 
 #[derive(Debug, Subcommand)]
@@ -21,12 +17,8 @@ pub(crate) enum Rules {
 pub(crate) struct Explain {
     /// The device's id.
     device: String,
-    /// The site's configuration: it names the rules and the data. Without it: the built-in rules and `--data`.
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    config: Option<PathBuf>,
-    /// The data directory of a site with the built-in rules.
-    #[arg(long, value_name = "DIR", default_value = "./data")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Also lists the rules that are not for the device.
     #[arg(long)]
     all: bool,
@@ -43,15 +35,8 @@ impl Rules {
 
 impl Explain {
     fn run(self) -> anyhow::Result<()> {
-        let (rules, data) = match &self.config {
-            Some(file) => {
-                let config = config::load(file).map_err(|faults| refused(&faults))?;
-                (config.rules, config.data)
-            }
-            None => (RulesFile::BuiltIn.read().map_err(|faults| refused(&faults))?.0, self.data.clone()),
-        };
-        let shared = Store::snapshot(&data)?;
-        let shared = shared.ok_or_else(|| anyhow::anyhow!("{} holds no data", data.display()))?;
+        let found = self.place.find()?;
+        let (rules, shared) = (found.rules()?, found.snapshot()?);
         let directory = shared.directory.read();
         let id = DeviceId::new(&self.device)?;
         let device = directory.number(&id).and_then(|no| directory.device(no));

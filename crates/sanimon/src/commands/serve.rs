@@ -45,18 +45,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             clock: clock.clone(),
             admission: config.admission,
             conduct: Arc::new(config.conduct),
-            rules_text: config.rules_file.text(),
+            rules_text: config.files.read_rules().map(|(_, text)| text).unwrap_or_default(),
             reports_kept_ms: config.reports_kept_ms,
             formats: config.formats,
             scripts: config.scripts,
         },
-        zones: config.zones,
+        zones: (!config.files.zones.is_missing()).then_some(config.zones),
         http,
         embedded: config.embedded,
         brokers: config.brokers,
         channels: config.channels,
         url: config.url,
-        rules_file: config.rules_file,
+        files: config.files,
     };
     let site = Site::start(parts).await?;
     if first_start {

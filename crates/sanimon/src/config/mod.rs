@@ -1,6 +1,8 @@
 //! The configuration: read and checked once, handed down in parts.
 
 mod channels;
+mod collection;
+mod files;
 mod formats;
 mod hours;
 mod reader;
@@ -27,10 +29,10 @@ use sanimon_ingest::{Admission, SiteLimits};
 use sanimon_store::Zone;
 
 pub(crate) use channels::{ChannelConfig, Target};
+pub(crate) use files::{NamedFiles, SetupFile, SetupFiles, rules_in};
 pub(crate) use reader::ConfigFault;
 use reader::{Document, Section, duration_ms};
 pub(crate) use rules::default_rules;
-pub(crate) use teams::example as demo_teams;
 pub(crate) use telemetry::Telemetry;
 
 pub(crate) const DEFAULT_HTTP: &str = "127.0.0.1:8080";
@@ -57,39 +59,9 @@ pub(crate) struct Config {
     pub(crate) channels: Vec<ChannelConfig>,
     /// Where the console is, for links in messages and on signs.
     pub(crate) url: Option<String>,
-    pub(crate) rules_file: RulesFile,
+    pub(crate) files: SetupFiles,
     /// How long what residents write and show is kept.
     pub(crate) reports_kept_ms: i64,
-}
-
-/// Where the rules come from.
-#[derive(Debug, Clone)]
-pub(crate) enum RulesFile {
-    /// Those that come with sanimon.
-    BuiltIn,
-    File(PathBuf),
-}
-
-impl RulesFile {
-    /// The text that was read at the start; what cannot be read any more is told when it is read again.
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::BuiltIn => rules::DEFAULT_RULES.to_owned(),
-            Self::File(path) => std::fs::read_to_string(path).unwrap_or_default(),
-        }
-    }
-
-    /// Reads the rules with their text; gives every fault.
-    pub(crate) fn read(&self) -> Result<(RuleSet, String), Vec<ConfigFault>> {
-        match self {
-            Self::BuiltIn => Ok((default_rules()?, rules::DEFAULT_RULES.to_owned())),
-            Self::File(path) => {
-                let document = Document::read(path);
-                let text = document.text().to_owned();
-                Ok((rules::read(document)?, text))
-            }
-        }
-    }
 }
 
 /// The single values; the files that they name are read afterwards.
@@ -121,19 +93,10 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
     let mut faults = std::mem::take(&mut document.faults);
     let Some(main) = main else { return Err(faults) };
     let folder = file.parent().unwrap_or(Path::new(""));
-    let rules_file = match &main.rules {
-        Some((name, _)) => RulesFile::File(folder.join(name)),
-        None => RulesFile::BuiltIn,
-    };
-    let rules = rules_file.read();
-    let duties = match &main.teams {
-        Some((name, _)) => teams::read(Document::read(&folder.join(name)), main.time_zone),
-        None => Ok(teams::standard(main.time_zone)),
-    };
-    let zones = match &main.zones {
-        Some((name, _)) => zones::read(Document::read(&folder.join(name))),
-        None => Ok(Vec::new()),
-    };
+    let path = |named: &Option<(String, usize)>| named.as_ref().map(|(name, _)| folder.join(name));
+    let named = NamedFiles { rules: path(&main.rules), zones: path(&main.zones), teams: path(&main.teams) };
+    let files = SetupFiles::new(&folder.join(&main.data), named, main.time_zone);
+    let (rules, zones, duties) = (files.read_rules(), files.read_zones(), files.read_teams());
     let (rules, zones, duties) = match (rules, zones, duties) {
         (Ok((rules, _)), Ok(zones), Ok(duties)) if faults.is_empty() => (rules, zones, duties),
         (rules, zones, duties) => {
@@ -180,7 +143,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         conduct,
         channels,
         url,
-        rules_file,
+        files,
         reports_kept_ms,
     })
 }

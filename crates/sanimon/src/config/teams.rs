@@ -4,20 +4,19 @@ use chrono_tz::Tz;
 use sanimon_alerting::duty::{Duties, Responsibility, Shift, Team, TimeLimit};
 use sanimon_domain::{DeviceKind, Severity, SiteCalendar};
 
+use super::collection;
 use super::hours::Calendars;
 use super::reader::{ConfigFault, Document, Section, duration_ms};
 use super::rules::{both_languages, is_yes, zone_classes, zones};
 use sanimon_alerting::Title;
 
-/// Without a file: one team that everything belongs to, and the domain's time limits.
-pub(crate) fn standard(time_zone: Tz) -> Duties {
+/// Without a word in the file: one team that everything belongs to, and the domain's time limits.
+fn standard(time_zone: Tz) -> Duties {
     Duties::standard(SiteCalendar::new(time_zone))
 }
 
 /// The example's: those of a demo.
-pub(crate) fn example(time_zone: Tz) -> Result<Duties, Vec<ConfigFault>> {
-    read(Document::of("the built-in teams.toml", include_str!("../../../../config/teams.toml")), time_zone)
-}
+pub(crate) const EXAMPLE: &str = include_str!("../../../../config/teams.toml");
 
 pub(crate) fn read(mut document: Document, time_zone: Tz) -> Result<Duties, Vec<ConfigFault>> {
     let duties = document.parse(|root| duties(root, time_zone));
@@ -55,6 +54,14 @@ fn duties(root: &mut Section<'_>, time_zone: Tz) -> Duties {
     if !chain.is_empty() {
         duties.escalation = chain;
     }
+    duties.vehicles = root
+        .tables("vehicle", |section| collection::vehicle(section, &known))
+        .into_iter()
+        .flatten()
+        .collect();
+    duties.collection =
+        root.table("collection", |section| collection::collection(section, &calendars)).unwrap_or_default();
+    duties.goals = root.table("goals", collection::goals).unwrap_or_default();
     for (index, team) in duties.teams.iter().enumerate() {
         if duties.teams[..index].iter().any(|earlier| earlier.id == team.id) {
             root.fault(line, format!("two teams have the id `{}`: give each its own", team.id));
@@ -122,8 +129,7 @@ mod tests {
 
     #[test]
     fn the_example_is_sound_and_says_who_is_responsible() {
-        let text = include_str!("../../../../config/teams.toml");
-        let duties = read(Document::of("teams.toml", text), ZONE).expect("sound teams");
+        let duties = read(Document::of("teams.toml", EXAMPLE), ZONE).expect("sound teams");
         let drain = Facts { kind: Some(DeviceKind::Drain), ..Facts::default() };
         assert_eq!(duties.team_for(drain), "drains");
         assert!(duties.escalation.len() >= 2);

@@ -40,6 +40,7 @@ fn zone(section: &mut Section<'_>) -> Option<Zone> {
     {
         outline.push(first);
     }
+    let inhabitants = section.integer("inhabitants", 1..=100_000_000).map(|number| number as u32);
     let (name_en, name_zh) = names??;
-    Some(Zone { id: id?, name_en, name_zh, class: class?, outline })
+    Some(Zone { id: id?, name_en, name_zh, class: class?, outline, inhabitants })
 }

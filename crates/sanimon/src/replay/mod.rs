@@ -11,6 +11,8 @@ use sanimon_domain::{
     AlertId, DeviceId, DeviceNo, MetricNo, Placement, Quality, Severity, SiteCalendar, Subject, TimestampMs,
 };
 
+use sanimon_store::Shared;
+
 pub(crate) use compare::{Comparison, compare};
 pub(crate) use history::{History, read};
 
@@ -73,6 +75,25 @@ pub(crate) fn run(
     }
     engine.apply(to, Input::Tick, &mut effects);
     alerts(rules, &effects).into_iter().filter(|alert| alert.cleared_at.is_none_or(|at| at >= from)).collect()
+}
+
+/// Old and new rules, each on a thread of its own.
+pub(crate) fn beside(
+    go: &(impl Fn(&Arc<RuleSet>) -> Vec<Replayed> + Sync),
+    old: &Arc<RuleSet>,
+    new: Option<&Arc<RuleSet>>,
+) -> (Vec<Replayed>, Option<Vec<Replayed>>) {
+    std::thread::scope(|scope| {
+        let now = new.map(|rules| scope.spawn(move || go(rules)));
+        let then = go(old);
+        (then, now.map(|thread| thread.join().expect("a replay does not panic")))
+    })
+}
+
+/// The maintenance windows that there were and are.
+pub(crate) fn every_window(shared: &Shared) -> sanimon_store::Result<Vec<MaintenanceWindow>> {
+    let entries = shared.maintenance_windows(TimestampMs(0), 0)?;
+    Ok(entries.into_iter().map(|entry| entry.window).collect())
 }
 
 fn alerts(rules: &RuleSet, effects: &[Effect]) -> Vec<Replayed> {

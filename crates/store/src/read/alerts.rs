@@ -4,8 +4,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use sanimon_alerting::duty::Deadlines;
 use sanimon_domain::{
-    AlertId, Condition, DeviceNo, GroupKind, Handling, MetricNo, RuleId, Severity, StepKind, Subject,
-    TimestampMs, ZoneId,
+    AlertId, Condition, DeviceKind, DeviceNo, GroupKind, Handling, MetricNo, RuleId, Severity, StepKind,
+    Subject, TimestampMs, ZoneId,
 };
 
 use super::Page;
@@ -23,6 +23,13 @@ pub struct AlertFilter {
     /// Teams or persons whose alerts are wanted.
     pub assignees: Vec<String>,
     pub device: Option<DeviceNo>,
+    pub kinds: Vec<DeviceKind>,
+    pub metrics: Vec<MetricNo>,
+    pub rules: Vec<RuleId>,
+    /// Open at some time from here on.
+    pub from: Option<TimestampMs>,
+    /// Raised before this.
+    pub to: Option<TimestampMs>,
     /// The cursor of the page before: alerts with a smaller number.
     pub before: Option<i64>,
 }
@@ -151,10 +158,29 @@ pub(crate) fn alerts(connection: &Connection, filter: &AlertFilter, limit: usize
     one_of("handling", filter.handlings.iter().map(|h| h.as_str()).collect());
     one_of("severity", filter.severities.iter().map(|s| s.as_str()).collect());
     one_of("assignee", filter.assignees.iter().map(String::as_str).collect());
+    one_of("rule_id", filter.rules.iter().map(RuleId::as_str).collect());
     if !filter.zones.is_empty() {
         let places = vec!["?"; filter.zones.len()].join(",");
         sql.push_str(&format!(" AND zone IN ({places})"));
         values.extend(filter.zones.iter().cloned().map(Value::Text));
+    }
+    if !filter.kinds.is_empty() {
+        let places = vec!["?"; filter.kinds.len()].join(",");
+        sql.push_str(&format!(" AND device_no IN (SELECT no FROM device WHERE kind IN ({places}))"));
+        values.extend(filter.kinds.iter().map(|kind| Value::Text(kind.as_str().to_owned())));
+    }
+    if !filter.metrics.is_empty() {
+        let places = vec!["?"; filter.metrics.len()].join(",");
+        sql.push_str(&format!(" AND metric_no IN ({places})"));
+        values.extend(filter.metrics.iter().map(|metric| Value::Integer(i64::from(metric.0))));
+    }
+    if let Some(from) = filter.from {
+        sql.push_str(" AND (cleared_at IS NULL OR cleared_at >= ?)");
+        values.push(Value::Integer(from.0));
+    }
+    if let Some(to) = filter.to {
+        sql.push_str(" AND raised_at < ?");
+        values.push(Value::Integer(to.0));
     }
     if let Some(device) = filter.device {
         sql.push_str(" AND device_no = ?");

@@ -5,6 +5,7 @@ mod conduct;
 mod engine;
 mod pool;
 mod rows;
+mod setup;
 mod telemetry;
 
 pub use alerts::AlertFilter;
@@ -18,6 +19,7 @@ pub(crate) use pool::ReaderPool;
 pub(crate) use rows::{
     account, device, device_event, doubted, last_known, meta, quarantine, session_account, zone,
 };
+pub(crate) use setup::{audit, photo, photos_of, round_of, rounds};
 pub use telemetry::WindowQuery;
 pub(crate) use telemetry::{Sums, WindowPlan};
 

@@ -52,6 +52,7 @@ pub(crate) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
         place: place.map(|(lat, lon)| LatLon { lat, lon }),
         gateway: row.get::<_, Option<String>>("gateway")?.and_then(|id| GatewayId::new(&id).ok()),
         interval_ms: row.get("interval_ms")?,
+        volume_l: row.get("volume_l")?,
         calibration: calibration(row)?,
         calibrate_next: next.as_deref().and_then(CalibrationPoint::parse),
         first_seen_at: time(row, "first_seen_at")?,
@@ -106,6 +107,7 @@ pub(crate) fn zone(row: &Row<'_>) -> rusqlite::Result<Zone> {
         name_zh: row.get("name_zh")?,
         class: word(row, "class", ZoneClass::parse)?,
         outline: word(row, "outline", parse_ring)?,
+        inhabitants: row.get("inhabitants")?,
     })
 }
 

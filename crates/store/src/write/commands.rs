@@ -150,34 +150,59 @@ impl Writer {
         Ok(())
     }
 
+    /// Enters or changes zones.
     pub fn put_zones(&mut self, zones: Vec<Zone>) -> Result<()> {
+        self.write_zones(zones, false)
+    }
+
+    /// Makes these the only zones. Devices and alerts of one that goes keep its name.
+    pub fn set_zones(&mut self, zones: Vec<Zone>) -> Result<()> {
+        self.write_zones(zones, true)
+    }
+
+    fn write_zones(&mut self, zones: Vec<Zone>, are_all: bool) -> Result<()> {
         let transaction = self.transaction()?;
+        if are_all {
+            transaction.execute("DELETE FROM zone", []).map_err(StoreError::doing("write the zones"))?;
+        }
         for zone in &zones {
             let corners: Vec<String> =
                 zone.outline.iter().map(|[lon, lat]| format!("[{lon},{lat}]")).collect();
             transaction
                 .execute(
-                    "INSERT OR REPLACE INTO zone VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT OR REPLACE INTO zone VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     params![
                         zone.id.as_str(),
                         zone.name_en,
                         zone.name_zh,
                         zone.class.as_str(),
-                        format!("[{}]", corners.join(","))
+                        format!("[{}]", corners.join(",")),
+                        zone.inhabitants
                     ],
                 )
                 .map_err(StoreError::doing("write a zone"))?;
         }
         transaction.commit().map_err(StoreError::doing("commit zones"))?;
         let mut directory = self.shared.directory.write();
+        if are_all {
+            directory.zones.clear();
+        }
         zones.into_iter().for_each(|zone| directory.put_zone(zone));
         Ok(())
     }
 
     pub fn put_account(&mut self, account: &Account, now: TimestampMs) -> Result<()> {
+        let doing = || StoreError::doing("write an account");
+        let transaction = self.transaction()?;
+        // A new password ends what was begun with the old one.
+        let ended = "DELETE FROM session WHERE account = ?1
+                     AND (SELECT password_hash FROM account WHERE name = ?1) <> ?2";
+        transaction.execute(ended, params![account.name, account.password_hash]).map_err(doing())?;
         let sql = "INSERT INTO account VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (name) DO UPDATE SET password_hash = ?2, role = ?3";
-        self.execute(sql, params![account.name, account.password_hash, account.role, now.0])
+        let values = params![account.name, account.password_hash, account.role, now.0];
+        transaction.execute(sql, values).map_err(doing())?;
+        transaction.commit().map_err(StoreError::doing("commit an account"))
     }
 
     pub fn start_session(

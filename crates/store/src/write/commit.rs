@@ -132,15 +132,15 @@ pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Resu
             "INSERT INTO device
                (no, id, name, kind, zone, district, state, lat, lon, interval_ms, empty_mm, full_mm, first_seen_at,
                 online, online_at, team, model, hardware_id, tags, blind_zone_mm, shape, depth_mm, offset_mm,
-                probe_low_bar, probe_high_bar, calibrate_next, gateway)
+                probe_low_bar, probe_high_bar, calibrate_next, gateway, volume_l)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                     ?22, ?23, ?24, ?25, ?26, ?27)
+                     ?22, ?23, ?24, ?25, ?26, ?27, ?28)
              ON CONFLICT (no) DO UPDATE SET
                id = ?2, name = ?3, kind = ?4, zone = ?5, district = ?6, state = ?7, lat = ?8, lon = ?9,
                interval_ms = ?10, empty_mm = ?11, full_mm = ?12, first_seen_at = ?13, online = ?14, online_at = ?15,
                team = ?16, model = ?17, hardware_id = ?18, tags = ?19, blind_zone_mm = ?20, shape = ?21,
                depth_mm = ?22, offset_mm = ?23, probe_low_bar = ?24, probe_high_bar = ?25, calibrate_next = ?26,
-               gateway = ?27",
+               gateway = ?27, volume_l = ?28",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -171,6 +171,7 @@ pub(super) fn put_device(transaction: &Transaction<'_>, device: &Device) -> Resu
                 calibration.probe_bar.map(|[_, high]| high),
                 device.calibrate_next.map(crate::model::CalibrationPoint::as_str),
                 device.gateway.as_ref().map(sanimon_domain::GatewayId::as_str),
+                device.volume_l,
             ])
         })
         .map(|_| ())

@@ -10,6 +10,7 @@ mod outbox;
 mod reports;
 pub(crate) mod retention;
 mod seal;
+mod setup;
 mod trust;
 mod windows;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rusqlite::{Connection, Transaction};
+use sanimon_alerting::duty::Duties;
 use sanimon_alerting::routing::Conduct;
 use sanimon_alerting::{Effect, RuleSet};
 use sanimon_domain::{DeviceNo, Fault, MetricNo, TimestampMs};
@@ -27,7 +29,7 @@ use sanimon_domain::{DeviceNo, Fault, MetricNo, TimestampMs};
 use crate::error::{Result, StoreError};
 use crate::influx::Influx;
 use crate::journal::JournalMessage;
-use crate::model::{Device, DeviceEvent, Doubted, Point};
+use crate::model::{Device, DeviceEvent, Doubted, NewAudit, Point};
 use crate::read::{EngineMemory, ReaderPool};
 use crate::shared::Shared;
 
@@ -125,6 +127,8 @@ pub struct Writer {
     tidied: Option<retention::RetentionRound>,
     quarantine_rows: i64,
     conduct: Arc<Conduct>,
+    /// What the next transaction is to be remembered for.
+    audited: Option<NewAudit>,
     /// When the next missed promise is to be told.
     escalate_at: Option<TimestampMs>,
 }
@@ -149,6 +153,7 @@ impl Writer {
             tidied: None,
             quarantine_rows,
             conduct,
+            audited: None,
             escalate_at,
         })
     }
@@ -169,6 +174,14 @@ impl Writer {
     pub fn use_conduct(&mut self, conduct: Arc<Conduct>) {
         self.shared.standing.set_conduct(conduct.clone());
         self.conduct = conduct;
+    }
+
+    /// Other teams, responsibilities, deadlines and goals. Clocks that run go on as they were set.
+    pub fn use_duties(&mut self, duties: Duties) -> Result<()> {
+        // Their text is in a file; what is stored here is that somebody changed them.
+        self.transaction()?.commit().map_err(StoreError::doing("commit a change of duties"))?;
+        self.use_conduct(Arc::new(Conduct { duties, ..Conduct::clone(&self.conduct) }));
+        Ok(())
     }
 
     pub fn conduct(&self) -> &Arc<Conduct> {
@@ -200,8 +213,14 @@ impl Writer {
 
     /// A transaction that takes the write lock at once: it fails at its start, not at its end.
     fn transaction(&mut self) -> Result<Transaction<'_>> {
-        self.connection
+        let audited = self.audited.take();
+        let transaction = self
+            .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .map_err(StoreError::doing("begin a transaction"))
+            .map_err(StoreError::doing("begin a transaction"))?;
+        if let Some(entry) = audited {
+            setup::append_audit(&transaction, &entry)?;
+        }
+        Ok(transaction)
     }
 }

@@ -49,8 +49,8 @@ impl Writer {
         who: &str,
         now: TimestampMs,
     ) -> std::result::Result<(), CommandError> {
-        let changed = self
-            .connection
+        let transaction = self.transaction()?;
+        let changed = transaction
             .execute(
                 "UPDATE maintenance_window SET to_at = max(?2, from_at), ended_by = ?3 WHERE id = ?1 AND to_at > ?2",
                 params![id, now.0, who],
@@ -61,7 +61,9 @@ impl Writer {
                 what: "maintenance window that is not over",
                 id: id.to_string(),
             }),
-            _ => Ok(()),
+            _ => Ok(transaction
+                .commit()
+                .map_err(StoreError::doing("commit the end of a maintenance window"))?),
         }
     }
 
@@ -80,12 +82,14 @@ impl Writer {
             Some((no, _)) => no + 1,
             None => 1,
         };
-        self.connection
+        let transaction = self.transaction()?;
+        transaction
             .execute(
                 "INSERT INTO rules_version VALUES (?1, ?2, ?3, ?4)",
                 params![next, digest.as_slice(), text, now.0],
             )
             .map_err(StoreError::doing("write the rules' version"))?;
+        transaction.commit().map_err(StoreError::doing("commit the rules' version"))?;
         Ok(next)
     }
 }

@@ -107,6 +107,7 @@ fn zone(id: &str) -> Zone {
         name_zh: id.to_owned(),
         class: ZoneClass::Street,
         outline: Vec::new(),
+        inhabitants: None,
     }
 }
 

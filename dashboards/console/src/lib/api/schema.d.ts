@@ -140,6 +140,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/{id}/photos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The photos of an alert, the oldest first. */
+        get: operations["list"];
+        put?: never;
+        /** Adds a photo: JPEG, PNG or what else a browser's camera gives. It is encoded anew, without what the phone wrote into it. */
+        post: operations["add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/photos/{photo}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A photo, as JPEG. */
+        get: operations["one"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/{id}/reopen": {
         parameters: {
             query?: never;
@@ -185,6 +220,23 @@ export interface paths {
         put?: never;
         /** Somebody else has looked: it is done. */
         post: operations["verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who changed what. Steps of alerts stand in their own histories. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -501,6 +553,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes one's own password. All sessions of the account end. */
+        post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/measures": {
         parameters: {
             query?: never;
@@ -657,6 +726,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rounds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rounds that are not over, and the last ones that are, the newest first. A bin that reads empty has ticked itself. */
+        get: operations["list"];
+        put?: never;
+        /** Plans a round and gives it to the vehicle's team. */
+        post: operations["make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rounds/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which bins a vehicle should empty in a shift, and in which order. */
+        post: operations["plan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rounds/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A round as it stands now. */
+        get: operations["one"];
+        put?: never;
+        post?: never;
+        /** Ends a round: what is open is for the next plan. */
+        delete: operations["end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rounds/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A round's stops in their order, as GPX 1.1 or CSV. */
+        get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rounds/{id}/stops/{n}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what became of a stop; the last word counts. */
+        post: operations["mark"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rules": {
         parameters: {
             query?: never;
@@ -726,6 +882,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/setup/rules/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Runs a draft of the rules over real history, beside the rules in force: what more it would have raised, and what not. */
+        post: operations["try_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/setup/{document}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules, zones or teams: the text, and what it says. */
+        get: operations["read"];
+        /** Saves a document and puts it in force. A faulty one is refused whole; what is in force stays. */
+        put: operations["save"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/setup/{document}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes a draft and says what is wrong with it. Nothing is saved. */
+        post: operations["draft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/site": {
         parameters: {
             query?: never;
@@ -786,6 +994,58 @@ export interface paths {
         };
         /** A metric over many devices, in windows. Each group's value is taken over all readings of its devices. */
         get: operations["trends"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody who may sign in. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Enters a person, or changes role or password. */
+        put: operations["put"];
+        post?: never;
+        /** Takes a person's account away; what the person did stays in the histories. */
+        delete: operations["remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vehicles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The vehicles of `teams.toml`. */
+        get: operations["vehicles"];
         put?: never;
         post?: never;
         delete?: never;
@@ -950,6 +1210,24 @@ export interface components {
         AlertWithHistory: components["schemas"]["AlertBody"] & {
             history: components["schemas"]["StepBody"][];
         };
+        /** @description An entry: it is never rewritten. */
+        AuditBody: {
+            /** @description The id of what was changed; empty: the site. */
+            about: string;
+            at: string;
+            detail: Record<string, never>;
+            /** Format: int64 */
+            id: number;
+            /** @description `device.put`, `rules.save`, `user.remove`, ... */
+            what: string;
+            who: string;
+        };
+        /** @description A page of the log, the newest first. */
+        AuditPage: {
+            items: components["schemas"]["AuditBody"][];
+            /** Format: int64 */
+            next_cursor?: number | null;
+        };
         /** @description How long a battery lasts, as far as its past tells. */
         BatteryForecast: {
             /** @description The day on which it reaches 10 %, RFC 3339; null: it does not fall, or not within ten years. */
@@ -1068,6 +1346,11 @@ export interface components {
             tags: string[];
             /** @description Who looks after it. */
             team?: string | null;
+            /**
+             * Format: double
+             * @description What a bin holds, in litres.
+             */
+            volume_l?: number | null;
             /** @description The severity of the worst open alert. */
             worst?: string | null;
             zone?: string | null;
@@ -1125,6 +1408,11 @@ export interface components {
             tags?: string[];
             /** @description Who looks after it. */
             team?: string | null;
+            /**
+             * Format: double
+             * @description What a bin holds, in litres.
+             */
+            volume_l?: number | null;
             zone?: string | null;
         };
         /** @description A page of devices, in the order in which they became known. */
@@ -1143,6 +1431,16 @@ export interface components {
             verdict: string;
             /** @description In English. */
             why: string;
+        };
+        /** @description A document as it is. */
+        DocumentBody: {
+            /** @description What the text says. */
+            entries: Record<string, never>;
+            faults: components["schemas"]["TableFault"][];
+            /** @description TOML */
+            text: string;
+            /** @description Names this text: who saves says which one was changed. */
+            version: string;
         };
         /** @description A reading that is not simply believed. It is no part of telemetry and trends. */
         DoubtedBody: {
@@ -1169,6 +1467,22 @@ export interface components {
             /** Format: double */
             value: number;
         };
+        /** @description A draft. */
+        Draft: {
+            edits?: components["schemas"]["Edit"][];
+            text: string;
+        };
+        /** @description A change of a document's text. What it does not touch stays as it is written, comments included. */
+        Edit: {
+            /** @description All of `[[table]]`, for those without an `id`. */
+            entries?: Record<string, never>[] | null;
+            /** @description What stands there afterwards; null or left out: nothing. */
+            entry?: Record<string, never> | null;
+            /** @description Which of `[[table]]`, by its `id`; left out: the `[table]` itself. */
+            id?: string | null;
+            /** @description The table's key: `rule`, `zone`, `team`, `goals`, ... */
+            table: string;
+        };
         /** @description Something that a device said besides readings. */
         EventBody: {
             /** @description A metric's name, or `device`. */
@@ -1186,6 +1500,19 @@ export interface components {
             /** @description `joined`, `warming_up`, `no_target`, `counter_reset`, ... */
             what: string;
         };
+        /** @description The round that empties every bin, to compare with. */
+        FixedRound: {
+            ends_at: string;
+            /** Format: double */
+            expected_overflows: number;
+            /** Format: double */
+            length_m: number;
+            stops: number;
+            /** Format: int32 */
+            trips: number;
+            /** @description Stops at bins that are less than 40 % full. */
+            wasted: number;
+        };
         /** @description When a level is reached if nobody empties it. */
         ForecastBody: {
             /** @description Null: too little is known yet, or it will not be within three days. */
@@ -1202,6 +1529,15 @@ export interface components {
             level: number;
             metric: string;
         };
+        /** @description What the site wants of a measure. */
+        GoalBody: {
+            /** @description False: at most. */
+            at_least: boolean;
+            /** @description `overflow_pct`, `acknowledge_min`, ...: see `[goals]` in teams.toml. */
+            measure: string;
+            /** Format: double */
+            value: number;
+        };
         /** @description How a device is. */
         HealthBody: {
             low_battery: boolean;
@@ -1213,6 +1549,10 @@ export interface components {
         /** @description What a table brought. */
         Imported: {
             devices: number;
+            /** @description How many are known already, and get this entry. */
+            known: number;
+            /** @description How many of them are new here. */
+            new: number;
         };
         /** @description The newest value of a metric. */
         LatestValue: {
@@ -1239,9 +1579,17 @@ export interface components {
             attribution: string;
             tiles_url: string;
         };
+        /** @description What a crew says of a stop. */
+        MarkEntry: {
+            note?: string | null;
+            /** @description `done`, `skipped`, or `open` again */
+            state: string;
+        };
         /** @description Who is signed in. */
         Me: {
             role: string;
+            /** @description Those that name the person as a member. */
+            teams: string[];
             username: string;
         };
         /** @description The answer. */
@@ -1251,6 +1599,7 @@ export interface components {
             /** @description The site's days in the span. */
             days: components["schemas"]["MeasuredDay"][];
             from: string;
+            goals: components["schemas"]["GoalBody"][];
             /** @description In the order of their names. */
             groups: components["schemas"]["MeasuredGroup"][];
             to: string;
@@ -1314,12 +1663,27 @@ export interface components {
             overflow_h?: number | null;
             /**
              * Format: double
+             * @description The same as a share of all bins' time.
+             */
+            overflow_share?: number | null;
+            /**
+             * Format: double
              * @description Share of resolved cases that came back.
              */
             reopened?: number | null;
             /** @description Cases that residents opened. */
             reports: number;
+            /**
+             * Format: double
+             * @description The same for a thousand inhabitants.
+             */
+            reports_per_1000?: number | null;
             resolve?: components["schemas"]["QuantilesBody"] | null;
+            /**
+             * Format: double
+             * @description Share of emptyings of bins that were less than 40 % full.
+             */
+            wasted?: number | null;
         };
         /** @description A message and what became of it. */
         MessageBody: {
@@ -1377,6 +1741,25 @@ export interface components {
             name: string;
             vendor: string;
         };
+        /** @description A bin that the plan does not empty. */
+        OtherBin: {
+            device: string;
+            /** Format: double */
+            fill_pct: number;
+            /** Format: double */
+            lat: number;
+            /** @description It is due, but does not fit into the shift. */
+            left_out: boolean;
+            /** Format: double */
+            lon: number;
+            name: string;
+            /**
+             * Format: double
+             * @description How likely it overflows before the next round, 0 to 1.
+             */
+            overflow: number;
+            zone?: string | null;
+        };
         /** @description A part of a score. */
         PartBody: {
             /** @description `overflow`, `deadlines`, `odour`, `flood`, `available` */
@@ -1388,6 +1771,91 @@ export interface components {
             points: number;
             /** Format: double */
             weight: number;
+        };
+        /** @description A change of one's own password. */
+        PasswordChange: {
+            new: string;
+            old: string;
+        };
+        /** @description A photo. */
+        PhotoBody: {
+            at: string;
+            /** Format: int64 */
+            id: number;
+            /** @description Where it is. */
+            photo: string;
+            who: string;
+        };
+        /** @description A plan. Nothing is stored. */
+        PlanBody: {
+            /**
+             * Format: double
+             * @description No order of these stops is shorter than this; null: the order was made by hand.
+             */
+            bound_m?: number | null;
+            /** Format: double */
+            capacity_l: number;
+            /** @description `[lon, lat]` */
+            depot: number[];
+            ends_at: string;
+            /** Format: double */
+            expected_overflows: number;
+            fixed: components["schemas"]["FixedRound"];
+            from: string;
+            /** Format: double */
+            length_m: number;
+            /** Format: double */
+            load_l: number;
+            others: components["schemas"]["OtherBin"][];
+            stops: components["schemas"]["PlannedStopBody"][];
+            team: string;
+            to: string;
+            /** Format: int32 */
+            trips: number;
+            vehicle: string;
+            wasted: number;
+        };
+        /** @description What is to be planned. */
+        PlanRequest: {
+            /** @description RFC 3339; now if left out. */
+            from?: string | null;
+            /**
+             * Format: double
+             * @description How long the shift is; 8 if left out.
+             */
+            hours?: number | null;
+            /** @description Devices in an order made by hand; left out: those that are due, in the best order that is found. */
+            order?: string[] | null;
+            /** @description One of `GET /api/v1/vehicles`. */
+            vehicle: string;
+        };
+        /** @description A stop of a plan. */
+        PlannedStopBody: {
+            at: string;
+            device: string;
+            /**
+             * Format: double
+             * @description As it is expected then.
+             */
+            fill_pct: number;
+            /** Format: double */
+            lat: number;
+            /** Format: double */
+            load_l: number;
+            /** Format: double */
+            lon: number;
+            name: string;
+            /**
+             * Format: double
+             * @description How likely it overflows before that, 0 to 1.
+             */
+            overflow: number;
+            /**
+             * Format: int32
+             * @description From 0: the vehicle is emptied at its depot between trips.
+             */
+            trip: number;
+            zone?: string | null;
         };
         /** @description One error type for all handlers. */
         Problem: {
@@ -1500,6 +1968,55 @@ export interface components {
             /** @description Null: nothing was written, or it was forgotten after the site's time. */
             text?: string | null;
         };
+        /** @description A round. */
+        RoundBody: {
+            /** @description `[lon, lat]`; null: the vehicle is not known any more. */
+            depot?: number[] | null;
+            /** @description Null: it is under way, or to come. */
+            ended_at?: string | null;
+            from: string;
+            /** Format: int64 */
+            id: number;
+            /** Format: int64 */
+            length_m: number;
+            made_at: string;
+            made_by: string;
+            stops: components["schemas"]["RoundStopBody"][];
+            team?: string | null;
+            to: string;
+            vehicle: string;
+        };
+        /** @description The number of a round. */
+        RoundNumber: {
+            /** Format: int64 */
+            id: number;
+        };
+        /** @description A stop with what became of it. */
+        RoundStopBody: {
+            device: string;
+            /**
+             * Format: double
+             * @description As it was expected then.
+             */
+            fill_pct: number;
+            /** Format: double */
+            lat?: number | null;
+            /** Format: double */
+            lon?: number | null;
+            /** Format: int32 */
+            n: number;
+            name: string;
+            note?: string | null;
+            planned_at: string;
+            /** @description `open`, `done`, `skipped` */
+            state: string;
+            state_at?: string | null;
+            /** @description Who said so; null for a bin whose sensor did. */
+            state_by?: string | null;
+            /** Format: int32 */
+            trip: number;
+            zone?: string | null;
+        };
         /** @description A rule in force. */
         RuleBody: {
             /** @description `threshold`, `rate`, `silence`, `stuck`, `count` or `forecast` */
@@ -1530,6 +2047,12 @@ export interface components {
             text: string;
             /** Format: int64 */
             version: number;
+        };
+        /** @description A document to be saved. */
+        Saved: {
+            text: string;
+            /** @description Which text was changed: if somebody was quicker, the answer is 409 and nothing is changed. */
+            version: string;
         };
         /** @description The site. */
         SiteBody: {
@@ -1657,6 +2180,47 @@ export interface components {
             trends: components["schemas"]["Trend"][];
             unit: string;
         };
+        /** @description A draft of rules to be tried. */
+        Trial: {
+            /**
+             * Format: int64
+             * @description How much history; 24 if left out, 744 at most.
+             */
+            hours?: number | null;
+            text: string;
+        };
+        /** @description A draft of the rules on real history, beside the rules in force. */
+        Tried: {
+            /** @description The first ones of those that it does not raise any more. */
+            fewer: components["schemas"]["TriedAlert"][];
+            from: string;
+            /** @description The first ones of those that the draft raises in addition. */
+            more: components["schemas"]["TriedAlert"][];
+            readings: number;
+            rules: components["schemas"]["TriedRule"][];
+            to: string;
+            /** Format: int64 */
+            took_ms: number;
+        };
+        /** @description An alert that only one of both raised. */
+        TriedAlert: {
+            /** @description A device, a zone or a gateway. */
+            about: string;
+            /** @description Null: it was open at the end. */
+            cleared_at?: string | null;
+            raised_at: string;
+            rule: string;
+            severity: string;
+        };
+        /** @description How many alerts a rule raised under the rules in force and under the draft. */
+        TriedRule: {
+            both: number;
+            now: number;
+            only_now: number;
+            only_then: number;
+            rule: string;
+            then: number;
+        };
         /** @description What is known of a device's trustworthiness. */
         TrustBody: {
             battery?: components["schemas"]["BatteryForecast"] | null;
@@ -1667,6 +2231,39 @@ export interface components {
             health: components["schemas"]["HealthBody"];
             /** @description The newest first. */
             replaced_hardware: components["schemas"]["ReplacedBody"][];
+        };
+        /** @description A person who may sign in. */
+        UserBody: {
+            name: string;
+            /** @description `viewer`, `crew`, `dispatcher`, `manager`, `admin` */
+            role: string;
+            /** @description Those that name the person as a member. */
+            teams: string[];
+        };
+        /** @description What was entered. */
+        UserEntered: {
+            name: string;
+            /** @description Shown once: only its hash is kept. */
+            password?: string | null;
+            role: string;
+        };
+        /** @description What is entered of a person. */
+        UserEntry: {
+            /** @description Makes a new random password. */
+            new_password?: boolean;
+            /** @description Left out: a new person gets a random one, which the answer shows once; others keep theirs. */
+            password?: string | null;
+            role: string;
+        };
+        /** @description What collects the bins' contents. */
+        VehicleBody: {
+            /** Format: double */
+            capacity_l: number;
+            /** @description `[lon, lat]` */
+            depot: number[];
+            id: string;
+            name: components["schemas"]["Text"];
+            team: string;
         };
         /** @description A time in which nobody wants to be told. */
         WindowBody: {
@@ -1739,6 +2336,16 @@ export interface operations {
                 team?: string;
                 /** @description A device's id. */
                 device?: string;
+                /** @description `bin`, `drain`, `toilet`: about devices of these kinds. */
+                kind?: string;
+                /** @description Metrics that the alerts are about. */
+                metric?: string;
+                /** @description Ids of rules. */
+                rule?: string;
+                /** @description RFC 3339: open at some time from here on. */
+                from?: string;
+                /** @description RFC 3339: raised before this. */
+                to?: string;
                 /** @description From the page before. */
                 cursor?: number;
                 /** @description 1 to 1000; 100 if left out. */
@@ -2153,6 +2760,128 @@ export interface operations {
             };
         };
     };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhotoBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/jpeg": string;
+            };
+        };
+        responses: {
+            /** @description Added */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                photo: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description image/jpeg */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     reopen: {
         parameters: {
             query?: never;
@@ -2289,6 +3018,46 @@ export interface operations {
             };
             /** @description Not allowed from here; `allowed` says what is */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: {
+                /** @description From the page before. */
+                cursor?: number;
+                /** @description 1 to 1000; 100 if left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2451,7 +3220,10 @@ export interface operations {
     };
     import: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only says what would be entered, or what is wrong. False if left out. */
+                dry_run?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3181,6 +3953,53 @@ export interface operations {
             };
         };
     };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Changed: sign in again */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The old password is wrong */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     measures: {
         parameters: {
             query?: {
@@ -3188,9 +4007,9 @@ export interface operations {
                 from?: string;
                 /** @description RFC 3339; now if left out. Not included. */
                 to?: string;
-                /** @description `zone` (if left out), `team`, `kind` */
+                /** @description `zone` (if left out), `team`, `kind`, `device` */
                 group_by?: string;
-                /** @description `json` (if left out) or `csv` */
+                /** @description `json` (if left out), `csv` or `xlsx` */
                 format?: string;
             };
             header?: never;
@@ -3526,6 +4345,330 @@ export interface operations {
             };
         };
     };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundNumber"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export: {
+        parameters: {
+            query?: {
+                /** @description `gpx` (if left out) or `csv` */
+                format?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gpx+xml": string;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mark: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                n: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkEntry"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     in_force: {
         parameters: {
             query?: never;
@@ -3683,6 +4826,216 @@ export interface operations {
             };
         };
     };
+    try_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Trial"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tried"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another draft is being tried */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `rules`, `zones`, `teams` */
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Saved"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentBody"];
+                };
+            };
+            /** @description Every fault with its line */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody else changed it, or the file cannot be written */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Draft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     site: {
         parameters: {
             query?: never;
@@ -3798,6 +5151,179 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserEntry"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserEntered"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The last admin stays one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The last admin stays */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    vehicles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VehicleBody"][];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,6 +1,10 @@
 //! What managers review: the measures of each zone, team or kind beside those of the time before, and a score with its parts.
 
+mod table;
+mod wasted;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -8,9 +12,11 @@ use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sanimon_alerting::duty::{Duties, Facts};
-use sanimon_alerting::measures::{Case, Fleet, Measures, Quantiles, Span, measure, parts, score};
+use sanimon_alerting::measures::{
+    Case, Emptied, Fleet, GOALS, Goal, Measures, Quantiles, Span, measure, parts, score,
+};
 use sanimon_domain::time::DAY_MS;
-use sanimon_domain::{LocalDay, Severity, StepKind, TimestampMs};
+use sanimon_domain::{DeviceKind, DeviceNo, LocalDay, Severity, StepKind, TimestampMs};
 use sanimon_store::{Alert, Device, DeviceState, DirectoryState, REPORT_RULE, Step};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -33,9 +39,9 @@ pub(crate) struct MeasureQuery {
     from: Option<String>,
     /// RFC 3339; now if left out. Not included.
     to: Option<String>,
-    /// `zone` (if left out), `team`, `kind`
+    /// `zone` (if left out), `team`, `kind`, `device`
     group_by: Option<String>,
-    /// `json` (if left out) or `csv`
+    /// `json` (if left out), `csv` or `xlsx`
     format: Option<String>,
 }
 
@@ -53,6 +59,8 @@ pub(crate) struct MeasuresBody {
     alerts: usize,
     /// Hours of all bins at the critical level.
     overflow_h: Option<f64>,
+    /// The same as a share of all bins' time.
+    overflow_share: Option<f64>,
     flood_min: Option<f64>,
     /// Share of the toilets' hours within the limits of their smells.
     odour_kept: Option<f64>,
@@ -67,6 +75,20 @@ pub(crate) struct MeasuresBody {
     reopened: Option<f64>,
     /// Cases that residents opened.
     reports: usize,
+    /// The same for a thousand inhabitants.
+    reports_per_1000: Option<f64>,
+    /// Share of emptyings of bins that were less than 40 % full.
+    wasted: Option<f64>,
+}
+
+/// What the site wants of a measure.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GoalBody {
+    /// `overflow_pct`, `acknowledge_min`, ...: see `[goals]` in teams.toml.
+    measure: String,
+    value: f64,
+    /// False: at most.
+    at_least: bool,
 }
 
 /// A part of a score.
@@ -116,6 +138,7 @@ pub(crate) struct MeasureAnswer {
     groups: Vec<MeasuredGroup>,
     /// The site's days in the span.
     days: Vec<MeasuredDay>,
+    goals: Vec<GoalBody>,
 }
 
 /// A case and the group that it counts to.
@@ -142,7 +165,7 @@ pub(crate) async fn measures(
     let span = Span { from, to };
     let found = state.read(move |shared| shared.alerts_between(span.before().from, to)).await?;
     let conduct = state.shared.standing.conduct();
-    let (cases, fleets, is_old_enough) = {
+    let (cases, fleets, bins, is_old_enough) = {
         let directory = state.shared.directory.read();
         let group_by = Grouping {
             by: group_by,
@@ -150,34 +173,73 @@ pub(crate) async fn measures(
             directory: &directory,
         };
         let first = directory.devices().iter().map(|device| device.first_seen_at).min();
+        let of_kind =
+            |device: &&Arc<Device>| device.kind == DeviceKind::Bin && device.state != DeviceState::Retired;
+        let bins = directory.devices().iter().filter(of_kind).map(|device| (device.no, group_by.of(device)));
+        let bins: Vec<(DeviceNo, Option<String>)> = bins.collect();
         let cases: Vec<Grouped> =
             found.into_iter().map(|(alert, steps)| grouped(&alert, &steps, &group_by)).collect();
-        (cases, fleets(&group_by), first.is_some_and(|first| first <= span.before().from))
+        (cases, fleets(&group_by), bins, first.is_some_and(|first| first <= span.before().from))
     };
-    let mut whole = Fleet::default();
+    let emptied = state.read(move |shared| wasted::read(shared, &bins, span)).await?;
+    let mut whole =
+        Fleet { inhabitants: inhabitants(&state.shared.directory.read(), None), ..Fleet::default() };
     fleets.values().for_each(|fleet| {
         whole.bins += fleet.bins;
         whole.drains += fleet.drains;
         whole.toilets += fleet.toilets;
     });
     let every: Vec<&Case> = cases.iter().map(|grouped| &grouped.case).collect();
-    let all = group(None, whole, (span, is_old_enough), &every);
+    let every_emptied: Vec<Emptied> = emptied.values().flatten().copied().collect();
+    let all = group(None, whole, (span, is_old_enough), &every, &every_emptied);
     let groups: Vec<MeasuredGroup> = fleets
         .into_iter()
         .map(|(name, fleet)| {
             let own = cases.iter().filter(|grouped| grouped.group == name);
             let own: Vec<&Case> = own.map(|grouped| &grouped.case).collect();
-            group(name, fleet, (span, is_old_enough), &own)
+            let emptied = emptied.get(&name).map(Vec::as_slice).unwrap_or_default();
+            group(name, fleet, (span, is_old_enough), &own, emptied)
         })
         .collect();
-    if query.format.as_deref() == Some("csv") {
-        let disposition = "attachment; filename=\"measures.csv\"";
-        let headers =
-            [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, disposition)];
-        return Ok((headers, csv(&all, &groups)).into_response());
-    }
     let days = days(&state, span, whole, &cases);
-    Ok(Json(MeasureAnswer { from: from.to_string(), to: to.to_string(), all, groups, days }).into_response())
+    let goals = conduct.as_ref().map(|conduct| goals(&conduct.duties)).unwrap_or_default();
+    let answer = MeasureAnswer { from: from.to_string(), to: to.to_string(), all, groups, days, goals };
+    answered(&answer, query.format.as_deref())
+}
+
+/// The answer in the form that was asked for.
+fn answered(answer: &MeasureAnswer, format: Option<&str>) -> Result<Response, Problem> {
+    let file = |kind: &'static str, name: &'static str, bytes: Vec<u8>| {
+        let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)];
+        (headers, bytes).into_response()
+    };
+    match format {
+        None | Some("json") => Ok(Json(answer).into_response()),
+        Some("csv") => {
+            let name = "attachment; filename=\"measures.csv\"";
+            Ok(file("text/csv; charset=utf-8", name, table::csv(answer).into_bytes()))
+        }
+        Some("xlsx") => {
+            let book = table::xlsx(answer).map_err(Problem::internal)?;
+            let kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+            Ok(file(kind, "attachment; filename=\"measures.xlsx\"", book))
+        }
+        Some(other) => Err(Problem::bad_request(format!("`format` is `{other}`: write json, csv or xlsx"))),
+    }
+}
+
+fn goals(duties: &Duties) -> Vec<GoalBody> {
+    let goal = |goal: &Goal| {
+        let at_least = GOALS.iter().any(|(name, more)| *name == goal.measure && *more);
+        GoalBody { measure: goal.measure.to_owned(), value: goal.value, at_least }
+    };
+    duties.goals.iter().map(goal).collect()
+}
+
+/// Who live in a zone, or in all of them.
+fn inhabitants(directory: &DirectoryState, zone: Option<&str>) -> u64 {
+    let own = directory.zones().iter().filter(|known| zone.is_none_or(|zone| known.id.as_str() == zone));
+    own.filter_map(|zone| zone.inhabitants).map(u64::from).sum()
 }
 
 /// By what is grouped, and all that says which group something is of.
@@ -201,6 +263,11 @@ fn fleets(grouping: &Grouping<'_>) -> BTreeMap<Option<String>, Fleet> {
     let mut fleets: BTreeMap<Option<String>, Fleet> = BTreeMap::new();
     let devices = grouping.directory.devices().iter().filter(|device| device.state != DeviceState::Retired);
     devices.for_each(|device| fleets.entry(grouping.of(device)).or_default().add(device.kind));
+    if matches!(grouping.by, GroupBy::Zone) {
+        for (zone, fleet) in &mut fleets {
+            fleet.inhabitants = zone.as_deref().map_or(0, |zone| inhabitants(grouping.directory, Some(zone)));
+        }
+    }
     fleets
 }
 
@@ -220,7 +287,6 @@ fn grouped(alert: &Alert, steps: &[Step], grouping: &Grouping<'_>) -> Grouped {
         kind: device.map(|device| device.kind),
         metric: alert.metric,
         is_report: alert.rule.as_str() == REPORT_RULE,
-        handling: alert.handling,
         raised_at: alert.raised_at,
         cleared_at: alert.cleared_at,
         acknowledged_at: alert.acknowledged_at,
@@ -238,9 +304,10 @@ fn group(
     fleet: Fleet,
     (span, has_before): (Span, bool),
     cases: &[&Case],
+    emptied: &[Emptied],
 ) -> MeasuredGroup {
-    let now = measure(cases, fleet, span);
-    let before = measure(cases, fleet, span.before());
+    let now = measure(cases, emptied, fleet, span);
+    let before = measure(cases, emptied, fleet, span.before());
     let own_parts = parts(&now, fleet, span);
     MeasuredGroup {
         group: name,
@@ -272,6 +339,7 @@ fn body(measures: &Measures) -> MeasuresBody {
     MeasuresBody {
         alerts: measures.alerts,
         overflow_h: measures.overflow_h.map(round),
+        overflow_share: measures.overflow_share.map(|share| (share * 1e6).round() / 1e6),
         flood_min: measures.flood_min.map(round),
         odour_kept: measures.odour_kept.map(round),
         available: measures.available.map(round),
@@ -281,6 +349,8 @@ fn body(measures: &Measures) -> MeasuresBody {
         deadlines_kept: measures.deadlines_kept.map(round),
         reopened: measures.reopened.map(round),
         reports: measures.reports,
+        reports_per_1000: measures.reports_per_1000.map(round),
+        wasted: measures.wasted.map(round),
     }
 }
 
@@ -299,7 +369,7 @@ fn days(state: &ApiState, span: Span, fleet: Fleet, cases: &[Grouped]) -> Vec<Me
                 case.raised_at < own.to && case.cleared_at.is_none_or(|cleared| cleared >= own.from)
             };
             let near: Vec<&Case> = cases.iter().map(|grouped| &grouped.case).filter(is_near).collect();
-            let measured = measure(&near, fleet, own);
+            let measured = measure(&near, &[], fleet, own);
             MeasuredDay {
                 day: day.iso(),
                 alerts: measured.alerts,
@@ -308,59 +378,4 @@ fn days(state: &ApiState, span: Span, fleet: Fleet, cases: &[Grouped]) -> Vec<Me
             }
         })
         .collect()
-}
-
-/// A table for a spreadsheet: a line a group, and all as one in the last.
-fn csv(all: &MeasuredGroup, groups: &[MeasuredGroup]) -> String {
-    const COLUMNS: [&str; 16] = [
-        "group",
-        "devices",
-        "score",
-        "score_before",
-        "alerts",
-        "overflow_h",
-        "flood_min",
-        "odour_kept",
-        "available",
-        "acknowledge_median_min",
-        "acknowledge_p90_min",
-        "arrive_median_min",
-        "resolve_median_min",
-        "deadlines_kept",
-        "reopened",
-        "reports",
-    ];
-    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut record =
-        |cells: &[String]| writer.write_record(cells).expect("a list of bytes takes what is written");
-    record(&COLUMNS.map(str::to_owned));
-    for measured in groups.iter().chain([all]) {
-        let now = &measured.now;
-        let is_all = std::ptr::eq(measured, all);
-        record(&[
-            if is_all {
-                "*".to_owned()
-            } else {
-                crate::wire::cell(measured.group.as_deref().unwrap_or_default())
-            },
-            measured.devices.to_string(),
-            number(measured.score),
-            number(measured.score_before),
-            now.alerts.to_string(),
-            number(now.overflow_h),
-            number(now.flood_min),
-            number(now.odour_kept),
-            number(now.available),
-            number(now.acknowledge.as_ref().map(|found| found.median_min)),
-            number(now.acknowledge.as_ref().map(|found| found.p90_min)),
-            number(now.arrive.as_ref().map(|found| found.median_min)),
-            number(now.resolve.as_ref().map(|found| found.median_min)),
-            number(now.deadlines_kept),
-            number(now.reopened),
-            now.reports.to_string(),
-        ]);
-    }
-    let table = writer.into_inner().expect("a list of bytes takes what is written");
-    String::from_utf8(table).expect("texts are UTF-8")
 }

@@ -1,0 +1,37 @@
+//! How full bins were when they were emptied: read from what their sensors said.
+
+use std::collections::BTreeMap;
+
+use sanimon_alerting::collection::emptyings;
+use sanimon_alerting::measures::{Emptied, Span};
+use sanimon_domain::{DeviceNo, metric};
+use sanimon_store::Shared;
+
+/// The emptyings of each group's bins in a span and the one before it.
+pub(super) fn read(
+    shared: &Shared,
+    bins: &[(DeviceNo, Option<String>)],
+    span: Span,
+) -> sanimon_store::Result<BTreeMap<Option<String>, Vec<Emptied>>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let read = |part: &[(DeviceNo, Option<String>)]| {
+        let mut found = Vec::new();
+        for (device, group) in part {
+            let points =
+                shared.telemetry(*device, metric::FILL_PCT, span.before().from, span.to.minus_ms(1))?;
+            let values = points.iter().map(|point| (point.at, point.value));
+            found.extend(emptyings(values).map(|emptied| (group.clone(), emptied)));
+        }
+        Ok::<_, sanimon_store::StoreError>(found)
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let parts = bins.chunks(bins.len().div_ceil(threads).max(1));
+        let threads: Vec<_> = parts.map(|part| scope.spawn(|| read(part))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a reader does not panic")).collect()
+    });
+    let mut groups: BTreeMap<Option<String>, Vec<Emptied>> = BTreeMap::new();
+    for part in parts {
+        part?.into_iter().for_each(|(group, emptied)| groups.entry(group).or_default().push(emptied));
+    }
+    Ok(groups)
+}
