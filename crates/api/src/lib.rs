@@ -44,7 +44,7 @@ pub use error::Problem;
 pub use openapi::openapi;
 pub use rules::rules_again;
 pub use setup::source::{Edit, SetupDocument, SetupSource, Sound, Tried, TriedAlert, TriedRule};
-pub use site::{MapSource, ModelInfo, Planner, SiteInfo};
+pub use site::{MAP_EXTRACT_PATH, MapBackground, MapSource, ModelInfo, Planner, SiteInfo};
 pub use state::ApiState;
 
 /// A table of devices at most: a province's, at 100 bytes a line.
@@ -69,6 +69,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/devices/{id}", get(devices::one).put(devices::change::put).delete(devices::change::retire))
         .route("/devices/import", post(devices::table::import).layer(DefaultBodyLimit::max(TABLE_BYTES_MAX)))
         .route("/devices/export", get(devices::table::export))
+        .route("/devices/{id}/cleaned", post(devices::change::cleaned))
         .route("/devices/{id}/accept", post(devices::change::accept))
         .route("/devices/{id}/replace", post(devices::change::replace))
         .route(

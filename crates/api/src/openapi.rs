@@ -32,6 +32,7 @@ use crate::{
         devices::change::replace,
         devices::change::calibrate,
         devices::change::cancel_calibration,
+        devices::change::cleaned,
         devices::trust::trust,
         devices::table::import,
         devices::table::export,

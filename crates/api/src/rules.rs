@@ -90,6 +90,9 @@ pub(crate) async fn in_force(State(state): State<ApiState>, _user: User) -> Json
 pub(crate) struct DeviceRuleBody {
     rule: String,
     title: Text,
+    metric: String,
+    /// `threshold`, `rate`, `silence`, `stuck`, `count` or `forecast`
+    condition: String,
     /// `speaks`, `off` (an override switches it off here) or `not_for`
     verdict: String,
     /// In English.
@@ -122,6 +125,8 @@ pub(crate) async fn of_device(
         DeviceRuleBody {
             rule: explained.rule.id.to_string(),
             title: Text { en: explained.rule.title.en.clone(), zh: explained.rule.title.zh.clone() },
+            metric: metric::info(explained.rule.metric).map_or("", |info| info.name).to_owned(),
+            condition: explained.rule.watch.as_str().to_owned(),
             verdict: verdict.to_owned(),
             why: explained.why,
             levels: levels.iter().map(LevelBody::new).collect(),

@@ -1,5 +1,6 @@
 //! What the console must know of the site before it can draw anything.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -16,13 +17,24 @@ use crate::error::Problem;
 use crate::setup::source::SetupSource;
 use crate::state::ApiState;
 
-/// Where the map's background comes from. Left out: a plain background with the zones' outlines.
+/// Where the map's background comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MapBackground {
+    /// Raster tiles: `https://host/{z}/{x}/{y}.png`.
+    Tiles(String),
+    /// A PMTiles archive on this machine: it works without the internet.
+    Extract(PathBuf),
+}
+
+/// The map's background. Left out: a plain one with the zones' outlines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapSource {
-    /// Raster tiles: `https://host/{z}/{x}/{y}.png`.
-    pub tiles_url: String,
+    pub background: MapBackground,
     pub attribution: String,
 }
+
+/// Where the site serves its own extract of a map.
+pub const MAP_EXTRACT_PATH: &str = "/map/base.pmtiles";
 
 /// Who makes an order of stops.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +79,21 @@ pub(crate) async fn models(State(state): State<ApiState>, _user: User) -> Json<V
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MapBody {
-    tiles_url: String,
+    /// Raster tiles from elsewhere.
+    tiles_url: Option<String>,
+    /// A PMTiles archive that the site serves.
+    pmtiles_url: Option<String>,
     attribution: String,
+}
+
+impl MapBody {
+    fn new(map: &MapSource) -> Self {
+        let (tiles_url, pmtiles_url) = match &map.background {
+            MapBackground::Tiles(url) => (Some(url.clone()), None),
+            MapBackground::Extract(_) => (None, Some(MAP_EXTRACT_PATH.to_owned())),
+        };
+        Self { tiles_url, pmtiles_url, attribution: map.attribution.clone() }
+    }
 }
 
 /// The site.
@@ -94,7 +119,7 @@ pub(crate) async fn site(State(state): State<ApiState>) -> Json<SiteBody> {
         time_zone: site.time_zone.to_string(),
         now: state.now().to_string(),
         simulation_speed: site.simulation_speed,
-        map: site.map.clone().map(|map| MapBody { tiles_url: map.tiles_url, attribution: map.attribution }),
+        map: site.map.as_ref().map(MapBody::new),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
@@ -108,6 +133,8 @@ pub(crate) struct ZoneBody {
     /// `[lon, lat]` corners, the first repeated at the end.
     #[schema(value_type = Vec<Vec<f64>>)]
     outline: Vec<[f64; 2]>,
+    /// Who live there; null: nobody has said.
+    inhabitants: Option<u32>,
 }
 
 /// All zones.
@@ -122,6 +149,7 @@ pub(crate) async fn zones(
         name: crate::wire::Text { en: zone.name_en.clone(), zh: zone.name_zh.clone() },
         class: zone.class.to_string(),
         outline: zone.outline.clone(),
+        inhabitants: zone.inhabitants,
     });
     Ok(Json(body.collect()))
 }

@@ -418,6 +418,10 @@ impl Worker {
                 answer(reply, self.core.writer.end_round(id, &who, now));
             }
             SetupCommand::AddPhoto(photo, reply) => answer(reply, self.core.writer.add_photo(&photo, now)),
+            SetupCommand::NoteEvent(event, reply) => {
+                let outcome = self.core.note_event(now, event);
+                self.answer_change(reply, outcome.map_err(CommandError::from));
+            }
             SetupCommand::RemoveAccount { name, reply } => {
                 answer(reply, self.core.writer.remove_account(&name));
             }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use sanimon_alerting::{Effect, Engine, Input, MaintenanceWindow, RuleSet};
 use sanimon_domain::{AlertId, DeviceNo, TimestampMs};
 use sanimon_store::{
-    CommandError, Device, DeviceState, Group, NewReport, NewRules, NewWindow, Report, Result, Writer,
+    CommandError, Device, DeviceEvent, DeviceState, Group, NewReport, NewRules, NewWindow, Report, Result,
+    Writer,
 };
 
 use crate::message::Message;
@@ -211,6 +212,11 @@ impl Core {
             }
         }
         self.store(now, effects)
+    }
+
+    /// Remembers what somebody says of a device.
+    pub(crate) fn note_event(&mut self, now: TimestampMs, event: DeviceEvent) -> Result<()> {
+        self.writer.commit(&Group { events: vec![event], ..Group::default() }, &self.rules, now)
     }
 
     fn store(&mut self, now: TimestampMs, effects: Vec<Effect>) -> Result<()> {

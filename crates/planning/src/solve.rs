@@ -13,6 +13,8 @@ const GENERATIONS_MAX: usize = 2_000;
 /// Loads differ from what is foretold; a trip more is no harm, for an empty one is not driven.
 const SPARE_SHARE: f64 = 1.1;
 const TRIPS_MAX: usize = 12;
+/// A second is worth so many metres: a crew that waits for a market to close costs, too, so it goes elsewhere first.
+const METRES_PER_SECOND: f64 = 1.0;
 
 /// Visits in their order, each with its trip.
 pub(crate) fn solve(task: &RoundTask, count: usize) -> Result<Vec<(usize, u32)>, String> {
@@ -73,7 +75,7 @@ fn goal(transport: &Arc<dyn TransportCost>) -> GenericResult<GoalContext> {
     let short = TransportFeatureBuilder::new("short")
         .set_transport_cost(transport.clone())
         .set_time_constrained(true)
-        .build_minimize_distance()?;
+        .build_minimize_cost()?;
     let capacity = CapacityFeatureBuilder::<SingleDimLoad>::new("capacity").build()?;
     GoalContextBuilder::with_features(&[as_many_as_possible, short, capacity])?.build()
 }
@@ -130,6 +132,8 @@ fn vehicles(task: &RoundTask, visits: &[Visit]) -> GenericResult<Vec<Vehicle>> {
             let from = part_s * trip as f64 + if trip == 0 { 0.0 } else { unload_s.min(part_s / 2.0) };
             VehicleBuilder::default()
                 .id(&trip.to_string())
+                .set_distance_cost(1.0)
+                .set_duration_cost(METRES_PER_SECOND)
                 .add_detail(
                     VehicleDetailBuilder::default()
                         .set_start_location(0)

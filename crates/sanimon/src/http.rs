@@ -7,12 +7,15 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sanimon_api::{MAP_EXTRACT_PATH, MapBackground};
 use tokio::net::TcpListener;
+use tower_http::services::ServeFile;
 
-/// Scripts, styles and pictures from here only; the map draws in a worker and into blobs. Online tiles are added
-/// when a map source is configured.
-const CSP: &str = "default-src 'self'; img-src 'self' data: blob:{tiles}; connect-src 'self'{tiles}; worker-src 'self' blob:; \
-                   style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Everything from here only, and no script or style in the page itself. Pictures that the page makes are blobs. Online tiles are
+/// added when they are configured.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:{tiles}; \
+                   connect-src 'self'{tiles}; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
+                   form-action 'self'; frame-ancestors 'none'";
 
 /// Binds the address; the error says what to do.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -22,7 +25,15 @@ pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// The API's router with the console behind it.
-pub(crate) fn with_console(api: Router, tiles_url: Option<&str>) -> Router {
+pub(crate) fn with_console(api: Router, map: Option<MapBackground>) -> Router {
+    let (tiles_url, api) = match map {
+        Some(MapBackground::Tiles(url)) => (Some(url), api),
+        // Parts of it are asked for by their range.
+        Some(MapBackground::Extract(path)) => {
+            (None, api.route_service(MAP_EXTRACT_PATH, ServeFile::new(path)))
+        }
+        None => (None, api),
+    };
     // Only the origin belongs into the policy.
     let origin = tiles_url.and_then(|url| {
         let (scheme, rest) = url.split_once("://")?;

@@ -96,7 +96,7 @@ impl Site {
         let (stop_sources, sources_stopped) = watch::channel(false);
         let (stop_http, http_stopped) = watch::channel(false);
 
-        let tiles_url = map.as_ref().map(|map| map.tiles_url.clone());
+        let background = map.as_ref().map(|map| map.background.clone());
         let setup: Arc<dyn SetupSource> = Arc::new(SiteSetup(files));
         let site = sanimon_notify::Site { name: name.clone(), url: url.clone() };
         let info = SiteInfo {
@@ -112,7 +112,7 @@ impl Site {
         tokio::spawn(reload_on_hangup(setup, commands.clone()));
         let state =
             ApiState::new(shared.clone(), clock.clone(), info, commands.clone(), http_stopped.clone());
-        let router = http::with_console(sanimon_api::router(state), tiles_url.as_deref());
+        let router = http::with_console(sanimon_api::router(state), background);
         let http = parts.http.local_addr()?;
         let server = tokio::spawn(serve(parts.http, router, http_stopped));
 

@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::model::{
-    Account, Alert, DeliveryOutcome, Device, NewAudit, NewPhoto, NewReport, NewRound, NewRules, NewWindow,
-    PlaceCode, Report, StopMark, Zone,
+    Account, Alert, DeliveryOutcome, Device, DeviceEvent, NewAudit, NewPhoto, NewReport, NewRound, NewRules,
+    NewWindow, PlaceCode, Report, StopMark, Zone,
 };
 
 /// Why a command was not carried out.
@@ -133,6 +133,8 @@ pub enum SetupCommand {
         reply: Reply<()>,
     },
     AddPhoto(NewPhoto, Reply<i64>),
+    /// What somebody says of a device: that it was cleaned.
+    NoteEvent(DeviceEvent, Reply<()>),
     RemoveAccount {
         name: String,
         reply: Reply<()>,

@@ -5,7 +5,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use sanimon_domain::{Calibration, DeviceId, HardwareId, MetricNo, metric};
-use sanimon_store::{CalibrationPoint, Command, Device, DeviceState};
+use sanimon_store::{CalibrationPoint, Command, Device, DeviceEvent, DeviceState, SetupCommand};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -186,6 +186,31 @@ fn calibrated_by_last(state: &ApiState, device: Device, point: CalibrationPoint)
     };
     calibration.check().map_err(|fault| Problem::new(StatusCode::CONFLICT, fault.to_string()))?;
     Ok(Device { calibration, calibrate_next: None, ..device })
+}
+
+/// A crew has cleaned it: visits are counted from now on.
+#[utoipa::path(post, path = "/api/v1/devices/{id}/cleaned", tag = "devices", params(("id" = String, Path)), responses(
+    (status = 204, description = "Remembered"), (status = 403, body = Problem), (status = 404, body = Problem),
+))]
+pub(crate) async fn cleaned(
+    State(state): State<ApiState>,
+    user: User,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    user.require("crew")?;
+    let Path(id) = id?;
+    let (device, now) = (device_number(&state, &id)?, state.now());
+    let event = DeviceEvent {
+        device,
+        about: "device".into(),
+        what: "cleaned".into(),
+        detail: Some(user.name.as_str().into()),
+        count: 1,
+        first_at: now,
+        last_at: now,
+    };
+    state.command(|reply| Command::Setup(SetupCommand::NoteEvent(event, reply))).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// No longer waits for a reading to calibrate by.

@@ -5,6 +5,7 @@ mod collection;
 mod files;
 mod formats;
 mod hours;
+mod map;
 mod reader;
 mod rules;
 mod teams;
@@ -199,7 +200,7 @@ fn main(root: &mut Section<'_>) -> Main {
     }
     name_each_once(root, mqtt_line, &brokers);
     let admission = root.table("limits", limits).unwrap_or_default();
-    let map = root.table("map", map);
+    let map = root.table("map", map::read);
     let telemetry = root.table("telemetry", telemetry::read).unwrap_or_default();
     let http = http.unwrap_or(default_http);
     Main {
@@ -225,15 +226,6 @@ fn main(root: &mut Section<'_>) -> Main {
 }
 
 /// `[map]`: its background.
-fn map(map: &mut Section<'_>) -> Option<MapSource> {
-    let tiles = map.parsed("tiles_url", "a URL such as https://host/{z}/{x}/{y}.png", |text| {
-        let sound = text.starts_with("https://") || text.starts_with("http://");
-        (sound && ["{z}", "{x}", "{y}"].iter().all(|part| text.contains(part))).then(|| text.to_owned())
-    });
-    let attribution = map.text("attribution").map_or_else(String::new, |(text, _)| text);
-    tiles.map(|tiles_url| MapSource { tiles_url, attribution })
-}
-
 fn name_each_once(root: &mut Section<'_>, mqtt_line: usize, brokers: &[ClientOptions]) {
     for (index, broker) in brokers.iter().enumerate() {
         if brokers[..index].iter().any(|earlier| earlier.name == broker.name) {

@@ -163,6 +163,11 @@ impl<'a> Section<'a> {
         text
     }
 
+    /// A file that a text names, relative to the configuration's folder.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// The first line of the file that a text names, relative to the configuration's folder.
     pub(crate) fn file_text(&mut self, key: &str) -> Option<String> {
         let (name, line) = self.text(key)?;

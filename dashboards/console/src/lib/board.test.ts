@@ -34,7 +34,7 @@ const alert = (changes: Partial<Alert>): Alert => ({
   steps: ['acknowledge', 'comment'],
   ...changes,
 });
-const all: BoardFilter = { severity: '', kind: '', zone: '', text: '' };
+const all: BoardFilter = { severity: '', kind: '', zone: '', text: '', team: '' };
 
 describe('the order of the board', () => {
   it('puts the most urgent first, then what waits for someone, then the older', () => {

@@ -6,6 +6,7 @@ export interface BoardFilter {
   kind: string;
   zone: string;
   text: string;
+  team: string;
 }
 
 /** The most urgent first; of equals the one that waits for someone, then the older one. */
@@ -18,10 +19,11 @@ export function byUrgency(a: Alert, b: Alert): number {
 }
 
 export function fits(alert: Alert, filter: BoardFilter, zoneName: string): boolean {
-  const { severity, kind, zone, text } = filter;
+  const { severity, kind, zone, text, team } = filter;
   if (severity && alert.severity !== severity) return false;
   if (kind && alert.device?.kind !== kind) return false;
   if (zone && alert.zone !== zone) return false;
+  if (team && alert.assignee !== team) return false;
   if (!text) return true;
   const haystack = [alert.title.en, alert.title.zh, about(alert), alert.device?.name ?? '', alert.assignee ?? '', zoneName].join('\n').toLowerCase();
   return text.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
@@ -52,4 +54,30 @@ export function promise(alert: Alert): { what: 'acknowledge' | 'arrive' | 'resol
 export function timeLeft(alert: Alert, now: number): number | null {
   const next = promise(alert);
   return next ? next.by - now : null;
+}
+
+/** The filters that the address holds: the board and the map read the same. */
+export function filterOf(query: URLSearchParams): BoardFilter {
+  const value = (name: string) => query.get(name) ?? '';
+  return { severity: value('severity'), kind: value('kind'), zone: value('zone'), team: value('team'), text: value('q') };
+}
+
+/** Does a step for several alerts, some at a time; gives how many it did and what was wrong with the others. */
+export async function each<T>(items: T[], step: (item: T) => Promise<unknown>): Promise<{ done: number; failures: string[] }> {
+  const AT_ONCE = 6;
+  const waiting = [...items];
+  let done = 0;
+  const failures: string[] = [];
+  const work = async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
+      try {
+        await step(item);
+        done += 1;
+      } catch (error) {
+        failures.push((error as Error).message);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return { done, failures };
 }

@@ -8,6 +8,8 @@ import { clock } from './time.svelte';
 const READINESS_EVERY_MS = 10_000;
 /** Between two tries to connect, when the browser does not try by itself. */
 const RECONNECT_MS = 3_000;
+/** A page in the background draws this often. */
+const HIDDEN_MS = 500;
 
 /** The town as this page knows it: loaded once, then kept up to date by the live feed. */
 class Town {
@@ -28,7 +30,13 @@ class Town {
   /** Counts changes, so that the map draws again no more often than it must. */
   version = $state(0);
 
+  /** Told of alerts that were not here before. */
+  onraised: (alerts: Alert[]) => void = () => {};
+
   #source: EventSource | null = null;
+  /** Changes that came since the last frame: many a second are drawn once. */
+  #waiting: Change[] = [];
+  #frame = 0;
   #readinessTimer: ReturnType<typeof setInterval> | undefined;
   #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -106,7 +114,7 @@ class Town {
     });
     source.addEventListener('change', (event) => {
       heard();
-      this.#apply(JSON.parse((event as MessageEvent<string>).data) as Change);
+      this.#later(JSON.parse((event as MessageEvent<string>).data) as Change);
     });
     source.addEventListener('reset', () => void this.load());
     source.onerror = () => {
@@ -125,6 +133,27 @@ class Town {
   put(device: Device): void {
     this.devices.set(device.id, device);
     this.version++;
+  }
+
+  /** Draws with the next frame; a page that nobody sees has none. */
+  #later(change: Change): void {
+    this.#waiting.push(change);
+    if (this.#frame) return;
+    const all = () => {
+      this.#frame = 0;
+      const changes = this.#waiting;
+      this.#waiting = [];
+      const raised = new Map<number, Alert>();
+      for (const waiting of changes) {
+        for (const alert of waiting.alerts) {
+          if (alert.condition === 'active' && alert.handling === 'new' && !this.alerts.has(alert.id)) raised.set(alert.id, alert);
+        }
+        this.#apply(waiting);
+      }
+      const open = [...raised.values()].filter((alert) => this.alerts.has(alert.id));
+      if (open.length) this.onraised(open);
+    };
+    this.#frame = document.hidden ? window.setTimeout(all, HIDDEN_MS) : requestAnimationFrame(all);
   }
 
   #apply(change: Change): void {

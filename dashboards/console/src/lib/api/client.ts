@@ -23,12 +23,36 @@ export type MeasureAnswer = components['schemas']['MeasureAnswer'];
 export type MeasuredGroup = components['schemas']['MeasuredGroup'];
 export type MeasuredDay = components['schemas']['MeasuredDay'];
 export type Team = components['schemas']['TeamBody'];
+export type Photo = components['schemas']['PhotoBody'];
+export type Vehicle = components['schemas']['VehicleBody'];
+export type Plan = components['schemas']['PlanBody'];
+export type PlanRequest = components['schemas']['PlanRequest'];
+export type Round = components['schemas']['RoundBody'];
+export type RoundStop = components['schemas']['RoundStopBody'];
+export type SetupDocument = components['schemas']['DocumentBody'];
+/** What an entry holds is the document's own. */
+export type SetupEdit = Pick<components['schemas']['Edit'], 'table' | 'id'> & {
+  entry?: Record<string, unknown>;
+  entries?: Record<string, unknown>[];
+};
+export type Tried = components['schemas']['Tried'];
+export type Account = components['schemas']['UserBody'];
+export type Entered = components['schemas']['UserEntered'];
+export type AuditPage = components['schemas']['AuditPage'];
+export type DeviceEntry = components['schemas']['DeviceEntry'];
+export type Imported = components['schemas']['Imported'];
+export type TableFault = components['schemas']['TableFault'];
+export type Model = components['schemas']['ModelInfo'];
+export type MetricInfo = components['schemas']['MetricBody'];
+export type Window = components['schemas']['WindowBody'];
 
 /** An answer that is not the one that was asked for, with what the server says about it. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
     message: string,
+    /** Every fault of a document or table that was refused. */
+    readonly faults: TableFault[] = [],
   ) {
     super(message);
   }
@@ -41,9 +65,13 @@ export function onSignedOut(callback: () => void): void {
   whenSignedOut = callback;
 }
 
+/** Sends JSON, or a file as it is. */
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const init: RequestInit = { method };
-  if (body !== undefined) {
+  if (body instanceof Blob) {
+    init.headers = { 'content-type': body.type || 'application/octet-stream' };
+    init.body = body;
+  } else if (body !== undefined) {
     init.headers = { 'content-type': 'application/json' };
     init.body = JSON.stringify(body);
   }
@@ -55,10 +83,11 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   }
   if (response.status === 401 && path !== '/api/v1/session') whenSignedOut();
   if (!response.ok) {
-    const problem = (await response.json().catch(() => ({}))) as { detail?: string };
-    throw new ApiError(response.status, problem.detail ?? response.statusText);
+    const problem = (await response.json().catch(() => ({}))) as { detail?: string; faults?: TableFault[] };
+    throw new ApiError(response.status, problem.detail ?? response.statusText, problem.faults);
   }
-  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+  const text = await response.text();
+  return (text ? JSON.parse(text) : undefined) as T;
 }
 
 function query(values: Record<string, string | number | undefined>): string {
@@ -87,7 +116,7 @@ export const api = {
     request<MeasureAnswer>('GET', `/api/v1/measures?${new URLSearchParams(query)}`),
   teams: () => request<Team[]>('GET', '/api/v1/teams'),
   stats: () => request<Stats>('GET', '/api/v1/stats'),
-  alerts: (filter: { condition?: string; device?: string; cursor?: number; limit?: number }) =>
+  alerts: (filter: Record<string, string | number | undefined>) =>
     request<AlertPage>('GET', `/api/v1/alerts${query(filter)}`),
   alert: (id: number) => request<AlertWithHistory>('GET', `/api/v1/alerts/${id}`),
   acknowledge: (id: number) => request<Alert>('POST', `/api/v1/alerts/${id}/acknowledge`, {}),
@@ -101,7 +130,40 @@ export const api = {
   accept: (id: string) => request<Device>('POST', `/api/v1/devices/${path(id)}/accept`),
   calibrate: (id: string, point: 'empty' | 'full') =>
     request<Device>('POST', `/api/v1/devices/${path(id)}/calibrate`, { point }),
+  cleaned: (id: string) => request<void>('POST', `/api/v1/devices/${path(id)}/cleaned`),
   cancelCalibration: (id: string) => request<Device>('DELETE', `/api/v1/devices/${path(id)}/calibrate`),
+  photos: (alert: number) => request<Photo[]>('GET', `/api/v1/alerts/${alert}/photos`),
+  addPhoto: (alert: number, photo: Blob) => request<void>('POST', `/api/v1/alerts/${alert}/photos`, photo),
+  putDevice: (id: string, entry: DeviceEntry) => request<Device>('PUT', `/api/v1/devices/${path(id)}`, entry),
+  retireDevice: (id: string) => request<void>('DELETE', `/api/v1/devices/${path(id)}`),
+  replaceDevice: (id: string, entry: { hardware_id: string; model?: string }) =>
+    request<Device>('POST', `/api/v1/devices/${path(id)}/replace`, entry),
+  importDevices: (table: Blob, dryRun: boolean) => request<Imported>('POST', `/api/v1/devices/import?dry_run=${dryRun}`, table),
+  models: () => request<Model[]>('GET', '/api/v1/models'),
+  metrics: () => request<MetricInfo[]>('GET', '/api/v1/metrics'),
+  trends: (options: { metric: string; from: string; to: string; every: string; fn: string; kind?: string; zone?: string; group_by?: string }) =>
+    request<components['schemas']['TrendAnswer']>('GET', `/api/v1/trends${query(options)}`),
+  vehicles: () => request<Vehicle[]>('GET', '/api/v1/vehicles'),
+  plan: (wanted: PlanRequest) => request<Plan>('POST', '/api/v1/rounds/plan', wanted),
+  rounds: () => request<Round[]>('GET', '/api/v1/rounds'),
+  round: (id: number) => request<Round>('GET', `/api/v1/rounds/${id}`),
+  makeRound: (wanted: PlanRequest) => request<{ id: number }>('POST', '/api/v1/rounds', wanted),
+  markStop: (round: number, n: number, entry: { state: string; note?: string }) =>
+    request<Round>('POST', `/api/v1/rounds/${round}/stops/${n}`, entry),
+  endRound: (id: number) => request<void>('DELETE', `/api/v1/rounds/${id}`),
+  document: (name: string) => request<SetupDocument>('GET', `/api/v1/setup/${name}`),
+  draft: (name: string, text: string, edits: SetupEdit[]) => request<SetupDocument>('POST', `/api/v1/setup/${name}/draft`, { text, edits }),
+  saveDocument: (name: string, text: string, version: string) => request<SetupDocument>('PUT', `/api/v1/setup/${name}`, { text, version }),
+  tryRules: (text: string, hours: number) => request<Tried>('POST', '/api/v1/setup/rules/try', { text, hours }),
+  users: () => request<Account[]>('GET', '/api/v1/users'),
+  putUser: (name: string, entry: { role: string; password?: string; new_password?: boolean }) =>
+    request<Entered>('PUT', `/api/v1/users/${path(name)}`, entry),
+  removeUser: (name: string) => request<void>('DELETE', `/api/v1/users/${path(name)}`),
+  changePassword: (old: string, next: string) => request<void>('POST', '/api/v1/me/password', { old, new: next }),
+  audit: (cursor?: number) => request<AuditPage>('GET', `/api/v1/audit${query({ cursor })}`),
+  windows: () => request<Window[]>('GET', '/api/v1/maintenance'),
+  endWindow: (id: number) => request<void>('DELETE', `/api/v1/maintenance/${id}`),
+  makeCodes: (zones: boolean) => request<unknown>('POST', '/api/v1/places/codes', { zones }),
   quarantine: () => request<QuarantinePage>('GET', '/api/v1/quarantine'),
 
   /** Every device, page after page. */

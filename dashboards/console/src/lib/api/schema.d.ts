@@ -382,6 +382,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{id}/cleaned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A crew has cleaned it: visits are counted from now on. */
+        post: operations["cleaned"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/forecast": {
         parameters: {
             query?: never;
@@ -1423,8 +1440,11 @@ export interface components {
         };
         /** @description What a rule has to do with a device. */
         DeviceRuleBody: {
+            /** @description `threshold`, `rate`, `silence`, `stuck`, `count` or `forecast` */
+            condition: string;
             /** @description Those that speak for this device. */
             levels: components["schemas"]["LevelBody"][];
+            metric: string;
             rule: string;
             title: components["schemas"]["Text"];
             /** @description `speaks`, `off` (an override switches it off here) or `not_for` */
@@ -1577,7 +1597,10 @@ export interface components {
         };
         MapBody: {
             attribution: string;
-            tiles_url: string;
+            /** @description A PMTiles archive that the site serves. */
+            pmtiles_url?: string | null;
+            /** @description Raster tiles from elsewhere. */
+            tiles_url?: string | null;
         };
         /** @description What a crew says of a stop. */
         MarkEntry: {
@@ -2308,6 +2331,11 @@ export interface components {
         ZoneBody: {
             class: string;
             id: string;
+            /**
+             * Format: int32
+             * @description Who live there; null: nobody has said.
+             */
+            inhabitants?: number | null;
             name: components["schemas"]["Text"];
             /** @description `[lon, lat]` corners, the first repeated at the end. */
             outline: number[][];
@@ -3495,6 +3523,42 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DeviceBody"];
                 };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cleaned: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remembered */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             403: {
                 headers: {

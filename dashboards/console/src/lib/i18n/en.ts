@@ -1,5 +1,12 @@
+import { review } from './en.review';
+import { setup } from './en.setup';
+import { work } from './en.work';
+
 /** Every text of the console in English; the other languages have the same keys. */
 export const en = {
+  ...work,
+  ...review,
+  ...setup,
   'app.tagline': 'Town sanitation monitor',
   'nav.board': 'Alerts',
   'nav.map': 'Map',
@@ -279,6 +286,7 @@ export const en = {
   'event.clock_wrong': 'wrong clock',
   'event.out_of_range': 'impossible value',
   'event.calibrated': 'calibrated',
+  'event.cleaned': 'cleaned',
   'event.calibration_refused': 'calibration refused',
   'event.powered_on': 'powered on',
   'event.network_log': 'network server',
@@ -286,6 +294,7 @@ export const en = {
   'range.1d': '24 h',
   'range.7d': '7 days',
   'range.30d': '30 days',
+  'range.1y': '1 year',
   'health.title': 'Data health',
   'health.messages': 'Messages received',
   'health.acknowledged': 'Acknowledged',

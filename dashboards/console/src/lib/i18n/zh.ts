@@ -1,7 +1,13 @@
 import type { Key } from './en';
+import { review } from './zh.review';
+import { setup } from './zh.setup';
+import { work } from './zh.work';
 
 /** 简体中文。 */
 export const zh: Record<Key, string> = {
+  ...work,
+  ...review,
+  ...setup,
   'app.tagline': '城镇环卫监测',
   'nav.board': '告警',
   'nav.map': '地图',
@@ -280,6 +286,7 @@ export const zh: Record<Key, string> = {
   'event.duplicate': '重复上报',
   'event.clock_wrong': '时钟错误',
   'event.out_of_range': '数值不合理',
+  'event.cleaned': '已保洁',
   'event.calibrated': '已标定',
   'event.calibration_refused': '标定被拒绝',
   'event.powered_on': '已上电',
@@ -287,6 +294,7 @@ export const zh: Record<Key, string> = {
   'event.device': '设备',
   'range.1d': '24 小时',
   'range.7d': '7 天',
+  'range.1y': '1 年',
   'range.30d': '30 天',
   'health.title': '数据质量',
   'health.messages': '收到的消息',
