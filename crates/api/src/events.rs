@@ -27,6 +27,10 @@ use crate::error::Problem;
 use crate::state::ApiState;
 use crate::wire::{AlertBody, DeviceBody};
 
+/// When nothing happens, the time is told this often: a page that hears nothing knows that it is cut off, for a network that is
+/// gone ends no connection.
+const BEAT_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Commits joined into one event at most.
 const JOINED_MAX: usize = 256;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -37,6 +41,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub(crate) struct EventQuery {
     /// Only `alerts`, only `readings`, or both (if left out), separated by a comma.
     topics: Option<String>,
+    /// As `Last-Event-ID`, for pages that connect anew by themselves.
+    last_event_id: Option<String>,
 }
 
 /// A reading in an event.
@@ -65,9 +71,9 @@ struct Topics {
     readings: bool,
 }
 
-/// The stream. `hello` first, then `change` for each commit or several at once; `reset` means: load everything anew.
+/// The stream. `hello` first, then `change` for each commit or several at once; `reset` means: load everything anew; `time` tells the time when nothing else does.
 #[utoipa::path(get, path = "/api/v1/events", tag = "live", params(EventQuery, ("Last-Event-ID" = Option<String>, Header)), responses(
-    (status = 200, description = "text/event-stream of `hello`, `change` (see Change), `reset`", body = Change, content_type = "text/event-stream"),
+    (status = 200, description = "text/event-stream of `hello`, `time`, `change` (see Change), `reset`", body = Change, content_type = "text/event-stream"),
     (status = 401, body = Problem),
 ))]
 pub(crate) async fn events(
@@ -81,6 +87,8 @@ pub(crate) async fn events(
         |topic: &str| query.topics.as_deref().is_none_or(|topics| topics.split(',').any(|t| t == topic));
     let topics = Topics { alerts: wants("alerts"), readings: wants("readings") };
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    // A browser sends the header only when it reconnects by itself.
+    let last = last.or(query.last_event_id.as_deref());
     let follower = Follower::new(&state, last, topics);
     let stream = futures_util::stream::unfold(follower, Follower::next);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
@@ -143,6 +151,10 @@ impl Follower {
             }
             let first = tokio::select! {
                 first = self.receiver.recv() => first,
+                () = tokio::time::sleep(BEAT_EVERY) => {
+                    let beat = SseEvent::default().event("time").data(self.state.now().to_string());
+                    return Some((Ok(self.numbered(beat)), self));
+                }
                 _ = self.stop.changed() => return None,
             };
             match first {

@@ -10,6 +10,7 @@ const state = $state<{ current: Session }>({ current: { kind: 'unknown' } });
 
 function signedOut(): void {
   town.stop();
+  navigator.serviceWorker?.controller?.postMessage('forget');
   state.current = { kind: 'out' };
 }
 onSignedOut(signedOut);
@@ -31,9 +32,14 @@ export const session = {
       if (!(error instanceof ApiError) || error.status !== 401) state.current = { kind: 'out' };
     }
   },
+  /** Asks for everything again. */
+  async refresh(): Promise<void> {
+    await Promise.all([api.me(), town.load()]).catch(() => undefined);
+  },
   async signIn(name: string, password: string): Promise<void> {
-    const me = await api.signIn(name, password);
-    state.current = { kind: 'in', me };
+    state.current = { kind: 'in', me: await api.signIn(name, password) };
+    // Asked once more, so that it is kept for a start without a network.
+    void api.me().catch(() => undefined);
     await town.start();
   },
   async signOut(): Promise<void> {

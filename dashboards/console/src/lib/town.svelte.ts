@@ -1,5 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity';
-import { api, type Alert, type Change, type Device, type Readiness, type Site, type Team, type Zone } from './api/client';
+import { answers, api, type Alert, type Change, type Device, type Readiness, type Site, type Team, type Zone } from './api/client';
 import { both } from './i18n/index.svelte';
 import { rank, stateOf, type State } from './severity';
 import { clock } from './time.svelte';
@@ -8,6 +8,9 @@ import { clock } from './time.svelte';
 const READINESS_EVERY_MS = 10_000;
 /** Between two tries to connect, when the browser does not try by itself. */
 const RECONNECT_MS = 3_000;
+/** The server tells the time every 5 s at least: who hears nothing for so long is cut off. */
+const SILENCE_MS = 12_000;
+const LISTEN_EVERY_MS = 1_000;
 /** A page in the background draws this often. */
 const HIDDEN_MS = 500;
 
@@ -37,6 +40,13 @@ class Town {
   /** Changes that came since the last frame: many a second are drawn once. */
   #waiting: Change[] = [];
   #frame = 0;
+  #loading = 0;
+  /** What was loaded came from what this phone had kept. */
+  #isOld = false;
+  #heardAt = 0;
+  /** The newest event that was heard, for a connection of our own making. */
+  #lastId = '';
+  #listenTimer: ReturnType<typeof setInterval> | undefined;
   #readinessTimer: ReturnType<typeof setInterval> | undefined;
   #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -44,21 +54,32 @@ class Town {
     await this.load();
     this.#connect();
     this.#readinessTimer ??= setInterval(() => this.#askReadiness(), READINESS_EVERY_MS);
+    this.#listenTimer ??= setInterval(() => this.#listen(), LISTEN_EVERY_MS);
+    addEventListener('offline', this.#offline);
+    addEventListener('online', this.#online);
     void this.#askReadiness();
   }
 
   stop(): void {
     this.#source?.close();
     this.#source = null;
+    clearInterval(this.#listenTimer);
+    this.#listenTimer = undefined;
+    removeEventListener('offline', this.#offline);
+    removeEventListener('online', this.#online);
     clearInterval(this.#readinessTimer);
     this.#readinessTimer = undefined;
     clearTimeout(this.#reconnectTimer);
     this.loaded = false;
     this.devices.clear();
     this.alerts.clear();
+    this.#lastId = '';
   }
 
   async load(): Promise<void> {
+    // What is heard meanwhile is newer than what is being loaded: it waits, and is applied afterwards.
+    this.#loading += 1;
+    answers.areOld = false;
     try {
       const [site, zones, teams, devices, alerts] = await Promise.all([
         api.site(),
@@ -68,7 +89,9 @@ class Town {
         api.alerts({ condition: 'active', limit: 1000 }),
       ]);
       clock.zone = site.time_zone;
-      clock.set(site.now, site.simulation_speed ?? 1);
+      this.#isOld = answers.areOld;
+      // An answer that was kept knows an older time: the phone's is nearer.
+      clock.set(this.#isOld ? new Date().toISOString() : site.now, site.simulation_speed ?? 1);
       this.site = site;
       this.zones = zones;
       this.teams = teams;
@@ -81,6 +104,9 @@ class Town {
       this.version++;
     } catch (error) {
       this.failure = (error as Error).message;
+    } finally {
+      this.#loading -= 1;
+      if (this.#waiting.length) this.#drawSoon();
     }
   }
 
@@ -102,21 +128,33 @@ class Town {
 
   #connect(): void {
     this.#source?.close();
-    const source = new EventSource('/api/v1/events');
+    clearTimeout(this.#reconnectTimer);
+    this.#heardAt = performance.now();
+    const source = new EventSource(this.#lastId ? `/api/v1/events?last_event_id=${encodeURIComponent(this.#lastId)}` : '/api/v1/events');
     this.#source = source;
-    const heard = () => {
+    const heard = (event: Event) => {
+      this.#lastId = (event as MessageEvent).lastEventId || this.#lastId;
       this.live = true;
+      this.#heardAt = performance.now();
       this.lastHeard = clock.now;
     };
     source.addEventListener('hello', (event) => {
-      heard();
+      heard(event);
+      clock.set((event as MessageEvent<string>).data);
+      if (this.#isOld) void this.load();
+    });
+    source.addEventListener('time', (event) => {
+      heard(event);
       clock.set((event as MessageEvent<string>).data);
     });
     source.addEventListener('change', (event) => {
-      heard();
+      heard(event);
       this.#later(JSON.parse((event as MessageEvent<string>).data) as Change);
     });
-    source.addEventListener('reset', () => void this.load());
+    source.addEventListener('reset', (event) => {
+      heard(event);
+      void this.load();
+    });
     source.onerror = () => {
       this.live = false;
       // The browser tries again by itself unless it was refused; then so do we.
@@ -129,31 +167,50 @@ class Town {
     };
   }
 
+  #offline = () => (this.live = false);
+  #online = () => this.#connect();
+
+  /** A network that is gone ends no connection: silence does. */
+  #listen(): void {
+    if (!this.#source || performance.now() - this.#heardAt < SILENCE_MS) return;
+    this.live = false;
+    this.#heardAt = performance.now();
+    this.#connect();
+  }
+
   /** What a change of this page's own made of a device. */
   put(device: Device): void {
     this.devices.set(device.id, device);
     this.version++;
   }
 
-  /** Draws with the next frame; a page that nobody sees has none. */
   #later(change: Change): void {
     this.#waiting.push(change);
-    if (this.#frame) return;
-    const all = () => {
+    this.#drawSoon();
+  }
+
+  /** Draws with the next frame; a page that nobody sees has none. */
+  #drawSoon(): void {
+    if (this.#frame || this.#loading > 0) return;
+    const draw = () => {
       this.#frame = 0;
-      const changes = this.#waiting;
-      this.#waiting = [];
-      const raised = new Map<number, Alert>();
-      for (const waiting of changes) {
-        for (const alert of waiting.alerts) {
-          if (alert.condition === 'active' && alert.handling === 'new' && !this.alerts.has(alert.id)) raised.set(alert.id, alert);
-        }
-        this.#apply(waiting);
-      }
-      const open = [...raised.values()].filter((alert) => this.alerts.has(alert.id));
-      if (open.length) this.onraised(open);
+      if (this.#loading === 0) this.#draw();
     };
-    this.#frame = document.hidden ? window.setTimeout(all, HIDDEN_MS) : requestAnimationFrame(all);
+    this.#frame = document.hidden ? window.setTimeout(draw, HIDDEN_MS) : requestAnimationFrame(draw);
+  }
+
+  #draw(): void {
+    const changes = this.#waiting;
+    this.#waiting = [];
+    const raised = new Map<number, Alert>();
+    for (const change of changes) {
+      for (const alert of change.alerts) {
+        if (alert.condition === 'active' && alert.handling === 'new' && !this.alerts.has(alert.id)) raised.set(alert.id, alert);
+      }
+      this.#apply(change);
+    }
+    const open = [...raised.values()].filter((alert) => this.alerts.has(alert.id));
+    if (open.length) this.onraised(open);
   }
 
   #apply(change: Change): void {

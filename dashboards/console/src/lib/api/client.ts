@@ -58,6 +58,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether an answer came from what was kept for a dead spot: it is old, and what it says must be asked again. */
+export const answers = { areOld: false };
+
 let whenSignedOut: () => void = () => {};
 
 /** Called when the server no longer knows the session. */
@@ -81,6 +84,7 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   } catch {
     throw new ApiError(0, 'no answer');
   }
+  if (response.headers.has('x-sanimon-kept')) answers.areOld = true;
   if (response.status === 401 && path !== '/api/v1/session') whenSignedOut();
   if (!response.ok) {
     const problem = (await response.json().catch(() => ({}))) as { detail?: string; faults?: TableFault[] };

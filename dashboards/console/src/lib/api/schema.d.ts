@@ -508,7 +508,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The stream. `hello` first, then `change` for each commit or several at once; `reset` means: load everything anew. */
+        /** The stream. `hello` first, then `change` for each commit or several at once; `reset` means: load everything anew; `time` tells the time when nothing else does. */
         get: operations["events"];
         put?: never;
         post?: never;
@@ -3836,6 +3836,8 @@ export interface operations {
             query?: {
                 /** @description Only `alerts`, only `readings`, or both (if left out), separated by a comma. */
                 topics?: string;
+                /** @description As `Last-Event-ID`, for pages that connect anew by themselves. */
+                last_event_id?: string;
             };
             header?: {
                 "Last-Event-ID"?: string | null;
@@ -3845,7 +3847,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description text/event-stream of `hello`, `change` (see Change), `reset` */
+            /** @description text/event-stream of `hello`, `time`, `change` (see Change), `reset` */
             200: {
                 headers: {
                     [name: string]: unknown;
