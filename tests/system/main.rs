@@ -20,4 +20,5 @@ mod moving;
 mod rules;
 mod sealing;
 mod sensors;
+mod setup;
 mod sources;

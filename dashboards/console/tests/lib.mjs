@@ -47,7 +47,7 @@ export async function signIn(page, name = 'test', password = PASSWORD) {
   await page.getByLabel('Name').fill(name);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.locator('main').waitFor();
+  await page.getByRole('navigation', { name: 'Main navigation' }).waitFor();
 }
 
 /** What axe finds against WCAG 2.2 AA, as far as a machine can tell. */

@@ -37,6 +37,7 @@ fn apply(document: &mut DocumentMut, edit: &Edit) -> Result<(), String> {
     let tables = tables
         .as_array_of_tables_mut()
         .ok_or_else(|| format!("`{key}` is no list of [[{key}]] in this text"))?;
+    let mut orphaned = String::new();
     let place = tables.iter().position(|table| table.get("id").and_then(Item::as_str) == Some(id));
     match (place, &edit.entry) {
         (Some(place), Some(entry)) => {
@@ -51,7 +52,15 @@ fn apply(document: &mut DocumentMut, edit: &Edit) -> Result<(), String> {
             }
         }
         (Some(place), None) => {
+            let prefix =
+                tables.get(place).and_then(|gone| gone.decor().prefix()?.as_str().map(str::to_owned));
             tables.remove(place);
+            orphaned = prefix.map(|prefix| heading(&prefix, place == 0)).unwrap_or_default();
+            if let Some(next) = tables.get_mut(place) {
+                let own = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+                let joined = format!("{}{own}", std::mem::take(&mut orphaned));
+                next.decor_mut().set_prefix(joined);
+            }
         }
         (None, Some(entry)) => tables.push(table(entry)),
         (None, None) => return Err(format!("there is no [[{key}]] with the id `{id}`")),
@@ -59,7 +68,19 @@ fn apply(document: &mut DocumentMut, edit: &Edit) -> Result<(), String> {
     if tables.is_empty() {
         document.remove(key);
     }
+    if !orphaned.is_empty() {
+        let trailing = document.trailing().as_str().unwrap_or_default().to_owned();
+        document.set_trailing(format!("{orphaned}{trailing}"));
+    }
     Ok(())
+}
+
+/// What of the comments before an entry is not about it alone: all of it before the first entry, and what a blank line parts from it.
+fn heading(prefix: &str, is_first: bool) -> String {
+    if is_first {
+        return prefix.to_owned();
+    }
+    prefix.rfind("\n\n").map(|end| prefix[..end + 1].to_owned()).unwrap_or_default()
 }
 
 /// Keys that say what an entry is come first.
@@ -135,7 +156,8 @@ mod tests {
         let added = edited(TEXT, &[edit(json!({ "table": "rule", "id": "c", "entry": { "id": "c" } }))]);
         assert!(added.expect("edited").contains("[[rule]]\nid = \"c\"\n"));
         let removed = edited(TEXT, &[edit(json!({ "table": "rule", "id": "a" }))]).expect("edited");
-        assert!(!removed.contains("id = \"a\"") && removed.contains("# Drains"), "{removed}");
+        assert!(!removed.contains("id = \"a\"") && removed.starts_with("# The rules\n\n"), "{removed}");
+        assert!(removed.contains("# Drains\n[[rule]]\nid = \"b\""), "{removed}");
         assert!(edited(TEXT, &[edit(json!({ "table": "rule", "id": "z" }))]).is_err());
         let goals = json!({ "table": "goals", "entry": { "y": "2" } });
         assert!(edited(TEXT, &[edit(goals)]).expect("edited").ends_with("[goals]\ny = \"2\"\n"));

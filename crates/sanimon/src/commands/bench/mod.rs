@@ -2,6 +2,7 @@
 //! in this process (`store`, `query`).
 
 mod alerts;
+mod console;
 mod decode;
 mod feed;
 mod fill;
@@ -33,6 +34,8 @@ pub(crate) enum Bench {
     Decode(decode::DecodeBench),
     /// The engine's speed and memory, and how true its alerts are.
     Alerts(alerts::AlertsBench),
+    /// The console in a real Chromium: first load, alerts on the screen, streams, the map, charts.
+    Console(console::ConsoleBench),
     /// What dispatchers and managers ask.
     Query(query::QueryBench),
 }
@@ -58,6 +61,7 @@ impl Bench {
             Self::Store(store) => store.measure()?,
             Self::Decode(decode) => decode.measure()?,
             Self::Alerts(alerts) => alerts.measure()?,
+            Self::Console(console) => console.measure()?,
             Self::Query(query) => query.measure()?,
         };
         screen::print(&format!("{report}\n"));
