@@ -12,8 +12,9 @@ use crate::rule::Title;
 
 /// A bin this full is emptied whatever its forecast says: the domain's minor level.
 pub const FULL_PCT: f64 = 75.0;
-/// So likely to overflow before the next round comes, it is emptied in this one.
-pub const LIKELY: f64 = 0.2;
+/// So likely to overflow before the next round comes, it is emptied in this one. One in ten: with one in five a simulated town
+/// overflowed more often than with the round that empties every bin.
+pub const LIKELY: f64 = 0.1;
 /// Emptying a bin that is less full is a wasted trip (the domain page's measure).
 pub const WASTED_BELOW_PCT: f64 = 40.0;
 /// What reads so little has been emptied.
@@ -120,6 +121,6 @@ mod tests {
     #[test]
     fn full_bins_and_those_that_will_overflow_are_due() {
         assert!(is_due(80.0, 0.0) && is_due(30.0, 0.5));
-        assert!(!is_due(60.0, 0.1));
+        assert!(!is_due(60.0, 0.09));
     }
 }

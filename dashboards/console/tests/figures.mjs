@@ -34,7 +34,7 @@ function table(from, to) {
 /** A year of hourly readings of one bin, in line protocol. */
 function year() {
   const now = Math.floor(Date.now() / 3_600_000) * 3_600_000;
-  return Array.from({ length: 365 * 24 }, (_, hour) => `fill_pct,device=bin-0,kind=bin value=${(hour * 7) % 96} ${(now - (hour + 1) * 3_600_000)}000000`).reverse().join('\n');
+  return Array.from({ length: 365 * 24 }, (_, hour) => `bin,device=bin-0 fill_pct=${(hour * 7) % 96} ${(now - (hour + 1) * 3_600_000)}000000`).reverse().join('\n');
 }
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const quantile = (list, share) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * share))];
@@ -182,11 +182,19 @@ async function mapPan(cookie) {
     return { frames_per_s: round(gaps.length / ((performance.now() - from) / 1000)), p95_frame_ms: round(quantile(gaps, 0.95)) };
   };
   const whole = await pan();
+  // What the renderer can do with nothing on the map.
+  await page.goto(`${base}/map?hide=bin,drain,toilet`);
+  await page.locator('.maplibregl-canvas').waitFor();
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  const empty = await pan();
+  await page.goto(`${base}/map`);
+  await page.locator('.maplibregl-canvas').waitFor();
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
   for (let n = 0; n < 3; n++) await page.getByRole('button', { name: 'Zoom in' }).click();
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   const near = await pan();
   await context.close();
-  return { renderer, whole_town: whole, zoomed_in: near };
+  return { renderer, empty, whole_town: whole, zoomed_in: near };
 }
 
 try {

@@ -80,7 +80,7 @@ fn heading(prefix: &str, is_first: bool) -> String {
     if is_first {
         return prefix.to_owned();
     }
-    prefix.rfind("\n\n").map(|end| prefix[..end + 1].to_owned()).unwrap_or_default()
+    prefix.rfind("\n\n").map(|end| prefix[..=end].to_owned()).unwrap_or_default()
 }
 
 /// Keys that say what an entry is come first.

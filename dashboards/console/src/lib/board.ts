@@ -9,23 +9,31 @@ export interface BoardFilter {
   team: string;
 }
 
+const raised = new WeakMap<Alert, number>();
+/** When it was raised; read once from its text, for lists are sorted with each frame. */
+function raisedAt(alert: Alert): number {
+  let at = raised.get(alert);
+  if (at === undefined) raised.set(alert, (at = Date.parse(alert.raised_at)));
+  return at;
+}
+
 /** The most urgent first; of equals the one that waits for someone, then the older one. */
 export function byUrgency(a: Alert, b: Alert): number {
   return (
     rank(a.severity) - rank(b.severity) ||
     Number(a.handling !== 'new') - Number(b.handling !== 'new') ||
-    Date.parse(a.raised_at) - Date.parse(b.raised_at)
+    raisedAt(a) - raisedAt(b)
   );
 }
 
-export function fits(alert: Alert, filter: BoardFilter, zoneName: string): boolean {
+export function fits(alert: Alert, filter: BoardFilter, zoneName: () => string): boolean {
   const { severity, kind, zone, text, team } = filter;
   if (severity && alert.severity !== severity) return false;
   if (kind && alert.device?.kind !== kind) return false;
   if (zone && alert.zone !== zone) return false;
   if (team && alert.assignee !== team) return false;
   if (!text) return true;
-  const haystack = [alert.title.en, alert.title.zh, about(alert), alert.device?.name ?? '', alert.assignee ?? '', zoneName].join('\n').toLowerCase();
+  const haystack = [alert.title.en, alert.title.zh, about(alert), alert.device?.name ?? '', alert.assignee ?? '', zoneName()].join('\n').toLowerCase();
   return text.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
 }
 

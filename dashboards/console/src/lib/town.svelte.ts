@@ -1,8 +1,8 @@
-import { SvelteMap } from 'svelte/reactivity';
 import { answers, api, type Alert, type Change, type Device, type Readiness, type Site, type Team, type Zone } from './api/client';
 import { both } from './i18n/index.svelte';
 import { rank, stateOf, type State } from './severity';
 import { clock } from './time.svelte';
+import { WatchedMap } from './watched.svelte';
 
 /** How often the state of the store and the sources is asked for. */
 const READINESS_EVERY_MS = 10_000;
@@ -19,9 +19,9 @@ class Town {
   site = $state<Site | null>(null);
   zones = $state<Zone[]>([]);
   teams = $state<Team[]>([]);
-  readonly devices = new SvelteMap<string, Device>();
+  readonly devices = new WatchedMap<string, Device>();
   /** Alerts whose condition is active, by number. */
-  readonly alerts = new SvelteMap<number, Alert>();
+  readonly alerts = new WatchedMap<number, Alert>();
   /** Alerts that changed since they were loaded, also those that were cleared: pages that show one follow it. */
   lastChanged = $state<Alert | null>(null);
   loaded = $state(false);

@@ -40,7 +40,7 @@ export const work = {
   'rounds.nothing.title': 'Nothing is due',
   'rounds.nothing.text': 'No bin is full, and none is likely to overflow before the next round.',
   'rounds.map': 'The round on the map',
-  'rounds.how': 'A bin is due when it is 75 % full, or when its forecast says that it overflows before the next round with a chance of one in five. Ways are as the crow flies, longer by the site’s detour.',
+  'rounds.how': 'A bin is due when it is 75 % full, or when its forecast says that it overflows before the next round with a chance of one in ten. Ways are as the crow flies, longer by the site’s detour.',
   'rounds.past': 'Earlier rounds',
   'rounds.done': 'Done',
   'rounds.unload': 'Back to the depot, to be emptied',

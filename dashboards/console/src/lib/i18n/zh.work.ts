@@ -42,7 +42,7 @@ export const work: Record<keyof typeof en, string> = {
   'rounds.nothing.title': '暂时不用清运',
   'rounds.nothing.text': '没有已满的桶，下一班之前也不太可能满溢。',
   'rounds.map': '地图上的路线',
-  'rounds.how': '满度达到 75 %，或预测在下一班之前满溢的可能达到五分之一的桶需要清运。里程按直线距离乘以绕行系数计算。',
+  'rounds.how': '满度达到 75 %，或预测在下一班之前满溢的可能达到十分之一的桶需要清运。里程按直线距离乘以绕行系数计算。',
   'rounds.past': '以往的收运',
   'rounds.done': '完成',
   'rounds.unload': '返回停车场卸载',
