@@ -81,10 +81,10 @@ struct Demo {
 }
 
 impl Demo {
-    fn start() -> Self {
+    fn start(devices: &str) -> Self {
         let (data, http_port, mqtt) = (tempfile::tempdir().unwrap(), free_port(), free_port());
         let child = Command::new(BINARY)
-            .args(["demo", "--devices", "60", "--speed", "1", "--data"])
+            .args(["demo", "--devices", devices, "--speed", "1", "--data"])
             .arg(data.path())
             .args(["--http", &format!("127.0.0.1:{http_port}"), "--mqtt", &format!("127.0.0.1:{mqtt}")])
             .env("SANIMON_DEMO_PASSWORD", PASSWORD)
@@ -104,14 +104,16 @@ impl Demo {
 
 #[test]
 fn every_page_is_accessible_asks_nobody_else_and_fits_its_screen() {
-    let demo = Demo::start();
+    let demo = Demo::start("40");
     run("pages.mjs", demo.http, &[("SANIMON_NAME", "demo".to_owned())], String::new);
 }
 
 /// The pictures of the README. They are written to `SANIMON_SCREENS`, or to a folder that nobody keeps.
 #[test]
 fn the_pictures_of_the_readme_can_be_taken() {
-    let demo = Demo::start();
+    // A whole township for pictures that are kept.
+    let is_kept = std::env::var_os("SANIMON_SCREENS").is_some();
+    let demo = Demo::start(if is_kept { "300" } else { "40" });
     let folder = tempfile::tempdir().unwrap();
     let target = std::env::var("SANIMON_SCREENS").map_or_else(|_| folder.path().to_owned(), PathBuf::from);
     let more = [("SANIMON_NAME", "demo".to_owned()), ("SCREENS", target.display().to_string())];

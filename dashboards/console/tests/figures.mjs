@@ -126,6 +126,10 @@ async function stream(seconds, each) {
 async function measured() {
   const { cookie, enter } = await prepared();
   browser = await launch();
+  if (process.env.ONLY === 'map') {
+    await enter(DEVICES, MAP_DEVICES);
+    return { map: { devices: MAP_DEVICES, ...(await mapPan(cookie)) } };
+  }
   const result = { devices: DEVICES, open_alerts: OPEN, first_load_ms: round(await firstLoad(cookie)) };
   const { context, page } = await signedIn(cookie);
   await page.goto(base);

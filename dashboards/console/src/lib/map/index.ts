@@ -11,6 +11,7 @@ import type { Language } from '../i18n/index.svelte';
 import { colour, rank, type State } from '../severity';
 import { background } from './background';
 import { disc, mark, STATES } from './icons';
+import { keepPace } from './pace';
 
 setWorkerUrl(workerUrl);
 
@@ -174,6 +175,7 @@ export async function open(box: HTMLElement, site: Site | null, count: number, o
   // On a phone the thumb is below, and the panels are above.
   map.addControl(new NavigationControl({ showCompass: false }), box.clientWidth > 700 ? 'top-right' : 'bottom-right');
   drawDiscs(map);
+  keepPace(map);
   await map.once('load');
   addLayers(map, count >= CLUSTER_FROM);
   for (const state of STATES) map.addImage(state, mark(state), { pixelRatio: 2 });
