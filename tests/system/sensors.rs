@@ -200,7 +200,7 @@ fn the_registry_goes_out_and_in_as_a_table() {
     let refused = device("import", &file);
     assert!(String::from_utf8(refused.stderr).unwrap().contains("in use"));
     assert_eq!(site.stop(), 0);
-    let more = exported.clone() + "b-2,Square,lamp,,,,,,,,,,,,,,,,,\n";
+    let more = exported.clone() + "b-2,Square,lamp,,,,,,,,,,,,,,,,,,\n";
     fs::write(&file, &more).unwrap();
     let device = |command: &str| {
         let mut run = Command::new(BINARY);

@@ -99,13 +99,38 @@ use crate::{
 )]
 struct Document;
 
+/// The document, each operation with a name of its own: handlers are named within their modules, so several are a `list`.
+fn described() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    for (path, item) in &mut document.paths.paths {
+        let words: Vec<&str> = path
+            .trim_start_matches("/api/v1")
+            .split(['/', '{', '}'])
+            .filter(|word| !word.is_empty())
+            .collect();
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                let root = if path.starts_with("/api/v1") { "" } else { "root_" };
+                operation.operation_id = Some(format!("{root}{method}_{}", words.join("_")));
+            }
+        }
+    }
+    document
+}
+
 /// The document as pretty JSON, as it is checked in.
 pub fn openapi() -> String {
-    let mut json = Document::openapi().to_pretty_json().expect("the document is plain data");
+    let mut json = described().to_pretty_json().expect("the document is plain data");
     json.push('\n');
     json
 }
 
 pub(crate) async fn document() -> Json<utoipa::openapi::OpenApi> {
-    Json(Document::openapi())
+    Json(described())
 }

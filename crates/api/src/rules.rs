@@ -168,7 +168,10 @@ pub fn rules_again(setup: &dyn SetupSource) -> Result<NewRules, Vec<String>> {
     match setup.check(SetupDocument::Rules, &text) {
         Ok(Sound::Rules(rules)) => Ok(*rules),
         Ok(_) => Err(vec!["the rules' file holds something else".to_owned()]),
-        Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
+        Err(faults) => {
+            let file = setup.name(SetupDocument::Rules);
+            Err(faults.iter().map(|fault| format!("{file}:{}: {}", fault.line, fault.message)).collect())
+        }
     }
 }
 

@@ -96,6 +96,8 @@ pub struct Tried {
 
 /// The site's files.
 pub trait SetupSource: Send + Sync + std::fmt::Debug {
+    /// The file's name, for those who look for a fault.
+    fn name(&self, document: SetupDocument) -> String;
     /// A document's text as it is now.
     fn text(&self, document: SetupDocument, zones: &[Arc<Zone>]) -> Result<String, String>;
     /// Reads a text; gives every fault with its line.

@@ -14,6 +14,10 @@ use crate::{Planner, TableFault};
 pub(super) struct NoFiles;
 
 impl SetupSource for NoFiles {
+    fn name(&self, document: SetupDocument) -> String {
+        format!("{}.toml", document.as_str())
+    }
+
     fn text(&self, document: SetupDocument, _: &[Arc<Zone>]) -> Result<String, String> {
         Err(format!("{}.toml cannot be read", document.as_str()))
     }

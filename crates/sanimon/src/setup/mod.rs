@@ -38,6 +38,10 @@ fn told(faults: Vec<ConfigFault>) -> Vec<TableFault> {
 }
 
 impl SetupSource for SiteSetup {
+    fn name(&self, document: SetupDocument) -> String {
+        self.file(document).path.display().to_string()
+    }
+
     fn text(&self, document: SetupDocument, zones: &[Arc<Zone>]) -> Result<String, String> {
         let file = self.file(document);
         if document == SetupDocument::Zones && file.is_missing() {

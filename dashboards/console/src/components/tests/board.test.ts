@@ -18,7 +18,7 @@ function alert(change: Partial<Alert> = {}): Alert {
     condition: 'active',
     handling: 'new',
     raised_at: new Date(Date.now() - 600_000).toISOString(),
-    acknowledge_by: new Date(Date.now() - 60_000).toISOString(),
+    acknowledge_by: new Date(Date.now() - 90_000).toISOString(),
     steps: ['acknowledge', 'dispatch', 'dismiss'],
     device: { id: 'bin-7', name: 'Bin 7', kind: 'bin', zone: null, lat: null, lon: null },
     ...change,

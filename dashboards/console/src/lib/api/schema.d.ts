@@ -12,7 +12,7 @@ export interface paths {
             cookie?: never;
         };
         /** Alerts, the newest first. */
-        get: operations["list"];
+        get: operations["get_alerts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -29,7 +29,7 @@ export interface paths {
             cookie?: never;
         };
         /** One alert with its whole history. */
-        get: operations["one"];
+        get: operations["get_alerts_id"];
         put?: never;
         post?: never;
         delete?: never;
@@ -48,7 +48,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Takes an alert on: somebody has seen it. */
-        post: operations["acknowledge"];
+        post: operations["post_alerts_id_acknowledge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -65,7 +65,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Somebody is on site. */
-        post: operations["arrive"];
+        post: operations["post_alerts_id_arrive"];
         delete?: never;
         options?: never;
         head?: never;
@@ -82,7 +82,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Adds a remark. */
-        post: operations["comment"];
+        post: operations["post_alerts_id_comment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -99,7 +99,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** It is no case. Needs a note. */
-        post: operations["dismiss"];
+        post: operations["post_alerts_id_dismiss"];
         delete?: never;
         options?: never;
         head?: never;
@@ -116,7 +116,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Sends somebody; from `dispatched`, hands it over with a reason. */
-        post: operations["dispatch"];
+        post: operations["post_alerts_id_dispatch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -133,7 +133,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** It is done. If the sensor says so, too, it is verified by that. */
-        post: operations["handle"];
+        post: operations["post_alerts_id_handle"];
         delete?: never;
         options?: never;
         head?: never;
@@ -148,10 +148,10 @@ export interface paths {
             cookie?: never;
         };
         /** The photos of an alert, the oldest first. */
-        get: operations["list"];
+        get: operations["get_alerts_id_photos"];
         put?: never;
         /** Adds a photo: JPEG, PNG or what else a browser's camera gives. It is encoded anew, without what the phone wrote into it. */
-        post: operations["add"];
+        post: operations["post_alerts_id_photos"];
         delete?: never;
         options?: never;
         head?: never;
@@ -166,7 +166,7 @@ export interface paths {
             cookie?: never;
         };
         /** A photo, as JPEG. */
-        get: operations["one"];
+        get: operations["get_alerts_id_photos_photo"];
         put?: never;
         post?: never;
         delete?: never;
@@ -185,7 +185,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** It is not done, or came back. Needs a note. */
-        post: operations["reopen"];
+        post: operations["post_alerts_id_reopen"];
         delete?: never;
         options?: never;
         head?: never;
@@ -200,7 +200,7 @@ export interface paths {
             cookie?: never;
         };
         /** What residents said about an alert. */
-        get: operations["of_alert"];
+        get: operations["get_alerts_id_reports"];
         put?: never;
         post?: never;
         delete?: never;
@@ -219,7 +219,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Somebody else has looked: it is done. */
-        post: operations["verify"];
+        post: operations["post_alerts_id_verify"];
         delete?: never;
         options?: never;
         head?: never;
@@ -234,7 +234,7 @@ export interface paths {
             cookie?: never;
         };
         /** Who changed what. Steps of alerts stand in their own histories. */
-        get: operations["list"];
+        get: operations["get_audit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -251,7 +251,7 @@ export interface paths {
             cookie?: never;
         };
         /** The channels of the configuration. */
-        get: operations["channels"];
+        get: operations["get_channels"];
         put?: never;
         post?: never;
         delete?: never;
@@ -270,7 +270,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Sends a channel a message that only says that it works. `/messages` tells what became of it. */
-        post: operations["test"];
+        post: operations["post_channels_name_test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -285,7 +285,7 @@ export interface paths {
             cookie?: never;
         };
         /** Devices with their newest values. */
-        get: operations["list"];
+        get: operations["get_devices"];
         put?: never;
         post?: never;
         delete?: never;
@@ -302,7 +302,7 @@ export interface paths {
             cookie?: never;
         };
         /** The registered devices as a CSV table, which `import` takes back. */
-        get: operations["export"];
+        get: operations["get_devices_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -321,7 +321,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Enters the devices of a CSV table, all or none. Devices that are not in it stay as they are. */
-        post: operations["import"];
+        post: operations["post_devices_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -336,12 +336,12 @@ export interface paths {
             cookie?: never;
         };
         /** One device. */
-        get: operations["one"];
+        get: operations["get_devices_id"];
         /** Enters a device, accepts a discovered one, or changes an entry. */
-        put: operations["put"];
+        put: operations["put_devices_id"];
         post?: never;
         /** Takes a device out of sight: its alerts are cleared, its history stays, its hardware is free. */
-        delete: operations["retire"];
+        delete: operations["delete_devices_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -357,7 +357,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Accepts a discovered device as it is. */
-        post: operations["accept"];
+        post: operations["post_devices_id_accept"];
         delete?: never;
         options?: never;
         head?: never;
@@ -374,9 +374,9 @@ export interface paths {
         get?: never;
         put?: never;
         /** Guided calibration: empty the bin, ask for this, and the next distance is taken as `empty`. */
-        post: operations["calibrate"];
+        post: operations["post_devices_id_calibrate"];
         /** No longer waits for a reading to calibrate by. */
-        delete: operations["cancel_calibration"];
+        delete: operations["delete_devices_id_calibrate"];
         options?: never;
         head?: never;
         patch?: never;
@@ -392,7 +392,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** A crew has cleaned it: visits are counted from now on. */
-        post: operations["cleaned"];
+        post: operations["post_devices_id_cleaned"];
         delete?: never;
         options?: never;
         head?: never;
@@ -407,7 +407,7 @@ export interface paths {
             cookie?: never;
         };
         /** When a device's level is reached, as it usually fills by the hour of workdays and weekends. */
-        get: operations["forecast"];
+        get: operations["get_devices_id_forecast"];
         put?: never;
         post?: never;
         delete?: never;
@@ -424,7 +424,7 @@ export interface paths {
             cookie?: never;
         };
         /** The newest value of each metric. A value without `observed_at` was retained by a broker and may be old. */
-        get: operations["latest"];
+        get: operations["get_devices_id_latest"];
         put?: never;
         post?: never;
         delete?: never;
@@ -443,7 +443,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Puts new hardware in a device's place. Its history stays; what was discovered under the new hardware's name is taken over. */
-        post: operations["replace"];
+        post: operations["post_devices_id_replace"];
         delete?: never;
         options?: never;
         head?: never;
@@ -458,7 +458,7 @@ export interface paths {
             cookie?: never;
         };
         /** Every rule's verdict on a device: which speak, with which numbers, and why the others do not. */
-        get: operations["of_device"];
+        get: operations["get_devices_id_rules"];
         put?: never;
         post?: never;
         delete?: never;
@@ -475,7 +475,7 @@ export interface paths {
             cookie?: never;
         };
         /** Readings of one metric. */
-        get: operations["telemetry"];
+        get: operations["get_devices_id_telemetry"];
         put?: never;
         post?: never;
         delete?: never;
@@ -492,7 +492,7 @@ export interface paths {
             cookie?: never;
         };
         /** A device's health, its events, its doubted readings, its earlier hardware. */
-        get: operations["trust"];
+        get: operations["get_devices_id_trust"];
         put?: never;
         post?: never;
         delete?: never;
@@ -509,7 +509,7 @@ export interface paths {
             cookie?: never;
         };
         /** The stream. `hello` first, then `change` for each commit or several at once; `reset` means: load everything anew; `time` tells the time when nothing else does. */
-        get: operations["events"];
+        get: operations["get_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -526,10 +526,10 @@ export interface paths {
             cookie?: never;
         };
         /** Maintenance windows: those that run or are planned, and the newest of those that are over. */
-        get: operations["list"];
+        get: operations["get_maintenance"];
         put?: never;
         /** Begins a window, or plans one: no alert is raised in it that it covers. What is open already stays open. */
-        post: operations["begin"];
+        post: operations["post_maintenance"];
         delete?: never;
         options?: never;
         head?: never;
@@ -547,7 +547,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Ends a window now: what it kept back is raised if it still holds. */
-        delete: operations["end"];
+        delete: operations["delete_maintenance_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -561,7 +561,7 @@ export interface paths {
             cookie?: never;
         };
         /** Who is signed in. */
-        get: operations["me"];
+        get: operations["get_me"];
         put?: never;
         post?: never;
         delete?: never;
@@ -580,7 +580,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Changes one's own password. All sessions of the account end. */
-        post: operations["change_password"];
+        post: operations["post_me_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -595,7 +595,7 @@ export interface paths {
             cookie?: never;
         };
         /** The measures of the domain by zone, team or kind, beside those of the time before. */
-        get: operations["measures"];
+        get: operations["get_measures"];
         put?: never;
         post?: never;
         delete?: never;
@@ -612,7 +612,7 @@ export interface paths {
             cookie?: never;
         };
         /** Messages and what became of them, the newest first. */
-        get: operations["list"];
+        get: operations["get_messages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -631,7 +631,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Tries a message again that was given up. */
-        post: operations["retry"];
+        post: operations["post_messages_id_retry"];
         delete?: never;
         options?: never;
         head?: never;
@@ -646,7 +646,7 @@ export interface paths {
             cookie?: never;
         };
         /** Every metric that has a unit and limits; others are kept under their own names. */
-        get: operations["metrics"];
+        get: operations["get_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -663,7 +663,7 @@ export interface paths {
             cookie?: never;
         };
         /** The models that a device can have: those built in, and codecs of the configuration. */
-        get: operations["models"];
+        get: operations["get_models"];
         put?: never;
         post?: never;
         delete?: never;
@@ -682,7 +682,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Gives each place a code for its sign; a place that has one keeps it. */
-        post: operations["make_codes"];
+        post: operations["post_places_codes"];
         delete?: never;
         options?: never;
         head?: never;
@@ -700,7 +700,7 @@ export interface paths {
          * A page of signs to print and cut: place, QR code, and the address in words. Places get their codes by
          *     `POST /api/v1/places/codes`.
          */
-        get: operations["signs"];
+        get: operations["get_places_signs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -717,7 +717,7 @@ export interface paths {
             cookie?: never;
         };
         /** The quarantine, the newest entries first. */
-        get: operations["list"];
+        get: operations["get_quarantine"];
         put?: never;
         post?: never;
         delete?: never;
@@ -734,7 +734,7 @@ export interface paths {
             cookie?: never;
         };
         /** The photo of a report, as JPEG. */
-        get: operations["photo_of"];
+        get: operations["get_reports_id_photo"];
         put?: never;
         post?: never;
         delete?: never;
@@ -751,10 +751,10 @@ export interface paths {
             cookie?: never;
         };
         /** Rounds that are not over, and the last ones that are, the newest first. A bin that reads empty has ticked itself. */
-        get: operations["list"];
+        get: operations["get_rounds"];
         put?: never;
         /** Plans a round and gives it to the vehicle's team. */
-        post: operations["make"];
+        post: operations["post_rounds"];
         delete?: never;
         options?: never;
         head?: never;
@@ -771,7 +771,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Which bins a vehicle should empty in a shift, and in which order. */
-        post: operations["plan"];
+        post: operations["post_rounds_plan"];
         delete?: never;
         options?: never;
         head?: never;
@@ -786,11 +786,11 @@ export interface paths {
             cookie?: never;
         };
         /** A round as it stands now. */
-        get: operations["one"];
+        get: operations["get_rounds_id"];
         put?: never;
         post?: never;
         /** Ends a round: what is open is for the next plan. */
-        delete: operations["end"];
+        delete: operations["delete_rounds_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -804,7 +804,7 @@ export interface paths {
             cookie?: never;
         };
         /** A round's stops in their order, as GPX 1.1 or CSV. */
-        get: operations["export"];
+        get: operations["get_rounds_id_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -823,7 +823,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Says what became of a stop; the last word counts. */
-        post: operations["mark"];
+        post: operations["post_rounds_id_stops_n"];
         delete?: never;
         options?: never;
         head?: never;
@@ -838,7 +838,7 @@ export interface paths {
             cookie?: never;
         };
         /** The rules in force, and their version. */
-        get: operations["in_force"];
+        get: operations["get_rules"];
         put?: never;
         post?: never;
         delete?: never;
@@ -857,7 +857,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Reads the rules again and puts them in force. Faulty ones are refused whole; those in force stay. */
-        post: operations["reload"];
+        post: operations["post_rules_reload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -872,7 +872,7 @@ export interface paths {
             cookie?: never;
         };
         /** Every version of the rules that was ever in force, the newest first. */
-        get: operations["versions"];
+        get: operations["get_rules_versions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -891,9 +891,9 @@ export interface paths {
         get?: never;
         put?: never;
         /** Signs in. */
-        post: operations["sign_in"];
+        post: operations["post_session"];
         /** Signs out. */
-        delete: operations["sign_out"];
+        delete: operations["delete_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -909,7 +909,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Runs a draft of the rules over real history, beside the rules in force: what more it would have raised, and what not. */
-        post: operations["try_rules"];
+        post: operations["post_setup_rules_try"];
         delete?: never;
         options?: never;
         head?: never;
@@ -924,9 +924,9 @@ export interface paths {
             cookie?: never;
         };
         /** Rules, zones or teams: the text, and what it says. */
-        get: operations["read"];
+        get: operations["get_setup_document"];
         /** Saves a document and puts it in force. A faulty one is refused whole; what is in force stays. */
-        put: operations["save"];
+        put: operations["put_setup_document"];
         post?: never;
         delete?: never;
         options?: never;
@@ -944,7 +944,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Changes a draft and says what is wrong with it. Nothing is saved. */
-        post: operations["draft"];
+        post: operations["post_setup_document_draft"];
         delete?: never;
         options?: never;
         head?: never;
@@ -959,7 +959,7 @@ export interface paths {
             cookie?: never;
         };
         /** The site and its clock. */
-        get: operations["site"];
+        get: operations["get_site"];
         put?: never;
         post?: never;
         delete?: never;
@@ -976,7 +976,7 @@ export interface paths {
             cookie?: never;
         };
         /** Counts. */
-        get: operations["stats"];
+        get: operations["get_stats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -993,7 +993,7 @@ export interface paths {
             cookie?: never;
         };
         /** All teams: to whom an alert can go. */
-        get: operations["teams"];
+        get: operations["get_teams"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1010,7 +1010,7 @@ export interface paths {
             cookie?: never;
         };
         /** A metric over many devices, in windows. Each group's value is taken over all readings of its devices. */
-        get: operations["trends"];
+        get: operations["get_trends"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1027,7 +1027,7 @@ export interface paths {
             cookie?: never;
         };
         /** Everybody who may sign in. */
-        get: operations["list"];
+        get: operations["get_users"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1045,10 +1045,10 @@ export interface paths {
         };
         get?: never;
         /** Enters a person, or changes role or password. */
-        put: operations["put"];
+        put: operations["put_users_name"];
         post?: never;
         /** Takes a person's account away; what the person did stays in the histories. */
-        delete: operations["remove"];
+        delete: operations["delete_users_name"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1062,7 +1062,7 @@ export interface paths {
             cookie?: never;
         };
         /** The vehicles of `teams.toml`. */
-        get: operations["vehicles"];
+        get: operations["get_vehicles"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1079,7 +1079,7 @@ export interface paths {
             cookie?: never;
         };
         /** All zones. */
-        get: operations["zones"];
+        get: operations["get_zones"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1096,7 +1096,7 @@ export interface paths {
             cookie?: never;
         };
         /** The process answers. */
-        get: operations["healthz"];
+        get: operations["root_get_healthz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1113,7 +1113,7 @@ export interface paths {
             cookie?: never;
         };
         /** Counters in Prometheus' text format. */
-        get: operations["metrics"];
+        get: operations["root_get_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1130,7 +1130,7 @@ export interface paths {
             cookie?: never;
         };
         /** Ready: started, the store can be written, every source is connected. */
-        get: operations["readyz"];
+        get: operations["root_get_readyz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2349,7 +2349,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    list: {
+    get_alerts: {
         parameters: {
             query?: {
                 /** @description `active`, `cleared` */
@@ -2411,7 +2411,7 @@ export interface operations {
             };
         };
     };
-    one: {
+    get_alerts_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -2440,7 +2440,7 @@ export interface operations {
             };
         };
     };
-    acknowledge: {
+    post_alerts_id_acknowledge: {
         parameters: {
             query?: never;
             header?: never;
@@ -2498,7 +2498,7 @@ export interface operations {
             };
         };
     };
-    arrive: {
+    post_alerts_id_arrive: {
         parameters: {
             query?: never;
             header?: never;
@@ -2556,7 +2556,7 @@ export interface operations {
             };
         };
     };
-    comment: {
+    post_alerts_id_comment: {
         parameters: {
             query?: never;
             header?: never;
@@ -2614,7 +2614,7 @@ export interface operations {
             };
         };
     };
-    dismiss: {
+    post_alerts_id_dismiss: {
         parameters: {
             query?: never;
             header?: never;
@@ -2672,7 +2672,7 @@ export interface operations {
             };
         };
     };
-    dispatch: {
+    post_alerts_id_dispatch: {
         parameters: {
             query?: never;
             header?: never;
@@ -2730,7 +2730,7 @@ export interface operations {
             };
         };
     };
-    handle: {
+    post_alerts_id_handle: {
         parameters: {
             query?: never;
             header?: never;
@@ -2788,7 +2788,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_alerts_id_photos: {
         parameters: {
             query?: never;
             header?: never;
@@ -2817,7 +2817,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_alerts_id_photos: {
         parameters: {
             query?: never;
             header?: never;
@@ -2873,7 +2873,7 @@ export interface operations {
             };
         };
     };
-    one: {
+    get_alerts_id_photos_photo: {
         parameters: {
             query?: never;
             header?: never;
@@ -2910,7 +2910,7 @@ export interface operations {
             };
         };
     };
-    reopen: {
+    post_alerts_id_reopen: {
         parameters: {
             query?: never;
             header?: never;
@@ -2968,7 +2968,7 @@ export interface operations {
             };
         };
     };
-    of_alert: {
+    get_alerts_id_reports: {
         parameters: {
             query?: never;
             header?: never;
@@ -2997,7 +2997,7 @@ export interface operations {
             };
         };
     };
-    verify: {
+    post_alerts_id_verify: {
         parameters: {
             query?: never;
             header?: never;
@@ -3055,7 +3055,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_audit: {
         parameters: {
             query?: {
                 /** @description From the page before. */
@@ -3095,7 +3095,7 @@ export interface operations {
             };
         };
     };
-    channels: {
+    get_channels: {
         parameters: {
             query?: never;
             header?: never;
@@ -3122,7 +3122,7 @@ export interface operations {
             };
         };
     };
-    test: {
+    post_channels_name_test: {
         parameters: {
             query?: never;
             header?: never;
@@ -3167,7 +3167,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_devices: {
         parameters: {
             query?: {
                 /** @description `bin`, `drain`, `toilet` */
@@ -3219,7 +3219,7 @@ export interface operations {
             };
         };
     };
-    export: {
+    get_devices_export: {
         parameters: {
             query?: never;
             header?: never;
@@ -3246,7 +3246,7 @@ export interface operations {
             };
         };
     };
-    import: {
+    post_devices_import: {
         parameters: {
             query?: {
                 /** @description Only says what would be entered, or what is wrong. False if left out. */
@@ -3297,7 +3297,7 @@ export interface operations {
             };
         };
     };
-    one: {
+    get_devices_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -3326,7 +3326,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_devices_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -3375,7 +3375,7 @@ export interface operations {
             };
         };
     };
-    retire: {
+    delete_devices_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -3411,7 +3411,7 @@ export interface operations {
             };
         };
     };
-    accept: {
+    post_devices_id_accept: {
         parameters: {
             query?: never;
             header?: never;
@@ -3448,7 +3448,7 @@ export interface operations {
             };
         };
     };
-    calibrate: {
+    post_devices_id_calibrate: {
         parameters: {
             query?: never;
             header?: never;
@@ -3505,7 +3505,7 @@ export interface operations {
             };
         };
     };
-    cancel_calibration: {
+    delete_devices_id_calibrate: {
         parameters: {
             query?: never;
             header?: never;
@@ -3542,7 +3542,7 @@ export interface operations {
             };
         };
     };
-    cleaned: {
+    post_devices_id_cleaned: {
         parameters: {
             query?: never;
             header?: never;
@@ -3578,7 +3578,7 @@ export interface operations {
             };
         };
     };
-    forecast: {
+    get_devices_id_forecast: {
         parameters: {
             query?: {
                 /** @description A metric that rises until somebody empties it; `fill_pct` if left out. */
@@ -3628,7 +3628,7 @@ export interface operations {
             };
         };
     };
-    latest: {
+    get_devices_id_latest: {
         parameters: {
             query?: never;
             header?: never;
@@ -3659,7 +3659,7 @@ export interface operations {
             };
         };
     };
-    replace: {
+    post_devices_id_replace: {
         parameters: {
             query?: never;
             header?: never;
@@ -3716,7 +3716,7 @@ export interface operations {
             };
         };
     };
-    of_device: {
+    get_devices_id_rules: {
         parameters: {
             query?: never;
             header?: never;
@@ -3753,7 +3753,7 @@ export interface operations {
             };
         };
     };
-    telemetry: {
+    get_devices_id_telemetry: {
         parameters: {
             query: {
                 metric: string;
@@ -3802,7 +3802,7 @@ export interface operations {
             };
         };
     };
-    trust: {
+    get_devices_id_trust: {
         parameters: {
             query?: never;
             header?: never;
@@ -3831,7 +3831,7 @@ export interface operations {
             };
         };
     };
-    events: {
+    get_events: {
         parameters: {
             query?: {
                 /** @description Only `alerts`, only `readings`, or both (if left out), separated by a comma. */
@@ -3866,7 +3866,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_maintenance: {
         parameters: {
             query?: never;
             header?: never;
@@ -3893,7 +3893,7 @@ export interface operations {
             };
         };
     };
-    begin: {
+    post_maintenance: {
         parameters: {
             query?: never;
             header?: never;
@@ -3948,7 +3948,7 @@ export interface operations {
             };
         };
     };
-    end: {
+    delete_maintenance_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -3991,7 +3991,7 @@ export interface operations {
             };
         };
     };
-    me: {
+    get_me: {
         parameters: {
             query?: never;
             header?: never;
@@ -4019,7 +4019,7 @@ export interface operations {
             };
         };
     };
-    change_password: {
+    post_me_password: {
         parameters: {
             query?: never;
             header?: never;
@@ -4066,7 +4066,7 @@ export interface operations {
             };
         };
     };
-    measures: {
+    get_measures: {
         parameters: {
             query?: {
                 /** @description RFC 3339; 30 days before `to` if left out. */
@@ -4110,7 +4110,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_messages: {
         parameters: {
             query?: {
                 /** @description `waiting`, `sent` or `dead`; left out: all */
@@ -4152,7 +4152,7 @@ export interface operations {
             };
         };
     };
-    retry: {
+    post_messages_id_retry: {
         parameters: {
             query?: never;
             header?: never;
@@ -4195,7 +4195,7 @@ export interface operations {
             };
         };
     };
-    metrics: {
+    get_metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -4222,7 +4222,7 @@ export interface operations {
             };
         };
     };
-    models: {
+    get_models: {
         parameters: {
             query?: never;
             header?: never;
@@ -4249,7 +4249,7 @@ export interface operations {
             };
         };
     };
-    make_codes: {
+    post_places_codes: {
         parameters: {
             query?: never;
             header?: never;
@@ -4296,7 +4296,7 @@ export interface operations {
             };
         };
     };
-    signs: {
+    get_places_signs: {
         parameters: {
             query?: {
                 /** @description `bin`, `drain` or `toilet`; left out: all places that have a code. */
@@ -4343,7 +4343,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_quarantine: {
         parameters: {
             query?: {
                 /** @description From the page before. */
@@ -4375,7 +4375,7 @@ export interface operations {
             };
         };
     };
-    photo_of: {
+    get_reports_id_photo: {
         parameters: {
             query?: never;
             header?: never;
@@ -4411,7 +4411,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_rounds: {
         parameters: {
             query?: never;
             header?: never;
@@ -4438,7 +4438,7 @@ export interface operations {
             };
         };
     };
-    make: {
+    post_rounds: {
         parameters: {
             query?: never;
             header?: never;
@@ -4493,7 +4493,7 @@ export interface operations {
             };
         };
     };
-    plan: {
+    post_rounds_plan: {
         parameters: {
             query?: never;
             header?: never;
@@ -4548,7 +4548,7 @@ export interface operations {
             };
         };
     };
-    one: {
+    get_rounds_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4585,7 +4585,7 @@ export interface operations {
             };
         };
     };
-    end: {
+    delete_rounds_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4629,7 +4629,7 @@ export interface operations {
             };
         };
     };
-    export: {
+    get_rounds_id_export: {
         parameters: {
             query?: {
                 /** @description `gpx` (if left out) or `csv` */
@@ -4677,7 +4677,7 @@ export interface operations {
             };
         };
     };
-    mark: {
+    post_rounds_id_stops_n: {
         parameters: {
             query?: never;
             header?: never;
@@ -4735,7 +4735,7 @@ export interface operations {
             };
         };
     };
-    in_force: {
+    get_rules: {
         parameters: {
             query?: never;
             header?: never;
@@ -4762,7 +4762,7 @@ export interface operations {
             };
         };
     };
-    reload: {
+    post_rules_reload: {
         parameters: {
             query?: never;
             header?: never;
@@ -4806,7 +4806,7 @@ export interface operations {
             };
         };
     };
-    versions: {
+    get_rules_versions: {
         parameters: {
             query?: never;
             header?: never;
@@ -4841,7 +4841,7 @@ export interface operations {
             };
         };
     };
-    sign_in: {
+    post_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -4874,7 +4874,7 @@ export interface operations {
             };
         };
     };
-    sign_out: {
+    delete_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -4892,7 +4892,7 @@ export interface operations {
             };
         };
     };
-    try_rules: {
+    post_setup_rules_try: {
         parameters: {
             query?: never;
             header?: never;
@@ -4948,7 +4948,7 @@ export interface operations {
             };
         };
     };
-    read: {
+    get_setup_document: {
         parameters: {
             query?: never;
             header?: never;
@@ -4994,7 +4994,7 @@ export interface operations {
             };
         };
     };
-    save: {
+    put_setup_document: {
         parameters: {
             query?: never;
             header?: never;
@@ -5053,7 +5053,7 @@ export interface operations {
             };
         };
     };
-    draft: {
+    post_setup_document_draft: {
         parameters: {
             query?: never;
             header?: never;
@@ -5102,7 +5102,7 @@ export interface operations {
             };
         };
     };
-    site: {
+    get_site: {
         parameters: {
             query?: never;
             header?: never;
@@ -5121,7 +5121,7 @@ export interface operations {
             };
         };
     };
-    stats: {
+    get_stats: {
         parameters: {
             query?: never;
             header?: never;
@@ -5148,7 +5148,7 @@ export interface operations {
             };
         };
     };
-    teams: {
+    get_teams: {
         parameters: {
             query?: never;
             header?: never;
@@ -5175,7 +5175,7 @@ export interface operations {
             };
         };
     };
-    trends: {
+    get_trends: {
         parameters: {
             query: {
                 metric: string;
@@ -5226,7 +5226,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_users: {
         parameters: {
             query?: never;
             header?: never;
@@ -5261,7 +5261,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_users_name: {
         parameters: {
             query?: never;
             header?: never;
@@ -5319,7 +5319,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_users_name: {
         parameters: {
             query?: never;
             header?: never;
@@ -5372,7 +5372,7 @@ export interface operations {
             };
         };
     };
-    vehicles: {
+    get_vehicles: {
         parameters: {
             query?: never;
             header?: never;
@@ -5399,7 +5399,7 @@ export interface operations {
             };
         };
     };
-    zones: {
+    get_zones: {
         parameters: {
             query?: never;
             header?: never;
@@ -5426,7 +5426,7 @@ export interface operations {
             };
         };
     };
-    healthz: {
+    root_get_healthz: {
         parameters: {
             query?: never;
             header?: never;
@@ -5444,7 +5444,7 @@ export interface operations {
             };
         };
     };
-    metrics: {
+    root_get_metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -5462,7 +5462,7 @@ export interface operations {
             };
         };
     };
-    readyz: {
+    root_get_readyz: {
         parameters: {
             query?: never;
             header?: never;

@@ -13,6 +13,7 @@ export const en = {
   'nav.devices': 'Devices',
   'nav.health': 'Data health',
   'nav.main': 'Main navigation',
+  'simulation.live': 'Simulation',
   'simulation': 'Simulation, {speed}× faster than life',
   'language': 'Language',
   'theme': 'Light or dark',

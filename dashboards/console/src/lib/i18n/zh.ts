@@ -14,6 +14,7 @@ export const zh: Record<Key, string> = {
   'nav.devices': '设备',
   'nav.health': '数据质量',
   'nav.main': '主导航',
+  'simulation.live': '模拟数据',
   'simulation': '模拟运行，{speed} 倍速',
   'language': '语言',
   'theme': '浅色或深色',
