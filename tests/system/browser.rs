@@ -3,10 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{BINARY, Mosquitto, PASSWORD, Process, Site, free_port, http, publish, wait_for};
+use crate::harness::{
+    BINARY, Mosquitto, PASSWORD, Process, Site, free_port, http, publish, wait_at_most, wait_for,
+};
 
 fn console_tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dashboards/console/tests")
@@ -93,7 +96,7 @@ impl Demo {
             .unwrap();
         let demo = Self { http: http_port, _process: Process(child), _data: data };
         let credentials = json!({ "username": "demo", "password": PASSWORD }).to_string();
-        wait_for("the demo takes its visitor", || {
+        wait_at_most("the demo takes its visitor", Duration::from_mins(3), || {
             let header = "content-type: application/json\r\n";
             let (status, ..) = http(demo.http, "POST", "/api/v1/session", header, &credentials)?;
             (status == 200).then_some(())

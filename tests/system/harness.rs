@@ -11,13 +11,18 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_sanimon");
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// Asks again until the condition holds; gives up with its name.
-pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+pub(crate) fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_at_most(what, Duration::from_secs(30), condition)
+}
+
+/// For what takes longer: a past that is made first.
+pub(crate) fn wait_at_most<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < deadline, "waited 30 s for: {what}");
+        assert!(Instant::now() < deadline, "waited {limit:?} for: {what}");
         std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(10));
     }
