@@ -6,7 +6,7 @@
 use sanimon_domain::collection::{LonLat, Pace};
 use sanimon_domain::{Hours, TimestampMs};
 
-use crate::forecast::Forecast;
+use crate::forecast::{EMPTIED_BY, Forecast};
 use crate::measures::Emptied;
 use crate::rule::Title;
 
@@ -69,15 +69,12 @@ pub fn likelihood(forecast: Option<&Forecast>, before: TimestampMs) -> f64 {
     1.0
 }
 
-/// A reading so much lower means that the bin was emptied.
-const EMPTIED_BY_PCT: f64 = 15.0;
-
 /// When a bin was emptied, and how full it was then, from what it read in the order of time.
 pub fn emptyings(values: impl Iterator<Item = (TimestampMs, f64)>) -> impl Iterator<Item = Emptied> {
     values
         .scan(None, |before: &mut Option<f64>, (at, value)| {
             let fill_pct = before.replace(value).unwrap_or(value);
-            let is_emptied = fill_pct - value >= EMPTIED_BY_PCT && value <= EMPTY_PCT;
+            let is_emptied = fill_pct - value >= EMPTIED_BY && value <= EMPTY_PCT;
             Some(is_emptied.then_some(Emptied { at, fill_pct }))
         })
         .flatten()

@@ -10,7 +10,7 @@ use sanimon_domain::{LocalDay, SiteCalendar, TimestampMs};
 /// Days that are remembered.
 const DAYS: usize = 28;
 /// A reading this much lower means that it was emptied.
-const EMPTIED_BY: f64 = 15.0;
+pub const EMPTIED_BY: f64 = 15.0;
 /// A fuller bin fills no further: its hours say nothing.
 const SATURATED: f64 = 97.0;
 /// Between readings further apart nothing is known.
@@ -104,6 +104,14 @@ fn is_weekend(day: LocalDay) -> bool {
 impl Filling {
     /// How far back readings are needed for a memory that knows all it can.
     pub const MEMORY_MS: i64 = (DAYS as i64 + 2) * DAY_MS;
+
+    /// What readings of the past say, in the order of their times.
+    pub fn learned(calendar: SiteCalendar, readings: impl IntoIterator<Item = (TimestampMs, f64)>) -> Self {
+        let mut filling = Self::default();
+        readings.into_iter().for_each(|(at, value)| filling.observe(calendar, at, value));
+        filling.learn();
+        filling
+    }
 
     /// Takes a reading in. Readings come in the order of their times.
     pub fn observe(&mut self, calendar: SiteCalendar, at: TimestampMs, value: f64) {

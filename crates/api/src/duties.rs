@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use sanimon_alerting::duty::{Duties, Facts};
+use sanimon_store::{Device, DirectoryState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,4 +42,11 @@ pub(crate) fn teams_of(state: &ApiState, name: &str) -> Vec<String> {
     let Some(conduct) = state.shared.standing.conduct() else { return Vec::new() };
     let own = conduct.duties.teams.iter().filter(|team| team.members.iter().any(|member| member == name));
     own.map(|team| team.id.clone()).collect()
+}
+
+/// Who is responsible for a device today.
+pub(crate) fn team_of<'a>(device: &'a Device, directory: &DirectoryState, duties: &'a Duties) -> &'a str {
+    let zone_class = directory.placement(device).zone_class;
+    let (kind, zone, team) = (Some(device.kind), device.zone.as_ref(), device.team.as_deref());
+    duties.team_for(Facts { kind, zone, zone_class, team })
 }

@@ -88,6 +88,11 @@ pub(crate) async fn one(
     let Path((alert, id)) = path?;
     let photo = state.read(move |shared| shared.photo(AlertId(alert), id)).await?;
     let photo = photo.ok_or_else(|| Problem::not_found("photo", &id.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, no-store")], photo)
-        .into_response())
+    Ok(jpeg(photo))
+}
+
+/// A photo that no cache keeps.
+pub(crate) fn jpeg(photo: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, no-store")], photo)
+        .into_response()
 }

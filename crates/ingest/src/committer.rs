@@ -384,10 +384,6 @@ impl Worker {
                 self.core.writer.end_audited();
             }
             Command::Setup(setup) => self.set_up(now, setup),
-            Command::PutZones(zones, reply) => {
-                let outcome = self.core.writer.put_zones(zones).and_then(|()| self.core.place_all(now));
-                self.answer_change(reply, outcome.map_err(CommandError::from));
-            }
             Command::PutAccount(account, at, reply) => {
                 answer(reply, self.core.writer.put_account(&account, at).map_err(CommandError::from));
             }

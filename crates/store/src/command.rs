@@ -98,8 +98,6 @@ pub enum Command {
         codes: Vec<PlaceCode>,
         reply: Reply<()>,
     },
-    /// Enters or changes zones.
-    PutZones(Vec<Zone>, Reply<()>),
     /// A change that is remembered with who made it.
     Audited(NewAudit, Box<Command>),
     /// What people set up and plan in the console.

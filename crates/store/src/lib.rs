@@ -23,6 +23,7 @@ mod influx;
 mod journal;
 mod model;
 mod pack;
+mod parts;
 mod read;
 mod rebuild;
 mod schema;
@@ -50,6 +51,7 @@ pub use model::{
     NewRules, NewWindow, OutboxMessage, PhotoEntry, Place, PlaceCode, PlannedStop, Point, Quarantined,
     ReplacedHardware, Report, Round, RoundStop, RulesVersion, Step, StopMark, StopState, WindowEntry, Zone,
 };
+pub use parts::in_parts;
 pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel, WindowQuery};
 pub use schema::DATA_VERSION;
 pub use seal::{SealJob, SealStep};

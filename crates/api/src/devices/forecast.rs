@@ -63,10 +63,8 @@ pub(crate) async fn forecast(
     let found: Option<Forecast> = state
         .read(move |shared| {
             let points = shared.telemetry(device, number, now.minus_ms(Filling::MEMORY_MS), now)?;
-            let mut filling = Filling::default();
-            points.iter().for_each(|point| filling.observe(shared.calendar, point.at, point.value));
-            filling.learn();
-            Ok(filling.forecast(level))
+            let past = points.iter().map(|point| (point.at, point.value));
+            Ok(Filling::learned(shared.calendar, past).forecast(level))
         })
         .await?;
     Ok(Json(ForecastBody {

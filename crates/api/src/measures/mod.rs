@@ -11,7 +11,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use sanimon_alerting::duty::{Duties, Facts};
+use sanimon_alerting::duty::Duties;
 use sanimon_alerting::measures::{
     Case, Emptied, Fleet, GOALS, Goal, Measures, Quantiles, Span, measure, parts, score,
 };
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::User;
+use crate::duties::team_of;
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::telemetry;
@@ -190,15 +191,17 @@ pub(crate) async fn measures(
         whole.toilets += fleet.toilets;
     });
     let every: Vec<&Case> = cases.iter().map(|grouped| &grouped.case).collect();
+    // Parted once: with a group for each device, looking through all cases for each would be their product.
+    let mut by_group: BTreeMap<&Option<String>, Vec<&Case>> = BTreeMap::new();
+    cases.iter().for_each(|grouped| by_group.entry(&grouped.group).or_default().push(&grouped.case));
     let every_emptied: Vec<Emptied> = emptied.values().flatten().copied().collect();
     let all = group(None, whole, (span, is_old_enough), &every, &every_emptied);
     let groups: Vec<MeasuredGroup> = fleets
         .into_iter()
         .map(|(name, fleet)| {
-            let own = cases.iter().filter(|grouped| grouped.group == name);
-            let own: Vec<&Case> = own.map(|grouped| &grouped.case).collect();
+            let own = by_group.get(&name).map(Vec::as_slice).unwrap_or_default();
             let emptied = emptied.get(&name).map(Vec::as_slice).unwrap_or_default();
-            group(name, fleet, (span, is_old_enough), &own, emptied)
+            group(name, fleet, (span, is_old_enough), own, emptied)
         })
         .collect();
     let days = days(&state, span, whole, &cases);
@@ -253,9 +256,7 @@ impl Grouping<'_> {
     /// A device's group; its team is who is responsible for it today.
     fn of(&self, device: &Device) -> Option<String> {
         let (GroupBy::Team, Some(duties)) = (self.by, self.duties) else { return self.by.of(device) };
-        let zone_class = self.directory.placement(device).zone_class;
-        let (kind, zone, team) = (Some(device.kind), device.zone.as_ref(), device.team.as_deref());
-        Some(duties.team_for(Facts { kind, zone, zone_class, team }).to_owned())
+        Some(team_of(device, self.directory, duties).to_owned())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sanimon_alerting::collection::emptyings;
 use sanimon_alerting::measures::{Emptied, Span};
 use sanimon_domain::{DeviceNo, metric};
-use sanimon_store::Shared;
+use sanimon_store::{Shared, in_parts};
 
 /// The emptyings of each group's bins in a span and the one before it.
 pub(super) fn read(
@@ -13,7 +13,6 @@ pub(super) fn read(
     bins: &[(DeviceNo, Option<String>)],
     span: Span,
 ) -> sanimon_store::Result<BTreeMap<Option<String>, Vec<Emptied>>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let read = |part: &[(DeviceNo, Option<String>)]| {
         let mut found = Vec::new();
         for (device, group) in part {
@@ -24,13 +23,8 @@ pub(super) fn read(
         }
         Ok::<_, sanimon_store::StoreError>(found)
     };
-    let parts: Vec<_> = std::thread::scope(|scope| {
-        let parts = bins.chunks(bins.len().div_ceil(threads).max(1));
-        let threads: Vec<_> = parts.map(|part| scope.spawn(|| read(part))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a reader does not panic")).collect()
-    });
     let mut groups: BTreeMap<Option<String>, Vec<Emptied>> = BTreeMap::new();
-    for part in parts {
+    for part in in_parts(bins, read) {
         part?.into_iter().for_each(|(group, emptied)| groups.entry(group).or_default().push(emptied));
     }
     Ok(groups)

@@ -361,8 +361,7 @@ pub(crate) async fn photo_of(
     let Path(id) = id?;
     let photo = state.read(move |shared| shared.report_photo(id)).await?;
     let photo = photo.ok_or_else(|| Problem::not_found("photo of a report", &id.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, no-store")], photo)
-        .into_response())
+    Ok(crate::photos::jpeg(photo))
 }
 
 /// Which places get a code.

@@ -1,12 +1,16 @@
 //! How full a team's bins are, and how full they will be.
 
+use std::sync::Arc;
+
 use sanimon_alerting::collection::{Collection, Vehicle, is_due, likelihood};
-use sanimon_alerting::duty::{Duties, Facts};
+use sanimon_alerting::duty::Duties;
 use sanimon_alerting::forecast::{Filling, Forecast};
 use sanimon_domain::collection::{LonLat, RoundTask, Visit};
 use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{DeviceKind, DeviceNo, SiteCalendar, TimestampMs, ZoneClass, metric};
-use sanimon_store::{DeviceState, DirectoryState, Shared};
+use sanimon_store::{Device, DeviceState, LatLon, Shared, in_parts};
+
+use crate::duties::team_of;
 
 /// The next round comes a day later.
 pub(super) const NEXT_ROUND_MS: i64 = DAY_MS;
@@ -24,8 +28,6 @@ pub(super) struct Bin {
     pub(super) place: LonLat,
     class: Option<ZoneClass>,
     volume_l: f64,
-    /// What it read last; `None`: nothing yet.
-    pub(super) reads_pct: Option<f64>,
     filling: Filling,
     forecast: Option<Forecast>,
 }
@@ -59,61 +61,48 @@ pub(super) fn of_team(
     taken: &[DeviceNo],
     now: TimestampMs,
 ) -> sanimon_store::Result<Vec<Bin>> {
-    let mut bins = {
+    let own: Vec<Arc<Device>> = {
         let directory = shared.directory.read();
-        let is_own = |device: &sanimon_store::Device| is_of_team(device, &directory, duties, team);
-        let devices = directory.devices().iter().filter(|device| {
-            device.kind == DeviceKind::Bin && device.state != DeviceState::Retired && is_own(device)
-        });
-        let devices = devices.filter(|device| !taken.contains(&device.no));
-        let bins = devices.filter_map(|device| {
-            let place = device.place?;
-            Some(Bin {
-                no: device.no,
-                id: device.id.to_string(),
-                name: device.name.clone(),
-                zone: device.zone.as_ref().map(ToString::to_string),
-                place: [place.lon, place.lat],
-                class: directory.placement(device).zone_class,
-                volume_l: device.volume_l.unwrap_or(duties.collection.bin_l),
-                reads_pct: None,
-                filling: Filling::default(),
-                forecast: None,
-            })
-        });
-        bins.collect::<Vec<_>>()
+        let is_own = |device: &&Arc<Device>| {
+            device.kind == DeviceKind::Bin
+                && device.state != DeviceState::Retired
+                && team_of(device, &directory, duties) == team
+                && !taken.contains(&device.no)
+        };
+        directory.devices().iter().filter(is_own).cloned().collect()
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let size = bins.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = bins
-            .chunks_mut(size)
-            .map(|part| scope.spawn(|| part.iter_mut().try_for_each(|bin| learn(bin, shared, now))))
-            .collect();
-        parts.into_iter().try_for_each(|part| part.join().expect("a reader does not panic"))
-    })?;
+    let learn = |part: &[Arc<Device>]| -> sanimon_store::Result<Vec<Bin>> {
+        let placed = part.iter().filter_map(|device| Some((device, device.place?)));
+        placed.map(|(device, place)| learned(shared, duties, device, place, now)).collect()
+    };
+    let mut bins = Vec::with_capacity(own.len());
+    for part in in_parts(&own, learn) {
+        bins.extend(part?);
+    }
     Ok(bins)
 }
 
-fn is_of_team(
-    device: &sanimon_store::Device,
-    directory: &DirectoryState,
+/// A bin with how it usually fills.
+fn learned(
+    shared: &Shared,
     duties: &Duties,
-    team: &str,
-) -> bool {
-    let zone_class = directory.placement(device).zone_class;
-    let (kind, zone, own) = (Some(device.kind), device.zone.as_ref(), device.team.as_deref());
-    duties.team_for(Facts { kind, zone, zone_class, team: own }) == team
-}
-
-/// Reads how it usually fills.
-fn learn(bin: &mut Bin, shared: &Shared, now: TimestampMs) -> sanimon_store::Result<()> {
-    let points = shared.telemetry(bin.no, metric::FILL_PCT, now.minus_ms(Filling::MEMORY_MS), now)?;
-    points.iter().for_each(|point| bin.filling.observe(shared.calendar, point.at, point.value));
-    bin.filling.learn();
-    bin.reads_pct = points.last().map(|point| point.value);
-    bin.forecast = bin.filling.forecast(FULL_PCT);
-    Ok(())
+    device: &Device,
+    place: LatLon,
+    now: TimestampMs,
+) -> sanimon_store::Result<Bin> {
+    let points = shared.telemetry(device.no, metric::FILL_PCT, now.minus_ms(Filling::MEMORY_MS), now)?;
+    let filling = Filling::learned(shared.calendar, points.iter().map(|point| (point.at, point.value)));
+    Ok(Bin {
+        no: device.no,
+        id: device.id.to_string(),
+        name: device.name.clone(),
+        zone: device.zone.as_ref().map(ToString::to_string),
+        place: [place.lon, place.lat],
+        class: shared.directory.read().placement(device).zone_class,
+        volume_l: device.volume_l.unwrap_or(duties.collection.bin_l),
+        forecast: filling.forecast(FULL_PCT),
+        filling,
+    })
 }
 
 /// What the vehicle has to do when it visits these.

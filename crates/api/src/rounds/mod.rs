@@ -9,6 +9,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use sanimon_alerting::collection::EMPTY_PCT;
+use sanimon_alerting::forecast::EMPTIED_BY;
 use sanimon_domain::{TimestampMs, metric};
 use sanimon_store::{Command, DirectoryState, Round, RoundStop, SetupCommand, Shared, StopMark, StopState};
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,6 @@ use plan::PlanRequest;
 /// Rounds that are over, shown beside those that are not.
 const PAST_ROUNDS: usize = 20;
 const NOTE_CHARS_MAX: usize = 500;
-/// A reading so much lower than it was expected means that the bin was emptied.
-const EMPTIED_BY_PCT: f64 = 15.0;
 
 /// What collects the bins' contents.
 #[derive(Debug, Serialize, ToSchema)]
@@ -128,7 +127,7 @@ fn emptied_at(
     if to <= from {
         return Ok(None);
     }
-    let limit = EMPTY_PCT.min(stop.planned.fill_pct - EMPTIED_BY_PCT);
+    let limit = EMPTY_PCT.min(stop.planned.fill_pct - EMPTIED_BY);
     let points = shared.telemetry(stop.planned.device, metric::FILL_PCT, from, to)?;
     Ok(points.iter().find(|point| point.value <= limit).map(|point| point.at))
 }

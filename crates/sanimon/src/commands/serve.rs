@@ -45,7 +45,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             clock: clock.clone(),
             admission: config.admission,
             conduct: Arc::new(config.conduct),
-            rules_text: config.files.read_rules().map(|(_, text)| text).unwrap_or_default(),
+            rules_text: config.rules_text,
             reports_kept_ms: config.reports_kept_ms,
             formats: config.formats,
             scripts: config.scripts,

@@ -50,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) embedded: Option<EmbeddedOptions>,
     pub(crate) brokers: Vec<ClientOptions>,
     pub(crate) rules: RuleSet,
+    /// As they are written.
+    pub(crate) rules_text: String,
     pub(crate) zones: Vec<Zone>,
     pub(crate) admission: Admission,
     pub(crate) map: Option<MapSource>,
@@ -98,8 +100,8 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
     let named = NamedFiles { rules: path(&main.rules), zones: path(&main.zones), teams: path(&main.teams) };
     let files = SetupFiles::new(&folder.join(&main.data), named, main.time_zone);
     let (rules, zones, duties) = (files.read_rules(), files.read_zones(), files.read_teams());
-    let (rules, zones, duties) = match (rules, zones, duties) {
-        (Ok((rules, _)), Ok(zones), Ok(duties)) if faults.is_empty() => (rules, zones, duties),
+    let ((rules, rules_text), zones, duties) = match (rules, zones, duties) {
+        (Ok(rules), Ok(zones), Ok(duties)) if faults.is_empty() => (rules, zones, duties),
         (rules, zones, duties) => {
             faults.extend(rules.err().into_iter().flatten());
             faults.extend(zones.err().into_iter().flatten());
@@ -135,6 +137,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         embedded,
         brokers,
         rules,
+        rules_text,
         zones,
         admission,
         map,

@@ -3,7 +3,7 @@
 use sanimon_alerting::forecast::Filling;
 use sanimon_alerting::{RuleSet, Watch};
 use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
-use sanimon_store::{DeviceState, Latest, Shared};
+use sanimon_store::{DeviceState, Latest, Shared, in_parts};
 
 use super::{Placed, Reading};
 
@@ -34,8 +34,6 @@ pub(crate) fn read(
         .filter(|rule| matches!(rule.watch, Watch::Forecast { .. }))
         .map(|rule| rule.metric)
         .collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let parts: Vec<&[(DeviceNo, MetricNo)]> = series.chunks(series.len().div_ceil(threads).max(1)).collect();
     let read = |part: &[(DeviceNo, MetricNo)]| -> anyhow::Result<(Vec<Reading>, Vec<Before>)> {
         let (mut readings, mut before) = (Vec::new(), Vec::new());
         for (device, metric) in part {
@@ -43,11 +41,8 @@ pub(crate) fn read(
             let points = shared.telemetry(*device, *metric, from, to.minus_ms(1))?;
             let split = points.partition_point(|point| point.at < start);
             if split > 0 {
-                let mut filling = Filling::default();
-                let past = points[..split].iter();
-                past.for_each(|point| filling.observe(shared.calendar, point.at, point.value));
-                filling.learn();
-                before.push((*device, *metric, filling));
+                let past = points[..split].iter().map(|point| (point.at, point.value));
+                before.push((*device, *metric, Filling::learned(shared.calendar, past)));
             }
             readings.extend(points[split..].iter().map(|point| Reading {
                 at: point.at,
@@ -58,12 +53,8 @@ pub(crate) fn read(
         }
         Ok((readings, before))
     };
-    let found: Vec<anyhow::Result<(Vec<Reading>, Vec<Before>)>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = parts.iter().map(|part| scope.spawn(|| read(part))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a reader does not panic")).collect()
-    });
     let mut history = History { start, devices, before: Vec::new(), readings: Vec::new() };
-    for part in found {
+    for part in in_parts(&series, read) {
         let (readings, before) = part?;
         history.readings.extend(readings);
         history.before.extend(before);

@@ -1,6 +1,7 @@
 /** Sound and desktop notices for critical alerts. Off until somebody asks for them: a browser allows neither before. */
 import type { Alert } from './api/client';
 import { both } from './i18n/index.svelte';
+import { go } from './router.svelte';
 
 const REMEMBERED = 'sanimon.notices';
 /** Two tones, a fourth apart: heard across a room, and no siren. */
@@ -48,8 +49,7 @@ export const notices = {
     const notice = new Notification(`${both(first.title)}${more}`, { body: first.device?.name || first.device?.id || first.zone || '', tag: `sanimon-${first.id}` });
     notice.onclick = () => {
       window.focus();
-      history.pushState(null, '', `/?alert=${first.id}`);
-      dispatchEvent(new PopStateEvent('popstate'));
+      go(`/?alert=${first.id}`);
     };
   },
 };

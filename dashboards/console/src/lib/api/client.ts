@@ -123,7 +123,6 @@ export const api = {
   alerts: (filter: Record<string, string | number | undefined>) =>
     request<AlertPage>('GET', `/api/v1/alerts${query(filter)}`),
   alert: (id: number) => request<AlertWithHistory>('GET', `/api/v1/alerts/${id}`),
-  acknowledge: (id: number) => request<Alert>('POST', `/api/v1/alerts/${id}/acknowledge`, {}),
   step: (id: number, step: Step, entry: { note?: string; assignee?: string; seen?: string }) =>
     request<Alert>('POST', `/api/v1/alerts/${id}/${step}`, entry),
   comment: (id: number, note: string) => request<Alert>('POST', `/api/v1/alerts/${id}/comment`, { note }),
@@ -145,8 +144,6 @@ export const api = {
   importDevices: (table: Blob, dryRun: boolean) => request<Imported>('POST', `/api/v1/devices/import?dry_run=${dryRun}`, table),
   models: () => request<Model[]>('GET', '/api/v1/models'),
   metrics: () => request<MetricInfo[]>('GET', '/api/v1/metrics'),
-  trends: (options: { metric: string; from: string; to: string; every: string; fn: string; kind?: string; zone?: string; group_by?: string }) =>
-    request<components['schemas']['TrendAnswer']>('GET', `/api/v1/trends${query(options)}`),
   vehicles: () => request<Vehicle[]>('GET', '/api/v1/vehicles'),
   plan: (wanted: PlanRequest) => request<Plan>('POST', '/api/v1/rounds/plan', wanted),
   rounds: () => request<Round[]>('GET', '/api/v1/rounds'),

@@ -32,7 +32,7 @@ export interface RouteStop {
 export interface TownMap {
   devices(placed: Placed[]): void;
   /** `fills` are colours of `app.css` by zone. */
-  zones(zones: Zone[], language: Language, site: Site | null, fills?: Record<string, string>): void;
+  zones(zones: Zone[], language: Language, fills?: Record<string, string>): void;
   /** Ways, each through its places, and what is at them. */
   route(ways: LonLat[][], stops: RouteStop[]): void;
   select(place: LonLat | null): void;
@@ -202,7 +202,7 @@ export async function open(box: HTMLElement, site: Site | null, count: number, o
       const list = placed.map(({ device, state }) => point([device.lon ?? 0, device.lat ?? 0], { id: device.id, state, order: orderOf(state) }));
       source('devices').setData(features(list));
     },
-    zones(zones, language, _site, fills = {}) {
+    zones(zones, language, fills = {}) {
       const outlined = zones.filter((zone) => zone.outline.length > 3);
       firstFit(outlined.flatMap((zone) => zone.outline));
       source('zones').setData(
