@@ -99,7 +99,7 @@ fn town(influxd: &Influxd) -> Site {
     let mut simulation = Simulation::new(simulated, now.minus_ms(DAYS * DAY_MS));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let sent = runtime.block_on(async {
-        let publisher = publish::start("127.0.0.1", site.mqtt, "town");
+        let publisher = publish::start("127.0.0.1", site.mqtt, "town", None);
         let uplinks = std::iter::from_fn(|| simulation.next_uplink()).take_while(|uplink| uplink.at < now);
         for uplink in uplinks {
             publisher.uplinks.send(uplink).await.unwrap();

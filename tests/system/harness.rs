@@ -65,7 +65,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let (http, mqtt) = (free_port(), free_port());
         let config = format!(
-            "[site]\ndata = \"data\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt.embedded]\nlisten = \"127.0.0.1:{mqtt}\"\n{more}"
+            "[site]\ndata = \"data\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt.embedded]\nlisten = \"127.0.0.1:{mqtt}\"\nanonymous = true\n{more}"
         );
         fs::write(folder.path().join("sanimon.toml"), config).unwrap();
         Self { folder, http, mqtt, process: None, cookie: String::new() }

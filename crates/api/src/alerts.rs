@@ -9,7 +9,7 @@ use sanimon_store::{AlertAction, AlertFilter, Command};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::User;
+use crate::access::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::wire::{AlertBody, instant, words};
@@ -102,7 +102,7 @@ pub(crate) struct StepEntry {
 ))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    _user: User,
+    user: User,
     query: Result<Query<AlertQuery>, QueryRejection>,
 ) -> Result<Json<AlertPage>, Problem> {
     let Query(query) = query?;
@@ -110,11 +110,15 @@ pub(crate) async fn list(
         None => None,
         Some(id) => Some(device_number(&state, id)?),
     };
+    let asked = words(query.zone.as_deref(), "zone", |zone| Some(zone.to_owned()))?;
+    let Some(zones) = user.zones_of(asked) else {
+        return Ok(Json(AlertPage { items: Vec::new(), next_cursor: None }));
+    };
     let filter = AlertFilter {
         conditions: words(query.condition.as_deref(), "condition", Condition::parse)?,
         handlings: words(query.handling.as_deref(), "handling", Handling::parse)?,
         severities: words(query.severity.as_deref(), "severity", Severity::parse)?,
-        zones: words(query.zone.as_deref(), "zone", |zone| Some(zone.to_owned()))?,
+        zones,
         assignees: words(query.team.as_deref(), "team", |team| Some(team.to_owned()))?,
         device,
         kinds: words(query.kind.as_deref(), "kind", DeviceKind::parse)?,
@@ -142,7 +146,6 @@ pub(crate) fn device_number(state: &ApiState, id: &str) -> Result<sanimon_domain
 ))]
 pub(crate) async fn one(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<AlertWithHistory>, Problem> {
     let Path(id) = id?;
@@ -285,7 +288,7 @@ async fn act(
 ) -> Result<Json<AlertBody>, Problem> {
     let Path(id) = id?;
     let StepEntry { note, assignee, seen } = entry?.map(|Json(entry)| entry).unwrap_or_default();
-    user.require(needed_role(state, id, action).await?.as_str())?;
+    user.require(needed_role(state, id, action).await?.into())?;
     let seen = match seen.as_deref() {
         None => None,
         Some(word) => Some(

@@ -26,6 +26,9 @@ pub struct Problem {
     /// Every fault of a table that was refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<TableFault>,
+    /// For the header `Retry-After`.
+    #[serde(skip)]
+    pub(crate) retry_after_s: Option<u64>,
 }
 
 impl Problem {
@@ -37,7 +40,13 @@ impl Problem {
             detail: detail.into(),
             allowed: Vec::new(),
             faults: Vec::new(),
+            retry_after_s: None,
         }
+    }
+
+    /// When it makes sense to try again.
+    pub(crate) fn after_s(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -117,7 +126,11 @@ impl From<JsonRejection> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after_s = self.retry_after_s;
         let mut response = (status, Json(self)).into_response();
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response

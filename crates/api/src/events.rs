@@ -21,7 +21,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::User;
+use crate::access::{User, guard};
 use crate::devices::trust::Faults;
 use crate::error::Problem;
 use crate::state::ApiState;
@@ -78,7 +78,7 @@ struct Topics {
 ))]
 pub(crate) async fn events(
     State(state): State<ApiState>,
-    _user: User,
+    user: User,
     headers: HeaderMap,
     query: Result<Query<EventQuery>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
@@ -89,13 +89,16 @@ pub(crate) async fn events(
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     // A browser sends the header only when it reconnects by itself.
     let last = last.or(query.last_event_id.as_deref());
-    let follower = Follower::new(&state, last, topics);
+    let follower = Follower::new(&state, user, last, topics);
     let stream = futures_util::stream::unfold(follower, Follower::next);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 struct Follower {
     state: ApiState,
+    user: User,
+    /// When it was last looked whether the user is still who they are.
+    access_version: u64,
     stop: watch::Receiver<bool>,
     topics: Topics,
     receiver: broadcast::Receiver<Arc<Event>>,
@@ -104,7 +107,7 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(state: &ApiState, last_event_id: Option<&str>, topics: Topics) -> Self {
+    fn new(state: &ApiState, user: User, last_event_id: Option<&str>, topics: Topics) -> Self {
         let seen = last_event_id.map(|id| {
             // An id of another run is one that was never given: must_reload follows.
             id.split_once('-')
@@ -114,7 +117,9 @@ impl Follower {
         });
         let subscription = state.shared.feed.subscribe(seen);
         let mut follower = Self {
+            access_version: state.shared.access.version(),
             state: state.clone(),
+            user,
             stop: state.stop.clone(),
             topics,
             receiver: subscription.receiver,
@@ -146,7 +151,7 @@ impl Follower {
             if let Some(event) = self.waiting.pop_front() {
                 return Some((Ok(event), self));
             }
-            if *self.stop.borrow() {
+            if *self.stop.borrow() || !self.is_still_known().await {
                 return None;
             }
             let first = tokio::select! {
@@ -166,6 +171,16 @@ impl Follower {
                 Err(RecvError::Closed) => return None,
             }
         }
+    }
+
+    /// A stream ends with the session or the token that began it, and with the rights that it was begun with.
+    async fn is_still_known(&mut self) -> bool {
+        let version = self.state.shared.access.version();
+        if version == self.access_version {
+            return true;
+        }
+        self.access_version = version;
+        guard::is_still(&self.state, &self.user).await
     }
 
     /// Takes what has gathered beside the first one.
@@ -205,12 +220,18 @@ impl Follower {
         for event in events {
             if self.topics.alerts {
                 alerts.extend(
-                    event.committed.alerts.iter().map(|alert| (alert.id, AlertBody::new(alert, &directory))),
+                    event
+                        .committed
+                        .alerts
+                        .iter()
+                        .filter(|alert| self.user.sees(alert.zone.as_ref()))
+                        .map(|alert| (alert.id, AlertBody::new(alert, &directory))),
                 );
             }
             if self.topics.readings {
                 let name = |r: &FeedReading| {
-                    let device = directory.device(r.device)?.id.to_string();
+                    let device = directory.device(r.device).filter(|device| self.user.sees_device(device))?;
+                    let device = device.id.to_string();
                     let metric = directory.metric_name(r.metric)?.to_owned();
                     Some(ReadingBody { device, metric, at: r.at.0, value: r.value })
                 };
@@ -218,7 +239,7 @@ impl Follower {
             }
             let hot = self.state.shared.hot.read();
             for no in &event.committed.devices {
-                if let Some(device) = directory.device(*no) {
+                if let Some(device) = directory.device(*no).filter(|device| self.user.sees_device(device)) {
                     // Without what it said of being broken, which only the file knows: who asks for it is told.
                     let health = Faults::default().health(device, &directory, &hot, self.state.now());
                     devices.insert(*no, DeviceBody::new(device, &directory, &hot, None, health.into()));

@@ -6,14 +6,17 @@
 //!
 //! It does *not* know where messages come from, and it does not serve the console's files.
 
+mod access;
 mod alerts;
-mod auth;
+mod cells;
+mod credentials;
 mod devices;
 mod duties;
 mod error;
 mod etag;
 mod events;
 mod health;
+mod limits;
 mod measures;
 mod messages;
 mod openapi;
@@ -23,6 +26,7 @@ mod reports;
 mod rounds;
 mod rules;
 mod setup;
+mod signin;
 mod site;
 mod state;
 mod telemetry;
@@ -32,38 +36,42 @@ mod wire;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue};
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 
-pub use auth::{ROLES, hash_password, random_password, valid_account_name};
+pub use access::client::{OverTls, Reached};
+pub use access::table::{ACCESS, Access, Scope, TokenScope};
+pub use access::{ROLES, Role};
+pub use credentials::provisioned;
 pub use devices::table::{TableFault, read as read_device_table, write as write_device_table};
 pub use devices::{EntryFault, KnownModels};
 pub use error::Problem;
+pub use limits::REQUESTS_PER_S;
 pub use openapi::openapi;
 pub use rules::rules_again;
 pub use setup::source::{Edit, SetupDocument, SetupSource, Sound, Tried, TriedAlert, TriedRule};
+pub use signin::oidc::{OIDC_CALLBACK_PATH, OidcOptions};
+pub use signin::password::{hash_password, random_password, random_text, valid_account_name};
 pub use site::{MAP_EXTRACT_PATH, MapBackground, MapSource, ModelInfo, Planner, SiteInfo};
 pub use state::ApiState;
+
+use signin::{oidc, session, token};
 
 /// A table of devices at most: a province's, at 100 bytes a line.
 const TABLE_BYTES_MAX: usize = 128 << 20;
 
 /// All routes but the console's.
 pub fn router(state: ApiState) -> Router {
-    let no_sniff = SetResponseHeaderLayer::overriding(
-        HeaderName::from_static("x-content-type-options"),
-        HeaderValue::from_static("nosniff"),
-    );
     let polled = Router::new()
         .route("/devices", get(devices::list))
         .route("/alerts", get(alerts::list))
         .route("/zones", get(site::zones))
         .layer(axum::middleware::from_fn(etag::layer));
     let api = Router::new()
-        .route("/session", post(auth::sign_in).delete(auth::sign_out))
-        .route("/me", get(auth::me))
+        .route("/session", post(session::sign_in).delete(session::sign_out))
+        .route("/session/oidc", get(oidc::leave))
+        .route("/session/oidc/callback", get(oidc::come_back))
+        .route("/me", get(session::me))
         .route("/site", get(site::site))
         .route("/metrics", get(site::metrics))
         .route("/devices/{id}", get(devices::one).put(devices::change::put).delete(devices::change::retire))
@@ -113,8 +121,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        // Beneath the routes, so that it knows which one a request is for.
+        .route_layer(axum::middleware::from_fn_with_state(state.clone(), access::guard::layer))
         .layer(CompressionLayer::new())
-        .layer(no_sniff)
         .with_state(state)
 }
 
@@ -147,6 +156,14 @@ fn setup_routes() -> Router<ApiState> {
         .route("/users", get(setup::users::list))
         .route("/users/{name}", axum::routing::put(setup::users::put).delete(setup::users::remove))
         .route("/me/password", post(setup::users::change_password))
+        .route("/tokens", get(token::list).post(token::make))
+        .route("/tokens/{id}", axum::routing::delete(token::revoke))
+        .route("/credentials", get(credentials::list).post(credentials::make))
+        .route(
+            "/credentials/provision",
+            post(credentials::provision).layer(DefaultBodyLimit::max(TABLE_BYTES_MAX)),
+        )
+        .route("/credentials/{id}", axum::routing::delete(credentials::revoke))
         .route("/audit", get(setup::audit::list))
         .route("/vehicles", get(rounds::vehicles))
         .route("/rounds", get(rounds::list).post(rounds::make))

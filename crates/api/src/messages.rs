@@ -8,7 +8,7 @@ use sanimon_store::{Command, MessageState, OutboxMessage};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::User;
+use crate::access::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 
@@ -29,7 +29,7 @@ pub(crate) struct ChannelBody {
 
 /// The channels of the configuration.
 #[utoipa::path(get, path = "/api/v1/channels", tag = "messages", responses((status = 200, body = Vec<ChannelBody>), (status = 401, body = Problem)))]
-pub(crate) async fn channels(State(state): State<ApiState>, _user: User) -> Json<Vec<ChannelBody>> {
+pub(crate) async fn channels(State(state): State<ApiState>) -> Json<Vec<ChannelBody>> {
     let conduct = state.shared.standing.conduct();
     let routes = conduct.iter().flat_map(|conduct| &conduct.routes);
     let body = routes.map(|route| ChannelBody {
@@ -57,9 +57,9 @@ pub(crate) async fn test(
     user: User,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<(StatusCode, Json<MessageNumber>), Problem> {
-    user.require("manager")?;
     let Path(channel) = name?;
-    let id = state.command(|reply| Command::TestChannel { channel, reply }).await?;
+    let audit = state.audit(&user, "channel.test", &channel, &serde_json::json!({}));
+    let id = state.change(audit, |reply| Command::TestChannel { channel, reply }).await?;
     Ok((StatusCode::ACCEPTED, Json(MessageNumber { id })))
 }
 
@@ -134,7 +134,6 @@ pub(crate) struct MessagePage {
 ))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    _user: User,
     query: Result<Query<MessageQuery>, QueryRejection>,
 ) -> Result<Json<MessagePage>, Problem> {
     let Query(query) = query?;
@@ -160,8 +159,8 @@ pub(crate) async fn retry(
     user: User,
     id: Result<Path<i64>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    user.require("manager")?;
     let Path(id) = id?;
-    state.command(|reply| Command::RetryMessage { id, reply }).await?;
+    let audit = state.audit(&user, "message.retry", &id.to_string(), &serde_json::json!({}));
+    state.change(audit, |reply| Command::RetryMessage { id, reply }).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -5,8 +5,10 @@ use utoipa::OpenApi;
 
 use crate::error::Problem;
 use crate::{
-    alerts, auth, devices, duties, events, health, measures, messages, photos, quarantine, reports, rounds,
-    rules, setup, site, telemetry, trends, windows,
+    alerts, credentials, devices, duties, events, health, measures, messages, photos, quarantine, reports,
+    rounds, rules, setup,
+    signin::{oidc, session, token},
+    site, telemetry, trends, windows,
 };
 
 #[derive(OpenApi)]
@@ -18,9 +20,18 @@ use crate::{
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        auth::sign_in,
-        auth::sign_out,
-        auth::me,
+        session::sign_in,
+        session::sign_out,
+        session::me,
+        oidc::leave,
+        oidc::come_back,
+        token::list,
+        token::make,
+        token::revoke,
+        credentials::list,
+        credentials::make,
+        credentials::provision,
+        credentials::revoke,
         site::site,
         site::zones,
         site::metrics,

@@ -11,7 +11,7 @@ use sanimon_store::{Command, NewPhoto, SetupCommand};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::User;
+use crate::access::User;
 use crate::error::Problem;
 use crate::reports::clean_photo;
 use crate::state::ApiState;
@@ -37,7 +37,6 @@ pub(crate) struct PhotoBody {
 ))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<Vec<PhotoBody>>, Problem> {
     let Path(alert) = id?;
@@ -61,7 +60,6 @@ pub(crate) async fn add(
     id: Result<Path<u64>, PathRejection>,
     photo: Bytes,
 ) -> Result<StatusCode, Problem> {
-    user.require("crew")?;
     let Path(alert) = id?;
     let alert = AlertId(alert);
     let known = state.read(move |shared| shared.photos_of(alert)).await?;
@@ -71,8 +69,9 @@ pub(crate) async fn add(
     let cleaned = clean_photo(photo.into()).await;
     let photo =
         cleaned.ok_or_else(|| Problem::bad_request("this is no photo that can be read: send JPEG or PNG"))?;
+    let audit = state.audit(&user, "photo.add", &alert.0.to_string(), &serde_json::json!({}));
     let new = NewPhoto { alert, who: user.name, photo };
-    state.command(|reply| Command::Setup(SetupCommand::AddPhoto(new, reply))).await?;
+    state.change(audit, |reply| Command::Setup(SetupCommand::AddPhoto(new, reply))).await?;
     Ok(StatusCode::CREATED)
 }
 
@@ -82,7 +81,6 @@ pub(crate) async fn add(
 ))]
 pub(crate) async fn one(
     State(state): State<ApiState>,
-    _user: User,
     path: Result<Path<(u64, i64)>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path((alert, id)) = path?;

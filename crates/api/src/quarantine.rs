@@ -10,7 +10,7 @@ use sanimon_store::{AlertFilter, Counters, DeviceState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::User;
+use crate::access::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 
@@ -57,7 +57,6 @@ pub(crate) struct QuarantinePage {
 ))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    _user: User,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<QuarantinePage>, Problem> {
     let Query(query) = query?;
@@ -102,8 +101,9 @@ pub(crate) struct Stats {
 #[utoipa::path(get, path = "/api/v1/stats", tag = "data health", responses(
     (status = 200, body = Stats), (status = 401, body = Problem),
 ))]
-pub(crate) async fn stats(State(state): State<ApiState>, _user: User) -> Result<Json<Stats>, Problem> {
-    let filter = AlertFilter { conditions: vec![Condition::Active], ..AlertFilter::default() };
+pub(crate) async fn stats(State(state): State<ApiState>, user: User) -> Result<Json<Stats>, Problem> {
+    let zones = user.zones_of(Vec::new()).unwrap_or_default();
+    let filter = AlertFilter { conditions: vec![Condition::Active], zones, ..AlertFilter::default() };
     let open = state.read(move |shared| shared.alerts(&filter, 100_000)).await?;
     let mut open_alerts: BTreeMap<String, usize> = BTreeMap::new();
     for alert in open.items {
@@ -123,7 +123,11 @@ pub(crate) async fn stats(State(state): State<ApiState>, _user: User) -> Result<
         commit_failures: Counters::get(&counters.commit_failures),
         sealed_points: Counters::get(&counters.sealed_points),
         unsealed_points: state.shared.hot.read().unsealed_points(),
-        devices: directory.devices().iter().filter(|device| device.state != DeviceState::Retired).count(),
+        devices: directory
+            .devices()
+            .iter()
+            .filter(|device| device.state != DeviceState::Retired && user.sees_device(device))
+            .count(),
         discovered_devices: directory.discovered_count(),
         custom_metrics,
         open_alerts,

@@ -11,10 +11,12 @@ use sanimon_domain::metric;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::User;
+use crate::access::User;
+use crate::access::client::Reached;
 use crate::devices::KnownModels;
 use crate::error::Problem;
 use crate::setup::source::SetupSource;
+use crate::signin::oidc::OidcOptions;
 use crate::state::ApiState;
 
 /// Where the map's background comes from.
@@ -60,6 +62,11 @@ pub struct SiteInfo {
     pub planner: Planner,
     /// Where the console is, as people outside reach it.
     pub url: Option<String>,
+    /// Names and proxies that are believed.
+    pub reached: Reached,
+    /// From one address, on average; [`crate::REQUESTS_PER_S`] if the site says nothing.
+    pub requests_per_s: f64,
+    pub oidc: Option<OidcOptions>,
 }
 
 /// A model whose frames are decoded.
@@ -73,7 +80,7 @@ pub struct ModelInfo {
 
 /// The models that a device can have: those built in, and codecs of the configuration.
 #[utoipa::path(get, path = "/api/v1/models", tag = "site", responses((status = 200, body = Vec<ModelInfo>), (status = 401, body = Problem)))]
-pub(crate) async fn models(State(state): State<ApiState>, _user: User) -> Json<Vec<ModelInfo>> {
+pub(crate) async fn models(State(state): State<ApiState>) -> Json<Vec<ModelInfo>> {
     Json(state.site.models.0.clone())
 }
 
@@ -107,6 +114,8 @@ pub(crate) struct SiteBody {
     /// Set when this is a simulation: how many times faster than life.
     simulation_speed: Option<f64>,
     map: Option<MapBody>,
+    /// What the button of the OpenID provider says; null: the site has none.
+    oidc: Option<String>,
     version: String,
 }
 
@@ -120,6 +129,7 @@ pub(crate) async fn site(State(state): State<ApiState>) -> Json<SiteBody> {
         now: state.now().to_string(),
         simulation_speed: site.simulation_speed,
         map: site.map.as_ref().map(MapBody::new),
+        oidc: site.oidc.as_ref().map(|oidc| oidc.label.clone()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
@@ -139,12 +149,9 @@ pub(crate) struct ZoneBody {
 
 /// All zones.
 #[utoipa::path(get, path = "/api/v1/zones", tag = "site", responses((status = 200, body = Vec<ZoneBody>), (status = 401, body = Problem)))]
-pub(crate) async fn zones(
-    State(state): State<ApiState>,
-    _user: User,
-) -> Result<Json<Vec<ZoneBody>>, Problem> {
+pub(crate) async fn zones(State(state): State<ApiState>, user: User) -> Result<Json<Vec<ZoneBody>>, Problem> {
     let directory = state.shared.directory.read();
-    let body = directory.zones().iter().map(|zone| ZoneBody {
+    let body = directory.zones().iter().filter(|zone| user.sees(Some(&zone.id))).map(|zone| ZoneBody {
         id: zone.id.to_string(),
         name: crate::wire::Text { en: zone.name_en.clone(), zh: zone.name_zh.clone() },
         class: zone.class.to_string(),
@@ -163,7 +170,7 @@ pub(crate) struct MetricBody {
 
 /// Every metric that has a unit and limits; others are kept under their own names.
 #[utoipa::path(get, path = "/api/v1/metrics", tag = "site", responses((status = 200, body = Vec<MetricBody>), (status = 401, body = Problem)))]
-pub(crate) async fn metrics(_user: User) -> Json<Vec<MetricBody>> {
+pub(crate) async fn metrics() -> Json<Vec<MetricBody>> {
     let body = metric::METRICS
         .iter()
         .map(|info| MetricBody { name: info.name.to_owned(), unit: info.unit.to_owned() });

@@ -6,13 +6,14 @@ use sanimon_domain::{Clock, TimestampMs};
 use sanimon_store::{Command, CommandError, NewAudit, Reply, Shared};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::auth::User;
+use crate::access::{Remembered, User};
 use crate::error::Problem;
+use crate::limits::Limits;
 use crate::reports::Guard;
+use crate::signin::oidc::Pending;
+use crate::signin::password::Passwords;
+use crate::signin::throttle::Throttle;
 use crate::site::SiteInfo;
-
-/// Password checks at once: each takes 46 MiB and some tens of milliseconds by design.
-const PASSWORD_CHECKS_MAX: usize = 1;
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,7 +24,13 @@ pub struct ApiState {
     commands: mpsc::Sender<Command>,
     /// Becomes true when sanimon stops: event streams end then, or the server would wait for them for ever.
     pub(crate) stop: watch::Receiver<bool>,
-    pub(crate) password_checks: Arc<Semaphore>,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) throttle: Arc<Throttle>,
+    /// Sign-ins at the OpenID provider that are under way.
+    pub(crate) pending: Arc<Pending>,
+    /// Sessions and tokens that were looked up lately.
+    pub(crate) remembered: Arc<Remembered>,
+    pub(crate) limits: Arc<Limits>,
     /// Drafts of rules that are tried at once: each takes all cores.
     pub(crate) trials: Arc<Semaphore>,
     /// Held by who saves a document.
@@ -43,16 +50,19 @@ impl ApiState {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let run_id = format!("{:08x}", rand::random::<u32>()).into();
-        let password_checks = Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX));
         let (trials, saving) = (Arc::new(Semaphore::new(1)), Arc::default());
         let reports = Arc::new(Guard::new());
         Self {
             shared,
             clock,
+            limits: Arc::new(Limits::new(site.requests_per_s)),
             site: Arc::new(site),
             commands,
             stop,
-            password_checks,
+            passwords: Arc::new(Passwords::new()),
+            throttle: Arc::default(),
+            pending: Arc::default(),
+            remembered: Arc::default(),
             trials,
             saving,
             reports,

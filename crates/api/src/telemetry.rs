@@ -16,7 +16,6 @@ use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::alerts::device_number;
-use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::wire::instant;
@@ -146,7 +145,6 @@ pub(crate) fn fitting(asked: Window, range_ms: i64, points_max: u64) -> Window {
 ))]
 pub(crate) async fn telemetry(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<String>, PathRejection>,
     query: Result<Query<TelemetryQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {

@@ -11,15 +11,13 @@ use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{
     Clock, DeviceId, DeviceKind, DeviceNo, MetricNo, SiteCalendar, TimestampMs, ZoneClass, ZoneId,
 };
-use sanimon_store::{
-    Account, Command, Device, Group, JournalMessage, JournalReading, SetupCommand, Store, Writer, Zone,
-};
+use sanimon_store::{Account, Command, Device, Group, JournalMessage, JournalReading, Store, Writer, Zone};
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 use self::registry::models;
 use self::setup::{NoFiles, PLANNER};
-use crate::{ApiState, SiteInfo, hash_password, openapi, router};
+use crate::{ApiState, Reached, SiteInfo, hash_password, openapi, router};
 
 #[derive(Debug)]
 struct Fixed;
@@ -83,7 +81,7 @@ impl Api {
         let Store { mut writer, shared, lock } = Store::open(folder.path(), shanghai).expect("a store");
         history(&mut writer);
         let password_hash = hash_password("a long password").expect("a hash");
-        let account = Account { name: "test".to_owned(), password_hash, role: role.to_owned() };
+        let account = Account::new("test", password_hash, role);
         writer.put_account(&account, Fixed.now()).expect("an account");
         let (commands, mut receiver) = mpsc::channel(8);
         std::thread::spawn(move || {
@@ -97,21 +95,9 @@ impl Api {
                     command => command,
                 };
                 match command {
-                    Command::PutAccount(account, at, reply) => {
-                        let _ = reply.send(writer.put_account(&account, at).map_err(Into::into));
-                    }
-                    Command::Setup(SetupCommand::RemoveAccount { name, reply }) => {
-                        let _ = reply.send(writer.remove_account(&name));
-                    }
-                    Command::StartSession { token_sha256, account, now, expires_at, reply } => {
-                        let outcome = writer.start_session(&token_sha256, &account, now, expires_at);
-                        let _ = reply.send(outcome.map_err(Into::into));
-                    }
+                    Command::Access(access) => writer.access(access, NOW),
                     Command::PutDevices(devices, reply) => {
                         let _ = reply.send(writer.put_devices(devices, NOW).map(|_| ()).map_err(Into::into));
-                    }
-                    Command::EndSession { token_sha256, reply } => {
-                        let _ = reply.send(writer.end_session(&token_sha256).map_err(Into::into));
                     }
                     Command::Alert(action, reply) => {
                         let _ = reply.send(writer.act(&action, Fixed.now()));
@@ -129,6 +115,9 @@ impl Api {
             map: None,
             models: models(),
             url: None,
+            reached: Reached::default(),
+            requests_per_s: crate::REQUESTS_PER_S,
+            oidc: None,
             setup: Arc::new(NoFiles),
             planner: PLANNER,
         };

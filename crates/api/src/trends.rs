@@ -11,7 +11,7 @@ use sanimon_store::{Device, DeviceState, WindowQuery};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::User;
+use crate::access::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::telemetry;
@@ -111,7 +111,7 @@ impl GroupBy {
 ))]
 pub(crate) async fn trends(
     State(state): State<ApiState>,
-    _user: User,
+    user: User,
     query: Result<Query<TrendQuery>, QueryRejection>,
 ) -> Result<Json<TrendAnswer>, Problem> {
     let Query(query) = query?;
@@ -119,7 +119,7 @@ pub(crate) async fn trends(
     let asked = telemetry::window_of(query.every.as_deref().unwrap_or("1d"))?;
     let function = telemetry::function(query.r#fn.as_deref())?;
     let metric = telemetry::metric_number(&state, &query.metric)?;
-    let groups = groups(&state, &query)?;
+    let groups = groups(&state, &user, &query)?;
     let points_max = POINTS_MAX / groups.len().max(1) as u64;
     let window = telemetry::fitting(asked, to.since_ms(from), points_max);
 
@@ -143,7 +143,11 @@ pub(crate) async fn trends(
 }
 
 /// The devices that are asked for, by their group.
-fn groups(state: &ApiState, query: &TrendQuery) -> Result<BTreeMap<Option<String>, Vec<DeviceNo>>, Problem> {
+fn groups(
+    state: &ApiState,
+    user: &User,
+    query: &TrendQuery,
+) -> Result<BTreeMap<Option<String>, Vec<DeviceNo>>, Problem> {
     let kinds = words(query.kind.as_deref(), "kind", DeviceKind::parse)?;
     let zones: Vec<String> = words(query.zone.as_deref(), "zone", |zone| Some(zone.to_owned()))?;
     let group_by = GroupBy::parse(query.group_by.as_deref())?;
@@ -156,6 +160,7 @@ fn groups(state: &ApiState, query: &TrendQuery) -> Result<BTreeMap<Option<String
     let mut groups: BTreeMap<Option<String>, Vec<DeviceNo>> = BTreeMap::new();
     for device in directory.devices() {
         let is_wanted = device.state != DeviceState::Retired
+            && user.sees_device(device)
             && (kinds.is_empty() || kinds.contains(&device.kind))
             && (zones.is_empty()
                 || device.zone.as_ref().is_some_and(|z| zones.iter().any(|zone| zone == z.as_str())));

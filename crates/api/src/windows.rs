@@ -4,14 +4,15 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use sanimon_alerting::MaintenanceWindow;
 use sanimon_domain::time::DAY_MS;
 use sanimon_domain::{RuleId, TimestampMs, ZoneId};
 use sanimon_store::{Command, DirectoryState, NewWindow, WindowEntry};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::User;
 use crate::alerts::device_number;
-use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 
@@ -87,12 +88,21 @@ impl WindowBody {
 #[utoipa::path(get, path = "/api/v1/maintenance", tag = "rules", responses((status = 200, body = Vec<WindowBody>), (status = 401, body = Problem)))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    _user: User,
+    user: User,
 ) -> Result<Json<Vec<WindowBody>>, Problem> {
     let now = state.now();
     let entries = state.read(move |shared| shared.maintenance_windows(now, PAST_MAX)).await?;
     let directory = state.shared.directory.read();
-    Ok(Json(entries.into_iter().map(|entry| WindowBody::new(entry, &directory, now)).collect()))
+    let sees = |entry: &WindowEntry| user.sees(zone_of(&entry.window, &directory).as_ref());
+    Ok(Json(entries.into_iter().filter(sees).map(|entry| WindowBody::new(entry, &directory, now)).collect()))
+}
+
+/// Where a window is; `None`: everywhere, or nowhere.
+fn zone_of(window: &MaintenanceWindow, directory: &DirectoryState) -> Option<ZoneId> {
+    match window.device {
+        Some(device) => directory.device(device).and_then(|device| device.zone.clone()),
+        None => window.zone.clone(),
+    }
 }
 
 /// The number of a window.
@@ -111,9 +121,17 @@ pub(crate) async fn begin(
     user: User,
     request: Result<Json<WindowRequest>, JsonRejection>,
 ) -> Result<(StatusCode, Json<WindowNumber>), Problem> {
-    user.require("dispatcher")?;
     let Json(request) = request?;
     let window = checked(&state, &request, user.name.clone())?;
+    let probe = MaintenanceWindow {
+        id: 0,
+        device: window.device,
+        zone: window.zone.clone(),
+        rule: None,
+        from: window.from,
+        to: window.to,
+    };
+    user.require_zone(zone_of(&probe, &state.shared.directory.read()).as_ref())?;
     let detail = serde_json::json!({ "to": request.to, "reason": request.reason, "zone": request.zone, "rule": request.rule });
     let audit =
         state.audit(&user, "maintenance.begin", request.device.as_deref().unwrap_or_default(), &detail);
@@ -168,7 +186,6 @@ pub(crate) async fn end(
     user: User,
     id: Result<Path<i64>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    user.require("dispatcher")?;
     let Path(id) = id?;
     let audit = state.audit(&user, "maintenance.end", &id.to_string(), &serde_json::json!({}));
     let who = user.name;

@@ -293,8 +293,3 @@ pub(crate) fn instant(text: Option<&str>, name: &str) -> Result<Option<Timestamp
     };
     text.map(|text| TimestampMs::parse_rfc3339(text).ok_or_else(|| wrong(text))).transpose()
 }
-
-/// A text as a spreadsheet's cell: one that would be a formula there is marked as text.
-pub(crate) fn cell(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
-}

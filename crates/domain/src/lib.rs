@@ -9,10 +9,12 @@
 //! * [`SiteCalendar`], [`Window`]: days, weeks and months where the site is
 //! * [`Hours`], [`Days`]: when people work and when rules look; [`Subject`]: what an alert is about
 //! * [`Severity`], [`Condition`], [`Handling`]: the words of an alert
+//! * [`Bucket`]: how much of something may be taken in a time
 //!
 //! It does *not* read a clock, a file or a socket, and it does not know how anything is encoded.
 
 pub mod alert;
+pub mod bucket;
 pub mod calendar;
 pub mod calibration;
 pub mod collection;
@@ -29,6 +31,7 @@ pub mod units;
 pub mod window;
 
 pub use alert::{AlertEvent, AlertId, Condition, Handling, ReportCategory, Severity, StepKind};
+pub use bucket::{Allowance, Bucket};
 pub use calendar::{LocalDay, SiteCalendar};
 pub use calibration::{Calibration, CalibrationFault, Shape};
 pub use device::{DeviceKind, Placement, ZoneClass};

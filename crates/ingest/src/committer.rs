@@ -384,16 +384,7 @@ impl Worker {
                 self.core.writer.end_audited();
             }
             Command::Setup(setup) => self.set_up(now, setup),
-            Command::PutAccount(account, at, reply) => {
-                answer(reply, self.core.writer.put_account(&account, at).map_err(CommandError::from));
-            }
-            Command::StartSession { token_sha256, account, now, expires_at, reply } => {
-                let outcome = self.core.writer.start_session(&token_sha256, &account, now, expires_at);
-                answer(reply, outcome.map_err(CommandError::from));
-            }
-            Command::EndSession { token_sha256, reply } => {
-                answer(reply, self.core.writer.end_session(&token_sha256).map_err(CommandError::from));
-            }
+            Command::Access(access) => self.core.writer.access(access, now),
         }
     }
 
@@ -417,9 +408,6 @@ impl Worker {
             SetupCommand::NoteEvent(event, reply) => {
                 let outcome = self.core.note_event(now, event);
                 self.answer_change(reply, outcome.map_err(CommandError::from));
-            }
-            SetupCommand::RemoveAccount { name, reply } => {
-                answer(reply, self.core.writer.remove_account(&name));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Sources of messages and their whole way to the store.
 //!
-//! A source ([`embedded`]: the rmqtt broker in this process; [`client`]: any external broker) decodes a message and
+//! A source ([`broker`]: the rmqtt broker in this process; [`client`]: any external broker) decodes a message and
 //! puts it into the [`Queue`]. The [`Committer`], one thread, takes what is waiting, resolves devices, applies the
 //! rules and commits all of it in one synced transaction; only then it releases the acknowledgements. While it
 //! commits, the next group gathers: there is no timer.
@@ -12,17 +12,16 @@
 //! It does *not* serve HTTP and knows no person; what people ask for arrives as [`sanimon_store::Command`].
 
 mod backfill;
+pub mod broker;
 pub mod client;
 mod committer;
 mod core;
 mod decode;
-pub mod embedded;
 mod error;
 mod meaning;
 mod message;
 mod pipeline;
 pub mod queue;
-mod retain;
 mod scripts;
 mod trust;
 

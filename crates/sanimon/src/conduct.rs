@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sanimon_api::{SetupSource, rules_again};
+use sanimon_ingest::broker::OwnClient;
 use sanimon_ingest::client::ClientOptions;
 use sanimon_notify::{Channel, ChannelKind, Credentials, MqttServer};
 use sanimon_store::Command;
@@ -36,8 +37,8 @@ pub(crate) async fn reload_on_hangup(setup: Arc<dyn SetupSource>, commands: mpsc
 /// The brokers that may keep the state of alerts.
 pub(crate) struct Brokers<'a> {
     pub(crate) embedded: Option<SocketAddr>,
-    /// The client id that may publish it on the embedded one.
-    pub(crate) own_client: String,
+    /// By what it is published on the embedded one.
+    pub(crate) own: OwnClient,
     pub(crate) external: &'a [ClientOptions],
 }
 
@@ -71,8 +72,9 @@ impl Brokers<'_> {
                 ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
                 ip => ip.to_string(),
             };
-            let (port, client_id) = (address.port(), self.own_client.clone());
-            return Some(MqttServer { host, port, client_id, credentials: None });
+            let OwnClient { client_id, password } = self.own.clone();
+            let credentials = Some(Credentials { username: OwnClient::USERNAME.to_owned(), password });
+            return Some(MqttServer { host, port: address.port(), client_id, credentials });
         };
         let found = self.external.iter().find(|broker| broker.name == name)?;
         let credentials = found

@@ -7,12 +7,14 @@ mod clock;
 mod commands;
 mod conduct;
 mod config;
+mod doors;
 mod http;
 mod models;
 mod replay;
 mod screen;
 mod setup;
 mod site;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -8,18 +8,18 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono_tz::Tz;
 use sanimon_api::{ApiState, MapSource, Planner, SetupSource, SiteInfo};
-use sanimon_domain::{Clock, SiteCalendar};
+use sanimon_domain::SiteCalendar;
+use sanimon_ingest::broker::Embedded;
 use sanimon_ingest::client::{self, ClientOptions};
-use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
 use sanimon_ingest::{Committer, CommitterOptions, Queue, Work};
 use sanimon_notify::Notifier;
-use sanimon_store::{Account, Command, SetupCommand, Shared, Store, Zone};
-use tokio::net::TcpListener;
+use sanimon_store::{AccessCommand, Account, Command, SetupCommand, Shared, Store, Zone};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::conduct::{Brokers, reload_on_hangup};
 use crate::config::{ChannelConfig, SetupFiles};
+use crate::doors::{Doors, Served, embedded_options, own_client};
 use crate::setup::SiteSetup;
 use crate::{http, models};
 
@@ -49,8 +49,7 @@ pub(crate) struct SiteParts {
     pub(crate) committer: CommitterOptions,
     /// Those of the zones' file; `None`: there is none, and the store knows them.
     pub(crate) zones: Option<Vec<Zone>>,
-    pub(crate) http: TcpListener,
-    pub(crate) embedded: Option<EmbeddedOptions>,
+    pub(crate) doors: Doors,
     pub(crate) brokers: Vec<ClientOptions>,
     pub(crate) channels: Vec<ChannelConfig>,
     /// Where the console is, for links.
@@ -62,13 +61,14 @@ pub(crate) struct SiteParts {
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) http: SocketAddr,
+    pub(crate) https: Option<SocketAddr>,
     pub(crate) embedded: Option<Embedded>,
     committer: Committer,
     commands: mpsc::Sender<Command>,
     stop_sources: watch::Sender<bool>,
     stop_http: watch::Sender<bool>,
     clients: Vec<JoinHandle<()>>,
-    server: JoinHandle<()>,
+    servers: Vec<JoinHandle<()>>,
     ticker: JoinHandle<()>,
     notifier: Notifier,
 }
@@ -82,7 +82,8 @@ pub(crate) fn open_store(data: &Path, calendar: Option<SiteCalendar>) -> anyhow:
 
 impl Site {
     pub(crate) async fn start(parts: SiteParts) -> anyhow::Result<Self> {
-        let SiteParts { name, time_zone, simulation_speed, map, zones, channels, url, files, .. } = parts;
+        let SiteParts { name, time_zone, simulation_speed, map, doors, zones, channels, url, files, .. } =
+            parts;
         let clock = parts.committer.clock.clone();
         let models = models::known(&parts.committer.scripts);
         let committer = Committer::start(parts.store, parts.committer)?;
@@ -108,24 +109,27 @@ impl Site {
             setup: setup.clone(),
             planner: PLANNER,
             url,
+            reached: doors.http.reached.clone(),
+            requests_per_s: doors.http.requests_per_s,
+            oidc: doors.oidc,
         };
         tokio::spawn(reload_on_hangup(setup, commands.clone()));
         let state =
             ApiState::new(shared.clone(), clock.clone(), info, commands.clone(), http_stopped.clone());
         let router = http::with_console(sanimon_api::router(state), background);
-        let http = parts.http.local_addr()?;
-        let server = tokio::spawn(serve(parts.http, router, http_stopped));
+        let served = Served::start(doors.http, doors.tls, router, &shared, &http_stopped)?;
 
-        let own_client = format!("sanimon-{}", sanimon_api::random_password());
-        let embedded = match parts.embedded {
-            Some(options) => {
-                Some(Embedded::start(options, &own_client, queue.clone(), &shared.health).await?)
+        let own = own_client();
+        let embedded = match doors.embedded {
+            Some(config) => {
+                let options = embedded_options(&config, served.tls.as_ref());
+                Some(Embedded::start(options, own.clone(), queue.clone(), &shared).await?)
             }
             None => None,
         };
         let brokers = Brokers {
             embedded: embedded.as_ref().map(|embedded| embedded.tcp),
-            own_client,
+            own,
             external: &parts.brokers,
         };
         let channels = brokers.channels(channels);
@@ -134,32 +138,26 @@ impl Site {
         let ticker = tokio::spawn(tick(queue));
         shared.health.set_ready();
         Ok(Self {
-            http,
+            http: served.http,
+            https: served.https,
             embedded,
             committer,
             commands,
             stop_sources,
             stop_http,
             clients,
-            server,
+            servers: served.tasks,
             ticker,
             notifier,
         })
     }
 
     /// Enters an account or gives it a new password.
-    pub(crate) async fn put_account(
-        &self,
-        name: &str,
-        password: String,
-        role: &str,
-        clock: &dyn Clock,
-    ) -> anyhow::Result<()> {
+    pub(crate) async fn put_account(&self, name: &str, password: String, role: &str) -> anyhow::Result<()> {
         let hash = tokio::task::spawn_blocking(move || sanimon_api::hash_password(&password)).await?;
         let password_hash = hash.map_err(|error| anyhow::anyhow!("cannot hash the password: {error}"))?;
-        let account = Account { name: name.to_owned(), password_hash, role: role.to_owned() };
-        let now = clock.now();
-        ask(&self.commands, |reply| Command::PutAccount(account, now, reply)).await
+        let account = Account::new(name, password_hash, role);
+        ask(&self.commands, |reply| Command::Access(AccessCommand::PutAccount(account, reply))).await
     }
 
     /// Sources stop, the last group commits, acknowledgements go out, the feed closes, HTTP drains, the store closes.
@@ -181,7 +179,12 @@ impl Site {
                 let _ = client.await;
             }
             let _ = self.stop_http.send(true);
-            let _ = tokio::time::timeout(HTTP_DRAIN_MAX, self.server).await;
+            let all = async {
+                for server in self.servers {
+                    let _ = server.await;
+                }
+            };
+            let _ = tokio::time::timeout(HTTP_DRAIN_MAX, all).await;
         };
         if tokio::time::timeout(STOP_MAX, stopping).await.is_err() {
             tracing::warn!(
@@ -234,18 +237,6 @@ fn follow(
         tokio::spawn(client::run(broker, queue.clone(), shared.health.clone(), stop.clone()))
     });
     clients.collect()
-}
-
-async fn serve(listener: TcpListener, router: axum::Router, mut stop: watch::Receiver<bool>) {
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    if let Err(error) = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stopped)
-        .await
-    {
-        tracing::error!(%error, "http server ended");
-    }
 }
 
 /// Returns at the first Ctrl-C or SIGTERM; a second one ends the process at once.

@@ -12,6 +12,19 @@ const WAITING_MAX: usize = 256;
 /// Unacknowledged publishes at most.
 const INFLIGHT_MAX: u16 = 100;
 
+/// By what a publisher signs in to its broker.
+#[derive(Clone)]
+pub struct Account {
+    pub username: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
 /// A running publisher. Drop the sender to end it.
 #[derive(Debug)]
 pub struct Publisher {
@@ -21,8 +34,11 @@ pub struct Publisher {
 
 /// Connects to a broker and publishes what is sent. The task ends with the number of uplinks, when the sender is
 /// dropped and each of them has its PUBACK.
-pub fn start(host: &str, port: u16, client_id: &str) -> Publisher {
+pub fn start(host: &str, port: u16, client_id: &str, account: Option<&Account>) -> Publisher {
     let mut options = MqttOptions::new(client_id, host, port);
+    if let Some(Account { username, password }) = account {
+        options.set_credentials(username, password);
+    }
     options.set_inflight(INFLIGHT_MAX).set_clean_session(true);
     let (client, event_loop) = AsyncClient::new(options, WAITING_MAX);
     let (uplinks, receiver) = mpsc::channel::<Uplink>(WAITING_MAX);

@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::model::{
-    Account, Alert, DeliveryOutcome, Device, DeviceEvent, NewAudit, NewPhoto, NewReport, NewRound, NewRules,
-    NewWindow, PlaceCode, Report, StopMark, Zone,
+    Account, Alert, DeliveryOutcome, Device, DeviceEvent, NewAudit, NewCredential, NewPhoto, NewReport,
+    NewRound, NewRules, NewSession, NewToken, NewWindow, PlaceCode, Report, StopMark, Zone,
 };
 
 /// Why a command was not carried out.
@@ -102,18 +102,43 @@ pub enum Command {
     Audited(NewAudit, Box<Command>),
     /// What people set up and plan in the console.
     Setup(SetupCommand),
-    PutAccount(Account, TimestampMs, Reply<()>),
+    /// Who may do what.
+    Access(AccessCommand),
+}
+
+/// Changes of who may do what.
+#[derive(Debug)]
+pub enum AccessCommand {
+    PutAccount(Account, Reply<()>),
+    RemoveAccount {
+        name: String,
+        reply: Reply<()>,
+    },
     StartSession {
-        token_sha256: [u8; 32],
-        account: String,
-        now: TimestampMs,
-        expires_at: TimestampMs,
+        session: NewSession,
+        /// The token that it replaces, and until when that is still good.
+        replaces: Option<([u8; 32], TimestampMs)>,
         reply: Reply<()>,
     },
     EndSession {
         token_sha256: [u8; 32],
         reply: Reply<()>,
     },
+    PutToken(NewToken, Reply<i64>),
+    RevokeToken {
+        id: i64,
+        /// Whose it must be; `None`: anybody's.
+        account: Option<String>,
+        reply: Reply<()>,
+    },
+    /// All or none.
+    PutCredentials(Vec<NewCredential>, Reply<Vec<i64>>),
+    RevokeCredential {
+        id: i64,
+        reply: Reply<()>,
+    },
+    /// Nothing but an entry of the audit log: somebody was refused.
+    Note(Reply<()>),
 }
 
 /// What people set up and plan in the console.
@@ -133,8 +158,4 @@ pub enum SetupCommand {
     AddPhoto(NewPhoto, Reply<i64>),
     /// What somebody says of a device: that it was cleaned.
     NoteEvent(DeviceEvent, Reply<()>),
-    RemoveAccount {
-        name: String,
-        reply: Reply<()>,
-    },
 }

@@ -30,6 +30,20 @@ pub struct Counters {
     pub delivered_points: AtomicU64,
     /// Readings whose time to be kept was over; their days' aggregates stay.
     pub expired_points: AtomicU64,
+    /// Messages whose transaction was synced.
+    pub committed: AtomicU64,
+    /// Connections to the embedded broker.
+    pub mqtt_connections: AtomicU64,
+    /// Connections that ended before anybody had signed in: silent, too slow, or no MQTT.
+    pub mqtt_not_signed_in: AtomicU64,
+    /// Connections that lost their place before the sign-in to newer ones.
+    pub mqtt_evicted: AtomicU64,
+    /// Sign-ins to the broker that were refused.
+    pub mqtt_refused: AtomicU64,
+    /// Messages and subscriptions that their client has no right to.
+    pub mqtt_denied: AtomicU64,
+    /// Messages that had to wait, for their username speaks too fast.
+    pub mqtt_slowed: AtomicU64,
 }
 
 impl Counters {
@@ -59,6 +73,10 @@ pub struct Health {
     sources: RwLock<BTreeMap<String, SourceState>>,
     /// The service behind the store, if there is one. Without it messages are taken all the same.
     backend: RwLock<Option<SourceState>>,
+    /// When the site's certificate expires, in Unix seconds; 0: it has none.
+    pub tls_expires_at_s: AtomicI64,
+    /// The files of the certificates were changed, and cannot be read: those in force stay.
+    pub tls_fault: AtomicBool,
     /// The site clock at the last commit, in milliseconds.
     pub last_commit_at: AtomicI64,
 }

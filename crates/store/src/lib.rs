@@ -9,6 +9,7 @@
 //! It does *not* decide anything: what is a duplicate, what raises an alert and who may do what is decided by
 //! its callers. It opens no socket.
 
+mod access;
 mod aggregate;
 mod backup;
 mod block;
@@ -33,9 +34,10 @@ mod shared;
 mod verify;
 mod write;
 
+pub use access::{Access, secret_digest};
 pub use aggregate::Function;
 pub use backup::{backup, restore};
-pub use command::{AlertAction, Command, CommandError, Reply, SetupCommand};
+pub use command::{AccessCommand, AlertAction, Command, CommandError, Reply, SetupCommand};
 pub use directory::{Directory, DirectoryState};
 pub use error::{Result, StoreError};
 pub use feed::{Committed, Event, Feed, FeedReading, Subscription};
@@ -46,10 +48,11 @@ pub use influx::lines::line;
 pub use influx::{BucketState, Influx, InfluxOptions, Setup};
 pub use journal::{Digest, JournalMessage, JournalReading};
 pub use model::{
-    Account, Alert, AuditEntry, CalibrationPoint, DeliveryOutcome, DeliveryResult, Device, DeviceEvent,
-    DeviceState, Doubted, LastKnown, LatLon, Latest, MessageState, NewAudit, NewPhoto, NewReport, NewRound,
-    NewRules, NewWindow, OutboxMessage, PhotoEntry, Place, PlaceCode, PlannedStop, Point, Quarantined,
-    ReplacedHardware, Report, Round, RoundStop, RulesVersion, Step, StopMark, StopState, WindowEntry, Zone,
+    Account, Alert, AuditEntry, CalibrationPoint, Credential, DeliveryOutcome, DeliveryResult, Device,
+    DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Latest, MessageState, NewAudit, NewCredential,
+    NewPhoto, NewReport, NewRound, NewRules, NewSession, NewToken, NewWindow, OutboxMessage, PhotoEntry,
+    Place, PlaceCode, PlannedStop, Point, Quarantined, ReplacedHardware, Report, Round, RoundStop,
+    RulesVersion, Session, Step, StopMark, StopState, Token, WindowEntry, Zone,
 };
 pub use parts::in_parts;
 pub use read::{AlertFilter, EngineMemory, Page, RememberedLevel, WindowQuery};

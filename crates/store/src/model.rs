@@ -1,8 +1,10 @@
 //! What the store keeps, as the other crates see it.
 
+mod access;
 mod conduct;
 mod setup;
 
+pub use access::{Account, Credential, NewCredential, NewSession, NewToken, Session, Token};
 pub use conduct::{
     DeliveryOutcome, DeliveryResult, MessageState, NewReport, NewRules, NewWindow, OutboxMessage, Place,
     PlaceCode, Report, RulesVersion, WindowEntry,
@@ -286,14 +288,6 @@ pub struct Quarantined {
     pub count: i64,
     pub first_at: TimestampMs,
     pub last_at: TimestampMs,
-}
-
-/// A person who may sign in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    pub name: String,
-    pub password_hash: String,
-    pub role: String,
 }
 
 /// A value from a retained message without a time.

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("migrations/0005_handling.sql"), convert: None },
     Migration { sql: include_str!("migrations/0006_responsibility.sql"), convert: None },
     Migration { sql: include_str!("migrations/0007_console.sql"), convert: None },
+    Migration { sql: include_str!("migrations/0008_access.sql"), convert: None },
 ];
 
 /// The data version that this sanimon writes.

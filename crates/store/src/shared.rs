@@ -1,5 +1,6 @@
 //! Opening the store, and what everyone who reads holds.
 
+mod access;
 mod conduct;
 mod load;
 mod setup;
@@ -14,6 +15,7 @@ use rusqlite::Connection;
 use sanimon_domain::{AlertId, DeviceId, DeviceNo, MetricNo, SiteCalendar, TimestampMs};
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::aggregate::Aggregate;
 use crate::block::merge;
 use crate::directory::Directory;
@@ -23,9 +25,7 @@ use crate::health::Health;
 use crate::hot::Hot;
 use crate::influx::Influx;
 
-use crate::model::{
-    Account, Alert, DeviceEvent, Doubted, LastKnown, Point, Quarantined, ReplacedHardware, Step,
-};
+use crate::model::{Alert, DeviceEvent, Doubted, LastKnown, Point, Quarantined, ReplacedHardware, Step};
 use crate::read::{self, AlertFilter, Page, ReaderPool, Sums, WindowPlan, WindowQuery};
 use crate::rebuild;
 use crate::schema;
@@ -56,6 +56,8 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     pub feed: Arc<Feed>,
     pub health: Arc<Health>,
+    /// Devices' credentials, and when who may do what last changed.
+    pub access: Arc<Access>,
     /// The rules and the conduct that are in force.
     pub standing: Arc<Standing>,
     /// Rung when messages wait in the outbox.
@@ -81,6 +83,7 @@ impl Store {
             directory: Arc::default(),
             feed: Arc::default(),
             health: Arc::default(),
+            access: Arc::default(),
             standing: Arc::default(),
             outbox_bell: Arc::default(),
             calendar,
@@ -115,6 +118,7 @@ impl Store {
             directory: Arc::default(),
             feed: Arc::default(),
             health: Arc::default(),
+            access: Arc::default(),
             standing: Arc::default(),
             outbox_bell: Arc::default(),
             calendar: rebuild::stored(&connection)?.unwrap_or(SiteCalendar::utc()),
@@ -167,6 +171,7 @@ impl Shared {
             directory.put_metric(MetricNo(row.get(0).map_err(doing())?), &name);
         }
         let hot = load::load_hot(connection)?;
+        self.access.set_credentials(read::credentials(connection)?);
         *self.directory.write() = directory;
         *self.hot.write() = hot;
         Ok(())
@@ -408,14 +413,6 @@ impl Shared {
         })
     }
 
-    pub fn account(&self, name: &str) -> Result<Option<Account>> {
-        self.readers.with(|connection| read::account(connection, name))
-    }
-
-    pub fn session_account(&self, token_sha256: &[u8; 32], now: TimestampMs) -> Result<Option<Account>> {
-        self.readers.with(|connection| read::session_account(connection, token_sha256, now))
-    }
-
     /// A word remembered about the site as a whole.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         self.readers.with(|connection| read::meta(connection, key))
@@ -425,16 +422,6 @@ impl Shared {
     pub fn imported_at(&self) -> Result<Option<TimestampMs>> {
         let remembered = self.meta(META_IMPORTED_AT)?;
         Ok(remembered.and_then(|text| text.parse().ok()).map(TimestampMs))
-    }
-
-    pub fn account_names(&self) -> Result<Vec<(String, String)>> {
-        self.readers.with(|connection| {
-            let doing = || StoreError::doing("read accounts");
-            let mut statement =
-                connection.prepare("SELECT name, role FROM account ORDER BY name").map_err(doing())?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-            rows.and_then(Iterator::collect).map_err(doing())
-        })
     }
 }
 

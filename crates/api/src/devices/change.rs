@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 
 use super::entry::{DeviceEntry, EntryFault};
 use super::one;
+use crate::access::User;
 use crate::alerts::device_number;
-use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::wire::DeviceBody;
@@ -34,11 +34,15 @@ pub(crate) async fn put(
     id: Result<Path<String>, PathRejection>,
     entry: Result<Json<DeviceEntry>, JsonRejection>,
 ) -> Result<Json<DeviceBody>, Problem> {
-    user.require("manager")?;
     let Path(id) = id?;
     let Json(entry) = entry?;
     let now = state.now();
     let device = entry.device(&id, &state.shared.directory.read(), &state.site.models, now)?;
+    // Neither from another zone, nor into one.
+    user.require_zone(device.zone.as_ref())?;
+    if let Some(before) = known(&state, &id).ok().filter(|before| before.state == DeviceState::Registered) {
+        user.require_zone(before.zone.as_ref())?;
+    }
     store(state, user, "device.put", device).await
 }
 
@@ -58,7 +62,7 @@ async fn store(
     });
     let audit = state.audit(&user, what, &id, &detail);
     state.change(audit, |reply| Command::PutDevices(vec![device], reply)).await?;
-    one(State(state), user, Ok(Path(id))).await
+    one(State(state), Ok(Path(id))).await
 }
 
 fn known(state: &ApiState, id: &str) -> Result<Device, Problem> {
@@ -76,7 +80,6 @@ pub(crate) async fn retire(
     user: User,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    user.require("manager")?;
     let Path(id) = id?;
     let id = DeviceId::new(&id).map_err(|_| Problem::not_found("device", &id))?;
     let audit = state.audit(&user, "device.retire", id.as_str(), &json!({}));
@@ -93,7 +96,6 @@ pub(crate) async fn accept(
     user: User,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<DeviceBody>, Problem> {
-    user.require("manager")?;
     let Path(id) = id?;
     let device = Device { state: DeviceState::Registered, ..known(&state, &id)? };
     store(state, user, "device.accept", device).await
@@ -119,7 +121,6 @@ pub(crate) async fn replace(
     id: Result<Path<String>, PathRejection>,
     body: Result<Json<Replacement>, JsonRejection>,
 ) -> Result<Json<DeviceBody>, Problem> {
-    user.require("crew")?;
     let (Path(id), Json(body)) = (id?, body?);
     let device = known(&state, &id)?;
     let hardware_id = HardwareId::new(&body.hardware_id)
@@ -158,7 +159,6 @@ pub(crate) async fn calibrate(
     id: Result<Path<String>, PathRejection>,
     body: Result<Json<CalibrationStep>, JsonRejection>,
 ) -> Result<Json<DeviceBody>, Problem> {
-    user.require("crew")?;
     let (Path(id), Json(body)) = (id?, body?);
     let point = CalibrationPoint::parse(&body.point)
         .ok_or_else(|| Problem::bad_request(format!("`point` is `{}`: write empty or full", body.point)))?;
@@ -197,7 +197,6 @@ pub(crate) async fn cleaned(
     user: User,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    user.require("crew")?;
     let Path(id) = id?;
     let (device, now) = (device_number(&state, &id)?, state.now());
     let event = DeviceEvent {
@@ -209,7 +208,8 @@ pub(crate) async fn cleaned(
         first_at: now,
         last_at: now,
     };
-    state.command(|reply| Command::Setup(SetupCommand::NoteEvent(event, reply))).await?;
+    let audit = state.audit(&user, "device.cleaned", &id, &json!({}));
+    state.change(audit, |reply| Command::Setup(SetupCommand::NoteEvent(event, reply))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -222,7 +222,6 @@ pub(crate) async fn cancel_calibration(
     user: User,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<DeviceBody>, Problem> {
-    user.require("crew")?;
     let Path(id) = id?;
     let device = Device { calibrate_next: None, ..known(&state, &id)? };
     store(state, user, "device.calibrate", device).await

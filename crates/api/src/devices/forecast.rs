@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::alerts::device_number;
-use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 
@@ -46,7 +45,6 @@ pub(crate) struct ForecastBody {
 ))]
 pub(crate) async fn forecast(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<String>, PathRejection>,
     query: Result<Query<ForecastQuery>, QueryRejection>,
 ) -> Result<Json<ForecastBody>, Problem> {

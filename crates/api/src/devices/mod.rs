@@ -18,8 +18,8 @@ use sanimon_store::{AlertFilter, Device, DeviceState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::access::User;
 use crate::alerts::device_number;
-use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::wire::{DeviceBody, LatestValue, words};
@@ -77,7 +77,7 @@ async fn worst_severities(state: &ApiState) -> Result<HashMap<DeviceNo, Severity
 ))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    _user: User,
+    user: User,
     query: Result<Query<DeviceQuery>, QueryRejection>,
 ) -> Result<Json<DevicePage>, Problem> {
     let Query(query) = query?;
@@ -101,6 +101,7 @@ pub(crate) async fn list(
                 || device.name.to_lowercase().contains(&needle)
                 || device.hardware_id.as_ref().is_some_and(|id| id.as_str().contains(&needle)))
             && query.tag.as_ref().is_none_or(|tag| device.tags.contains(tag))
+            && user.sees_device(device)
     };
     let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let worst = worst_severities(&state).await?;
@@ -132,7 +133,6 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn one(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<DeviceBody>, Problem> {
     let Path(id) = id?;
@@ -151,7 +151,6 @@ pub(crate) async fn one(
 ))]
 pub(crate) async fn latest(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<BTreeMap<String, LatestValue>>, Problem> {
     let Path(id) = id?;

@@ -1,6 +1,7 @@
 //! The registry as a table: CSV in, all or nothing, and the same file out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -15,7 +16,8 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::entry::{DeviceEntry, EntryFault, KnownModels};
-use crate::auth::User;
+use crate::access::User;
+use crate::cells::{Table, uncell};
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::wire::CalibrationBody;
@@ -112,7 +114,7 @@ pub fn read(
         let line = record.position().map_or(0, csv::Position::line);
         let cell = |name: &str| {
             let place = headers.iter().position(|known| known == name)?;
-            record.get(place).filter(|text| !text.is_empty())
+            record.get(place).map(uncell).filter(|text| !text.is_empty())
         };
         match row(&cell, directory, models, now) {
             Ok(device) => {
@@ -201,17 +203,11 @@ fn row<'a>(
 }
 
 /// Writes the registered devices; what is read back gives the same registry.
-pub fn write(directory: &DirectoryState) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut record = |cells: &[String]| {
-        writer.write_record(cells).expect("a list of bytes takes what is written");
-    };
-    record(&COLUMNS.map(str::to_owned));
-    for device in directory.devices().iter().filter(|device| device.state == DeviceState::Registered) {
-        record(&cells(device));
-    }
-    let table = writer.into_inner().expect("a list of bytes takes what is written");
-    String::from_utf8(table).expect("texts are UTF-8")
+pub fn write(directory: &DirectoryState, wanted: impl Fn(&Device) -> bool) -> String {
+    let mut table = Table::new(&COLUMNS);
+    let registered = |device: &&Arc<Device>| device.state == DeviceState::Registered && wanted(device);
+    directory.devices().iter().filter(registered).for_each(|device| table.row(&cells(device)));
+    table.finish()
 }
 
 fn cells(device: &Device) -> [String; COLUMNS.len()] {
@@ -274,7 +270,6 @@ pub(crate) async fn import(
     query: Result<Query<ImportQuery>, QueryRejection>,
     table: Bytes,
 ) -> Result<Json<Imported>, Problem> {
-    user.require("manager")?;
     let Query(query) = query?;
     let read = read(&table, &state.shared.directory.read(), &state.site.models, state.now());
     let devices = read.map_err(|faults| {
@@ -299,8 +294,8 @@ pub(crate) async fn import(
 #[utoipa::path(get, path = "/api/v1/devices/export", tag = "devices", responses(
     (status = 200, body = String, content_type = "text/csv"), (status = 401, body = Problem),
 ))]
-pub(crate) async fn export(State(state): State<ApiState>, _user: User) -> Response {
-    let table = write(&state.shared.directory.read());
+pub(crate) async fn export(State(state): State<ApiState>, user: User) -> Response {
+    let table = write(&state.shared.directory.read(), |device| user.sees_device(device));
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"devices.csv\""),

@@ -12,7 +12,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::alerts::device_number;
-use crate::auth::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 
@@ -233,7 +232,6 @@ pub(crate) struct TrustBody {
 ))]
 pub(crate) async fn trust(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<TrustBody>, Problem> {
     let Path(id) = id?;

@@ -16,12 +16,12 @@ use sanimon_alerting::measures::{
     Case, Emptied, Fleet, GOALS, Goal, Measures, Quantiles, Span, measure, parts, score,
 };
 use sanimon_domain::time::DAY_MS;
-use sanimon_domain::{DeviceKind, DeviceNo, LocalDay, Severity, StepKind, TimestampMs};
+use sanimon_domain::{DeviceKind, DeviceNo, LocalDay, Severity, StepKind, TimestampMs, ZoneId};
 use sanimon_store::{Alert, Device, DeviceState, DirectoryState, REPORT_RULE, Step};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::User;
+use crate::access::User;
 use crate::duties::team_of;
 use crate::error::Problem;
 use crate::state::ApiState;
@@ -154,7 +154,7 @@ struct Grouped {
 ))]
 pub(crate) async fn measures(
     State(state): State<ApiState>,
-    _user: User,
+    user: User,
     query: Result<Query<MeasureQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query?;
@@ -172,19 +172,22 @@ pub(crate) async fn measures(
             by: group_by,
             duties: conduct.as_ref().map(|conduct| &conduct.duties),
             directory: &directory,
+            user: &user,
         };
         let first = directory.devices().iter().map(|device| device.first_seen_at).min();
-        let of_kind =
-            |device: &&Arc<Device>| device.kind == DeviceKind::Bin && device.state != DeviceState::Retired;
+        let of_kind = |device: &&Arc<Device>| device.kind == DeviceKind::Bin && group_by.counts(device);
         let bins = directory.devices().iter().filter(of_kind).map(|device| (device.no, group_by.of(device)));
         let bins: Vec<(DeviceNo, Option<String>)> = bins.collect();
-        let cases: Vec<Grouped> =
-            found.into_iter().map(|(alert, steps)| grouped(&alert, &steps, &group_by)).collect();
+        let cases: Vec<Grouped> = found
+            .into_iter()
+            .filter(|(alert, _)| user.sees(alert.zone.as_ref()))
+            .map(|(alert, steps)| grouped(&alert, &steps, &group_by))
+            .collect();
         (cases, fleets(&group_by), bins, first.is_some_and(|first| first <= span.before().from))
     };
     let emptied = state.read(move |shared| wasted::read(shared, &bins, span)).await?;
     let mut whole =
-        Fleet { inhabitants: inhabitants(&state.shared.directory.read(), None), ..Fleet::default() };
+        Fleet { inhabitants: inhabitants(&state.shared.directory.read(), &user, None), ..Fleet::default() };
     fleets.values().for_each(|fleet| {
         whole.bins += fleet.bins;
         whole.drains += fleet.drains;
@@ -240,8 +243,9 @@ fn goals(duties: &Duties) -> Vec<GoalBody> {
 }
 
 /// Who live in a zone, or in all of them.
-fn inhabitants(directory: &DirectoryState, zone: Option<&str>) -> u64 {
-    let own = directory.zones().iter().filter(|known| zone.is_none_or(|zone| known.id.as_str() == zone));
+fn inhabitants(directory: &DirectoryState, user: &User, zone: Option<&str>) -> u64 {
+    let is_meant = |id: &ZoneId| user.sees(Some(id)) && zone.is_none_or(|zone| id.as_str() == zone);
+    let own = directory.zones().iter().filter(|known| is_meant(&known.id));
     own.filter_map(|zone| zone.inhabitants).map(u64::from).sum()
 }
 
@@ -250,9 +254,15 @@ struct Grouping<'a> {
     by: GroupBy,
     duties: Option<&'a Duties>,
     directory: &'a DirectoryState,
+    /// Who asks: only what is theirs is counted.
+    user: &'a User,
 }
 
 impl Grouping<'_> {
+    fn counts(&self, device: &Device) -> bool {
+        device.state != DeviceState::Retired && self.user.sees_device(device)
+    }
+
     /// A device's group; its team is who is responsible for it today.
     fn of(&self, device: &Device) -> Option<String> {
         let (GroupBy::Team, Some(duties)) = (self.by, self.duties) else { return self.by.of(device) };
@@ -262,11 +272,12 @@ impl Grouping<'_> {
 
 fn fleets(grouping: &Grouping<'_>) -> BTreeMap<Option<String>, Fleet> {
     let mut fleets: BTreeMap<Option<String>, Fleet> = BTreeMap::new();
-    let devices = grouping.directory.devices().iter().filter(|device| device.state != DeviceState::Retired);
+    let devices = grouping.directory.devices().iter().filter(|device| grouping.counts(device));
     devices.for_each(|device| fleets.entry(grouping.of(device)).or_default().add(device.kind));
     if matches!(grouping.by, GroupBy::Zone) {
         for (zone, fleet) in &mut fleets {
-            fleet.inhabitants = zone.as_deref().map_or(0, |zone| inhabitants(grouping.directory, Some(zone)));
+            fleet.inhabitants =
+                zone.as_deref().map_or(0, |zone| inhabitants(grouping.directory, grouping.user, Some(zone)));
         }
     }
     fleets

@@ -3,6 +3,7 @@
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 
 use super::{MeasureAnswer, MeasuredDay, MeasuredGroup, QuantilesBody};
+use crate::cells::Table;
 
 /// A cell of a table.
 enum Cell {
@@ -82,20 +83,15 @@ fn day_row(day: &MeasuredDay) -> [Cell; 4] {
 }
 
 pub(super) fn csv(answer: &MeasureAnswer) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut record = |cells: Vec<String>| {
-        writer.write_record(cells).expect("a list of bytes takes what is written");
-    };
-    record(COLUMNS.map(str::to_owned).to_vec());
+    let mut table = Table::new(&COLUMNS);
     for cells in rows(answer) {
         let text = |cell: &Cell| match cell {
-            Cell::Text(text) => crate::wire::cell(text),
+            Cell::Text(text) => text.clone(),
             Cell::Number(value) => value.map(|value| value.to_string()).unwrap_or_default(),
         };
-        record(cells.iter().map(text).collect());
+        table.row(&cells.each_ref().map(text));
     }
-    let table = writer.into_inner().expect("a list of bytes takes what is written");
-    String::from_utf8(table).expect("texts are UTF-8")
+    table.finish()
 }
 
 /// A workbook with a sheet for the groups and one for the days.

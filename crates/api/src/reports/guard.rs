@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use crate::limits::network;
+
 /// People need longer than this to choose; programs do not.
 const FRESH: Duration = Duration::from_secs(2);
 /// A page that was left open for longer is asked again.
@@ -91,17 +93,6 @@ impl Guard {
             times.into_iter().for_each(|times| times.push_back(now));
         }
         is_free
-    }
-}
-
-/// Who has one address of IPv6 has a whole network of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
     }
 }
 

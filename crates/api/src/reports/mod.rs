@@ -9,13 +9,9 @@ mod page;
 mod photo;
 pub(crate) mod signs;
 
-use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
-
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{ConnectInfo, FromRequestParts, Multipart, Path, Query, State};
-use axum::http::request::Parts;
+use axum::extract::{Extension, Multipart, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use rand::Rng;
@@ -29,7 +25,8 @@ pub(crate) use photo::clean as clean_photo;
 pub(crate) use signs::signs;
 
 use self::page::{Language, Shown};
-use crate::auth::User;
+use crate::access::User;
+use crate::access::client::Client;
 use crate::error::Problem;
 use crate::state::ApiState;
 
@@ -139,18 +136,6 @@ pub(crate) async fn style() -> Response {
         .into_response()
 }
 
-/// From where a request comes; the loopback when nobody has noted it, as in tests without a network.
-pub(crate) struct Asker(IpAddr);
-
-impl FromRequestParts<ApiState> for Asker {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &ApiState) -> Result<Self, Infallible> {
-        let noted = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(noted.map_or(IpAddr::from([127, 0, 0, 1]), |ConnectInfo(address)| address.ip())))
-    }
-}
-
 /// What the form said.
 #[derive(Default)]
 struct Filled {
@@ -193,7 +178,7 @@ async fn read_form(mut form: Multipart) -> Result<Filled, StatusCode> {
 pub(crate) async fn submit(
     State(state): State<ApiState>,
     Path(code): Path<String>,
-    Asker(address): Asker,
+    Extension(Client { address, .. }): Extension<Client>,
     headers: HeaderMap,
     form: Multipart,
 ) -> Response {
@@ -333,7 +318,6 @@ pub(crate) struct ReportBody {
 ))]
 pub(crate) async fn of_alert(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<Vec<ReportBody>>, Problem> {
     let Path(id) = id?;
@@ -355,7 +339,6 @@ pub(crate) async fn of_alert(
 ))]
 pub(crate) async fn photo_of(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<i64>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(id) = id?;
@@ -390,7 +373,6 @@ pub(crate) async fn make_codes(
     user: User,
     request: Result<Option<Json<CodesRequest>>, JsonRejection>,
 ) -> Result<Json<CodesMade>, Problem> {
-    user.require("manager")?;
     let request = request?.map(|Json(request)| request).unwrap_or_default();
     let kinds = match request.kinds {
         None => vec![DeviceKind::Bin, DeviceKind::Toilet],

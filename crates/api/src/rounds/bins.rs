@@ -58,7 +58,7 @@ pub(super) fn of_team(
     shared: &Shared,
     duties: &Duties,
     team: &str,
-    taken: &[DeviceNo],
+    is_free: impl Fn(&Device) -> bool,
     now: TimestampMs,
 ) -> sanimon_store::Result<Vec<Bin>> {
     let own: Vec<Arc<Device>> = {
@@ -67,7 +67,7 @@ pub(super) fn of_team(
             device.kind == DeviceKind::Bin
                 && device.state != DeviceState::Retired
                 && team_of(device, &directory, duties) == team
-                && !taken.contains(&device.no)
+                && is_free(device)
         };
         directory.devices().iter().filter(is_own).cloned().collect()
     };

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{RoundBody, RoundStopBody, found};
-use crate::auth::User;
+use crate::cells::Table;
 use crate::error::Problem;
 use crate::state::ApiState;
 
@@ -27,7 +27,6 @@ pub(crate) struct ExportQuery {
 ))]
 pub(crate) async fn export(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<i64>, PathRejection>,
     query: Result<Query<ExportQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -72,18 +71,15 @@ fn gpx(round: &RoundBody) -> String {
 fn csv(round: &RoundBody) -> String {
     const COLUMNS: [&str; 10] =
         ["stop", "trip", "device", "name", "zone", "lat", "lon", "planned_at", "fill_pct", "state"];
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut record =
-        |cells: [String; 10]| writer.write_record(cells).expect("a list of bytes takes what is written");
-    record(COLUMNS.map(str::to_owned));
+    let mut table = Table::new(&COLUMNS);
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     for stop in &round.stops {
-        record([
+        table.row(&[
             (stop.n + 1).to_string(),
             (stop.trip + 1).to_string(),
-            crate::wire::cell(&stop.device),
-            crate::wire::cell(&stop.name),
-            crate::wire::cell(stop.zone.as_deref().unwrap_or_default()),
+            stop.device.clone(),
+            stop.name.clone(),
+            stop.zone.clone().unwrap_or_default(),
             number(stop.lat),
             number(stop.lon),
             stop.planned_at.clone(),
@@ -91,8 +87,7 @@ fn csv(round: &RoundBody) -> String {
             stop.state.clone(),
         ]);
     }
-    let table = writer.into_inner().expect("a list of bytes takes what is written");
-    String::from_utf8(table).expect("texts are UTF-8")
+    table.finish()
 }
 
 #[cfg(test)]

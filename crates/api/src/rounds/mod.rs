@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::auth::User;
+use crate::access::User;
 use crate::error::Problem;
 use crate::state::ApiState;
 use crate::wire::Text;
@@ -40,7 +40,7 @@ pub(crate) struct VehicleBody {
 
 /// The vehicles of `teams.toml`.
 #[utoipa::path(get, path = "/api/v1/vehicles", tag = "rounds", responses((status = 200, body = Vec<VehicleBody>), (status = 401, body = Problem)))]
-pub(crate) async fn vehicles(State(state): State<ApiState>, _user: User) -> Json<Vec<VehicleBody>> {
+pub(crate) async fn vehicles(State(state): State<ApiState>) -> Json<Vec<VehicleBody>> {
     let Some(conduct) = state.shared.standing.conduct() else { return Json(Vec::new()) };
     let body = conduct.duties.vehicles.iter().map(|vehicle| VehicleBody {
         id: vehicle.id.clone(),
@@ -174,10 +174,7 @@ fn stop_body(stop: RoundStop, directory: &DirectoryState) -> RoundStopBody {
 
 /// Rounds that are not over, and the last ones that are, the newest first. A bin that reads empty has ticked itself.
 #[utoipa::path(get, path = "/api/v1/rounds", tag = "rounds", responses((status = 200, body = Vec<RoundBody>), (status = 401, body = Problem)))]
-pub(crate) async fn list(
-    State(state): State<ApiState>,
-    _user: User,
-) -> Result<Json<Vec<RoundBody>>, Problem> {
+pub(crate) async fn list(State(state): State<ApiState>, user: User) -> Result<Json<Vec<RoundBody>>, Problem> {
     let now = state.now();
     let rounds = state
         .read(move |shared| {
@@ -189,7 +186,11 @@ pub(crate) async fn list(
         })
         .await?;
     let directory = state.shared.directory.read();
-    Ok(Json(rounds.into_iter().map(|round| body(round, &directory, &state)).collect()))
+    let sees = |stop: &RoundStop| {
+        directory.device(stop.planned.device).is_some_and(|device| user.sees_device(device))
+    };
+    let own = rounds.into_iter().filter(|round| user.sees_whole_site() || round.stops.iter().any(sees));
+    Ok(Json(own.map(|round| body(round, &directory, &state)).collect()))
 }
 
 async fn found(state: &ApiState, id: i64) -> Result<RoundBody, Problem> {
@@ -207,7 +208,6 @@ async fn found(state: &ApiState, id: i64) -> Result<RoundBody, Problem> {
 ))]
 pub(crate) async fn one(
     State(state): State<ApiState>,
-    _user: User,
     id: Result<Path<i64>, PathRejection>,
 ) -> Result<Json<RoundBody>, Problem> {
     Ok(Json(found(&state, id?.0).await?))
@@ -222,9 +222,8 @@ pub(crate) async fn make(
     user: User,
     request: Result<Json<PlanRequest>, JsonRejection>,
 ) -> Result<(StatusCode, Json<RoundNumber>), Problem> {
-    user.require("dispatcher")?;
     let Json(request) = request?;
-    let round = plan::reckon(&state, request).await?.round(&user.name);
+    let round = plan::reckon(&state, &user, request).await?.round(&user.name);
     if round.stops.is_empty() {
         return Err(Problem::bad_request("the round would stop nowhere: no bin is due, or none was named"));
     }
@@ -244,14 +243,15 @@ pub(crate) async fn mark(
     path: Result<Path<(i64, u32)>, PathRejection>,
     entry: Result<Json<MarkEntry>, JsonRejection>,
 ) -> Result<Json<RoundBody>, Problem> {
-    user.require("crew")?;
     let (Path((round, n)), Json(entry)) = (path?, entry?);
     let stop_state = StopState::parse(&entry.state).ok_or_else(|| {
         Problem::bad_request(format!("`state` is `{}`: write done, skipped or open", entry.state))
     })?;
     let note = crate::alerts::said(entry.note, "note", NOTE_CHARS_MAX)?;
+    let audit =
+        state.audit(&user, "round.mark", &round.to_string(), &json!({ "stop": n, "state": entry.state }));
     let mark = StopMark { round, n, state: stop_state, who: user.name, note };
-    state.command(|reply| Command::Setup(SetupCommand::MarkStop(mark, reply))).await?;
+    state.change(audit, |reply| Command::Setup(SetupCommand::MarkStop(mark, reply))).await?;
     Ok(Json(found(&state, round).await?))
 }
 
@@ -264,7 +264,6 @@ pub(crate) async fn end(
     user: User,
     id: Result<Path<i64>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    user.require("crew")?;
     let Path(id) = id?;
     let audit = state.audit(&user, "round.end", &id.to_string(), &json!({}));
     let who = user.name;

@@ -10,12 +10,12 @@ use sanimon_alerting::routing::Conduct;
 use sanimon_domain::collection::Route;
 use sanimon_domain::time::{DAY_MS, HOUR_MS};
 use sanimon_domain::{DeviceNo, TimestampMs};
-use sanimon_store::{NewRound, PlannedStop, Shared};
+use sanimon_store::{Device, NewRound, PlannedStop, Shared};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bins::{self, Bin, NEXT_ROUND_MS};
-use crate::auth::User;
+use crate::access::User;
 use crate::error::Problem;
 use crate::site::Planner;
 use crate::state::ApiState;
@@ -129,12 +129,11 @@ pub(crate) async fn plan(
     user: User,
     body: Result<Json<PlanRequest>, JsonRejection>,
 ) -> Result<Json<PlanBody>, Problem> {
-    user.require("dispatcher")?;
     let Json(request) = body?;
-    Ok(Json(reckon(&state, request).await?.body()))
+    Ok(Json(reckon(&state, &user, request).await?.body()))
 }
 
-pub(super) async fn reckon(state: &ApiState, request: PlanRequest) -> Result<Reckoned, Problem> {
+pub(super) async fn reckon(state: &ApiState, user: &User, request: PlanRequest) -> Result<Reckoned, Problem> {
     let conduct = state.shared.standing.conduct();
     let conduct = conduct.ok_or_else(|| Problem::internal("nobody's duties are known"))?;
     let vehicle = conduct.duties.vehicles.iter().find(|vehicle| vehicle.id == request.vehicle);
@@ -152,9 +151,11 @@ pub(super) async fn reckon(state: &ApiState, request: PlanRequest) -> Result<Rec
     let taken = state.read(move |shared| taken_at(shared, now)).await?;
     let (shared, planner) = (state.shared.clone(), state.site.planner);
     let permit = state.trials.clone().acquire_owned().await.map_err(Problem::internal)?;
+    let user = user.clone();
     let reckoned = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let found = bins::of_team(&shared, &conduct.duties, &vehicle.team, &taken, now)?;
+        let own = |device: &Device| user.sees_device(device) && !taken.contains(&device.no);
+        let found = bins::of_team(&shared, &conduct.duties, &vehicle.team, own, now)?;
         Ok::<_, sanimon_store::StoreError>(Reckoned::new(found, vehicle, &conduct, planner, span, &request))
     });
     Ok(reckoned.await.map_err(Problem::internal)??)

@@ -1,21 +1,22 @@
 //! The people who may sign in.
 
+use std::time::Instant;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
-use sanimon_store::{Account, Command, SetupCommand};
+use sanimon_domain::ZoneId;
+use sanimon_store::{AccessCommand, Account, Command};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::auth::{ROLES, User, hash_password, matches_password, random_password, valid_account_name};
+use crate::access::client::Client;
+use crate::access::{ROLES, User};
 use crate::error::Problem;
+use crate::signin::password::{random_password, sound_password, valid_account_name};
 use crate::state::ApiState;
-
-/// NIST SP 800-63B asks for at least 8 characters of a password that a person chooses.
-const PASSWORD_CHARS_MIN: usize = 8;
-const PASSWORD_CHARS_MAX: usize = 256;
 
 /// A person who may sign in.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,6 +26,10 @@ pub(crate) struct UserBody {
     role: String,
     /// Those that name the person as a member.
     teams: Vec<String>,
+    /// All that the person sees; empty: the whole site.
+    zones: Vec<String>,
+    /// The person signs in at the site's OpenID provider.
+    elsewhere: bool,
 }
 
 /// What is entered of a person.
@@ -34,6 +39,8 @@ pub(crate) struct UserEntry {
     role: String,
     /// Left out: a new person gets a random one, which the answer shows once; others keep theirs.
     password: Option<String>,
+    /// All that the person sees and does something about; empty: the whole site. Left out: as it is.
+    zones: Option<Vec<String>>,
     /// Makes a new random password.
     #[serde(default)]
     new_password: bool,
@@ -56,34 +63,18 @@ pub(crate) struct PasswordChange {
     new: String,
 }
 
-fn sound_password(password: &str) -> Result<(), Problem> {
-    let length = password.chars().count();
-    if (PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&length) {
-        return Ok(());
-    }
-    let text = format!("a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters");
-    Err(Problem::bad_request(text))
-}
-
-async fn hashed(state: &ApiState, password: String) -> Result<String, Problem> {
-    let permit = state.password_checks.clone().acquire_owned().await.map_err(Problem::internal)?;
-    let hash = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        hash_password(&password)
-    });
-    hash.await.map_err(Problem::internal)?.map_err(Problem::internal)
-}
-
 /// Everybody who may sign in.
 #[utoipa::path(get, path = "/api/v1/users", tag = "set up", responses(
     (status = 200, body = Vec<UserBody>), (status = 401, body = Problem), (status = 403, body = Problem),
 ))]
-pub(crate) async fn list(State(state): State<ApiState>, user: User) -> Result<Json<Vec<UserBody>>, Problem> {
-    user.require("admin")?;
-    let accounts = state.read(sanimon_store::Shared::account_names).await?;
-    let body = accounts.into_iter().map(|(name, role)| {
-        let teams = crate::duties::teams_of(&state, &name);
-        UserBody { name, role, teams }
+pub(crate) async fn list(State(state): State<ApiState>) -> Result<Json<Vec<UserBody>>, Problem> {
+    let accounts = state.read(sanimon_store::Shared::accounts).await?;
+    let body = accounts.into_iter().map(|account| UserBody {
+        teams: crate::duties::teams_of(&state, &account.name),
+        zones: account.zones.iter().map(ToString::to_string).collect(),
+        elsewhere: account.oidc_subject.is_some(),
+        name: account.name,
+        role: account.role,
     });
     Ok(Json(body.collect()))
 }
@@ -99,7 +90,6 @@ pub(crate) async fn put(
     name: Result<Path<String>, PathRejection>,
     entry: Result<Json<UserEntry>, JsonRejection>,
 ) -> Result<Json<UserEntered>, Problem> {
-    user.require("admin")?;
     let (Path(name), Json(entry)) = (name?, entry?);
     if !valid_account_name(&name) {
         let text = "a name has 1 to 64 letters, digits, `-`, `_`, `.` or `@`";
@@ -111,21 +101,33 @@ pub(crate) async fn put(
     entry.password.as_deref().map_or(Ok(()), sound_password)?;
     let wanted = name.clone();
     let known = state.read(move |shared| shared.account(&wanted)).await?;
-    if entry.role != "admin" {
+    let zones = match (&entry.zones, &known) {
+        (Some(zones), _) => zones.iter().map(|zone| zone_id(&state, zone)).collect::<Result<_, _>>()?,
+        (None, Some(known)) => known.zones.clone(),
+        (None, None) => Vec::new(),
+    };
+    if entry.role != "admin" || !zones.is_empty() {
         keep_an_admin(&state, &name).await?;
     }
+    let oidc_subject = known.as_ref().and_then(|known| known.oidc_subject.clone());
+    let was_given = entry.password.is_some();
     let (hash, shown) = match (entry.password, known) {
-        (Some(password), _) => (hashed(&state, password).await?, None),
+        (Some(password), _) => (state.passwords.hashed(password).await?, None),
         (None, Some(known)) if !entry.new_password => (known.password_hash, None),
         (None, _) => {
             let password = random_password();
-            (hashed(&state, password.clone()).await?, Some(password))
+            (state.passwords.hashed(password.clone()).await?, Some(password))
         }
     };
-    let account = Account { name: name.clone(), password_hash: hash, role: entry.role.clone() };
-    let detail = json!({ "role": entry.role, "password": shown.is_some() });
-    let (audit, now) = (state.audit(&user, "user.put", &name, &detail), state.now());
-    state.change(audit, |reply| Command::PutAccount(account, now, reply)).await?;
+    let detail = json!({
+        "role": entry.role,
+        "zones": zones.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "password": was_given || shown.is_some(),
+    });
+    let role = entry.role.clone();
+    let account = Account { name: name.clone(), password_hash: hash, role, zones, oidc_subject };
+    let audit = state.audit(&user, "user.put", &name, &detail);
+    state.change(audit, |reply| Command::Access(AccessCommand::PutAccount(account, reply))).await?;
     Ok(Json(UserEntered { name, role: entry.role, password: shown }))
 }
 
@@ -139,20 +141,25 @@ pub(crate) async fn remove(
     user: User,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    user.require("admin")?;
     let Path(name) = name?;
     keep_an_admin(&state, &name).await?;
     let audit = state.audit(&user, "user.remove", &name, &json!({}));
-    state.change(audit, |reply| Command::Setup(SetupCommand::RemoveAccount { name, reply })).await?;
+    state.change(audit, |reply| Command::Access(AccessCommand::RemoveAccount { name, reply })).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn zone_id(state: &ApiState, zone: &str) -> Result<ZoneId, Problem> {
+    let known = ZoneId::new(zone).ok().filter(|id| state.shared.directory.read().zone(id).is_some());
+    known.ok_or_else(|| Problem::bad_request(format!("`zones`: there is no zone `{zone}`")))
 }
 
 /// Refuses what would leave nobody who may enter people.
 async fn keep_an_admin(state: &ApiState, leaving: &str) -> Result<(), Problem> {
-    let accounts = state.read(sanimon_store::Shared::account_names).await?;
-    let is_admin = |(name, role): &&(String, String)| role == "admin" && name != leaving;
-    let leaves = accounts.iter().any(|(name, role)| name == leaving && role == "admin");
-    if leaves && !accounts.iter().any(|account| is_admin(&account)) {
+    let accounts = state.read(sanimon_store::Shared::accounts).await?;
+    // An admin of some zones may not enter people.
+    let admins = accounts.iter().filter(|account| account.role == "admin" && account.zones.is_empty());
+    let names: Vec<&str> = admins.map(|account| account.name.as_str()).collect();
+    if names == [leaving] {
         let text = format!("`{leaving}` is the only admin: make somebody else one first");
         return Err(Problem::new(StatusCode::CONFLICT, text));
     }
@@ -166,17 +173,26 @@ async fn keep_an_admin(state: &ApiState, leaving: &str) -> Result<(), Problem> {
 ))]
 pub(crate) async fn change_password(
     State(state): State<ApiState>,
+    Extension(client): Extension<Client>,
     user: User,
     body: Result<Json<PasswordChange>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let Json(PasswordChange { old, new }) = body?;
     sound_password(&new)?;
+    let now = Instant::now();
+    if let Some(wait) = state.throttle.wait(&user.name, client.address, now) {
+        let text = "too many attempts: wait a moment";
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, text).after_s(wait.as_secs() + 1));
+    }
     let name = user.name.clone();
     let account = state.read(move |shared| shared.account(&name)).await?;
-    let account = matches_password(&state, account, old).await?;
-    let wrong = || Problem::new(StatusCode::FORBIDDEN, "the old password is wrong");
-    let account = Account { password_hash: hashed(&state, new).await?, ..account.ok_or_else(wrong)? };
-    let (audit, now) = (state.audit(&user, "user.password", &user.name, &json!({})), state.now());
-    state.change(audit, |reply| Command::PutAccount(account, now, reply)).await?;
+    let account = state.passwords.matching(account, old).await?;
+    let Some(account) = account else {
+        state.throttle.failed(&user.name, client.address, now);
+        return Err(Problem::new(StatusCode::FORBIDDEN, "the old password is wrong"));
+    };
+    let account = Account { password_hash: state.passwords.hashed(new).await?, ..account };
+    let audit = state.audit(&user, "user.password", &user.name, &json!({}));
+    state.change(audit, |reply| Command::Access(AccessCommand::PutAccount(account, reply))).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -14,7 +14,6 @@ use sanimon_alerting::routing::Conduct;
 use sanimon_codec::Formats;
 use sanimon_domain::time::{DAY_MS, HOUR_MS};
 use sanimon_domain::{Calibration, Clock, DeviceId, GatewayId, SiteCalendar, TimestampMs, ZoneId};
-use sanimon_ingest::embedded::EmbeddedOptions;
 use sanimon_ingest::{Admission, Backfill, CommitterOptions, Message};
 use sanimon_simulator::{Simulation, Town, publish};
 use sanimon_store::{Device, LatLon, Store, Zone};
@@ -22,9 +21,12 @@ use sanimon_store::{Device, LatLon, Store, Zone};
 use super::check::refused;
 use super::operators::Operators;
 use crate::clock::{FastClock, RealClock};
-use crate::config::{DEFAULT_HTTP, DEFAULT_MQTT, NamedFiles, REPORTS_KEPT_MS, SetupFiles};
+use crate::config::{
+    DEFAULT_HTTP, DEFAULT_MQTT, EmbeddedConfig, HttpConfig, NamedFiles, REPORTS_KEPT_MS, SetupFiles,
+};
+use crate::doors::Doors;
+use crate::screen;
 use crate::site::{self, Site, SiteParts};
-use crate::{http, screen};
 
 const TIME_ZONE: Tz = Tz::Asia__Shanghai;
 const PAST_MS: i64 = 30 * DAY_MS;
@@ -112,18 +114,18 @@ impl Demo {
     }
 
     async fn live(self) -> anyhow::Result<()> {
-        let http = http::listen(self.http).await?;
+        // Nobody from elsewhere is let in without a name.
+        let is_here = self.mqtt.ip().is_loopback();
+        let embedded = EmbeddedConfig { anonymous: is_here, ..EmbeddedConfig::at(self.mqtt) };
+        let doors = Doors::open(&HttpConfig::at(self.http), None, None, Some(embedded)).await?;
         let mut store = site::open_store(&self.data, Some(SiteCalendar::new(TIME_ZONE)))?;
         let files = SetupFiles::new(&self.data, NamedFiles::default(), TIME_ZONE).with_example_teams();
         let duties = files.read_teams().map_err(|faults| refused(&faults))?;
         // Nobody is told: the people are the example's.
         let conduct = Conduct { policy: Policy::default(), duties, routes: Vec::new() };
         store.writer.use_conduct(Arc::new(conduct.clone()));
-        let saved_zones = if files.zones.is_missing() {
-            None
-        } else {
-            Some(files.read_zones().map_err(|faults| refused(&faults))?)
-        };
+        let saved_zones = (!files.zones.is_missing()).then(|| files.read_zones()).transpose();
+        let saved_zones = saved_zones.map_err(|faults| refused(&faults))?;
         let (rules, rules_text) = files.read_rules().map_err(|faults| refused(&faults))?;
         let rules = Arc::new(rules);
         let (memory, is_new) = self.town(&store)?;
@@ -140,6 +142,8 @@ impl Demo {
             (store, now)
         };
         let clock = Arc::new(FastClock::new(now, self.speed));
+        let mut store = store;
+        let account = if is_here { None } else { Some(broker_account(&mut store, now)?) };
         let parts = SiteParts {
             name: "Qingxi 清溪".to_owned(),
             time_zone: TIME_ZONE,
@@ -157,8 +161,7 @@ impl Demo {
                 scripts: Vec::new(),
             },
             zones: saved_zones,
-            http,
-            embedded: Some(EmbeddedOptions { tcp: self.mqtt, websocket: None }),
+            doors,
             brokers: Vec::new(),
             channels: Vec::new(),
             url: Some(format!("http://{}", self.http)),
@@ -167,20 +170,33 @@ impl Demo {
         let site = Site::start(parts).await?;
         let password = std::env::var("SANIMON_DEMO_PASSWORD")
             .unwrap_or_else(|_| sanimon_api::random_password()[..8].to_owned());
-        site.put_account(ACCOUNT, password.clone(), "admin", &*clock).await?;
+        site.put_account(ACCOUNT, password.clone(), "admin").await?;
         let broker = site.embedded.as_ref().map_or(self.mqtt, |embedded| embedded.tcp);
-        screen::step("broker", &format!("mqtt://{broker}"));
-        screen::step("clock", &format!("{} times faster than life", self.speed));
-        screen::print(&format!(
-            "\n  Console    http://{}\n  Sign in    {ACCOUNT} / {password}\n\n  Ctrl-C stops it; the data stays.\n",
-            site.http
-        ));
-        let publishing = tokio::spawn(publish_live(simulation, clock, broker));
+        self.announce(site.http, broker, account.as_ref(), &password);
+        let publishing = tokio::spawn(publish_live(simulation, clock, broker, account));
         site::until_stopped().await;
         publishing.abort();
         screen::print("\n  stopping: finishing the running group\n");
         site.stop().await;
         Ok(())
+    }
+
+    /// Where everything is.
+    fn announce(
+        &self,
+        http: SocketAddr,
+        broker: SocketAddr,
+        devices: Option<&publish::Account>,
+        password: &str,
+    ) {
+        screen::step("broker", &format!("mqtt://{broker}"));
+        if let Some(publish::Account { username, password }) = devices {
+            screen::step("devices", &format!("{username} / {password}   (for your own, on this broker)"));
+        }
+        screen::step("clock", &format!("{} times faster than life", self.speed));
+        screen::print(&format!(
+            "\n  Console    http://{http}\n  Sign in    {ACCOUNT} / {password}\n\n  Ctrl-C stops it; the data stays.\n"
+        ));
     }
 }
 
@@ -271,9 +287,26 @@ pub(super) fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zon
     Ok((zones.collect::<anyhow::Result<_>>()?, devices.collect::<anyhow::Result<_>>()?))
 }
 
+/// A broker that others reach lets nobody in without a name, the town itself included.
+fn broker_account(store: &mut Store, now: TimestampMs) -> anyhow::Result<publish::Account> {
+    let table = b"username,publish,subscribe\ndemo,sanitation/#,sanitation/#\n";
+    let made = sanimon_api::provisioned(table, "demo", now);
+    let (credentials, table) = made.map_err(|why| anyhow::anyhow!(why))?;
+    store.writer.put_credentials(&credentials, now)?;
+    let secret = table.lines().nth(1).and_then(|line| line.split_once(',')).map(|(_, secret)| secret);
+    let password = secret.context("no secret was made")?.to_owned();
+    Ok(publish::Account { username: "demo".to_owned(), password })
+}
+
 /// The town publishes over real MQTT, each uplink when the site's clock has come to it.
-async fn publish_live(mut simulation: Simulation, clock: Arc<FastClock>, broker: SocketAddr) {
-    let publisher = publish::start(&broker.ip().to_string(), broker.port(), "sanimon-demo-town");
+async fn publish_live(
+    mut simulation: Simulation,
+    clock: Arc<FastClock>,
+    broker: SocketAddr,
+    account: Option<publish::Account>,
+) {
+    let host = broker.ip().to_string();
+    let publisher = publish::start(&host, broker.port(), "sanimon-demo-town", account.as_ref());
     while let Some(uplink) = simulation.next_uplink() {
         simulation.take_truth();
         tokio::time::sleep(clock.real_time_until(uplink.at)).await;

@@ -1,13 +1,13 @@
 //! `sanimon device`: the registry as a CSV table. Export beside a running site; import while it is stopped.
 
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use sanimon_domain::Clock;
 
-use super::place::Place;
+use super::place::{COMMAND_LINE, Place, audit};
 use crate::clock::RealClock;
 use crate::{models, screen};
 
@@ -17,6 +17,8 @@ pub(crate) enum Device {
     Import(Table),
     /// Writes the registered devices; import takes the same table back.
     Export(Table),
+    /// Makes a credential for each line of a table (column `username` or `id`), for the embedded broker; writes the secrets.
+    Provision(Provision),
 }
 
 #[derive(Debug, Args)]
@@ -28,11 +30,55 @@ pub(crate) struct Table {
     place: Place,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Provision {
+    #[command(flatten)]
+    table: Table,
+    /// Where the secrets go: they are shown nowhere else. `-` is the standard output.
+    #[arg(long, value_name = "FILE.csv", default_value = "-")]
+    out: PathBuf,
+    /// How long credentials that the devices have already stay valid.
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = crate::config::duration)]
+    overlap: i64,
+}
+
+impl Provision {
+    fn run(self) -> anyhow::Result<()> {
+        let table = self.table.read()?;
+        let mut store = self.table.place.find()?.store()?;
+        let now = RealClock.now();
+        let made = sanimon_api::provisioned(&table, COMMAND_LINE, now.plus_ms(self.overlap));
+        let (credentials, secrets) = made.map_err(|why| anyhow::anyhow!("nothing was made: {why}"))?;
+        // First the file: a secret that nobody has is of no use.
+        if self.out.as_os_str() != "-" {
+            write_secret(&self.out, &secrets)?;
+        }
+        let detail = format!("{{\"credentials\":{}}}", credentials.len());
+        store.writer.begin_audited(audit("credentials.provision", "", detail));
+        store.writer.put_credentials(&credentials, now)?;
+        if self.out.as_os_str() == "-" {
+            screen::print(&secrets);
+        } else {
+            screen::step("credentials", &format!("{} made: {}", credentials.len(), self.out.display()));
+        }
+        Ok(())
+    }
+}
+
+/// A file that only its owner reads.
+fn write_secret(file: &Path, text: &str) -> anyhow::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let open = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(file);
+    open.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
 impl Device {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Import(table) => table.import(),
             Self::Export(table) => table.export(),
+            Self::Provision(provision) => provision.run(),
         }
     }
 }
@@ -42,14 +88,17 @@ impl Table {
         self.file.as_os_str() == "-"
     }
 
-    fn import(self) -> anyhow::Result<()> {
-        let mut table = Vec::new();
-        if self.is_stream() {
-            std::io::stdin().lock().read_to_end(&mut table).context("cannot read the standard input")?;
-        } else {
-            table =
-                std::fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
+    fn read(&self) -> anyhow::Result<Vec<u8>> {
+        if !self.is_stream() {
+            return std::fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()));
         }
+        let mut table = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut table).context("cannot read the standard input")?;
+        Ok(table)
+    }
+
+    fn import(self) -> anyhow::Result<()> {
+        let table = self.read()?;
         let found = self.place.find()?;
         let mut store = found.store()?;
         let now = RealClock.now();
@@ -61,6 +110,7 @@ impl Table {
             anyhow::anyhow!("nothing was entered: {} fault(s)\n{}", lines.len(), lines.join("\n"))
         })?;
         let count = devices.len();
+        store.writer.begin_audited(audit("devices.import", "", format!("{{\"devices\":{count}}}")));
         store.writer.put_devices(devices, now).context("nothing was entered")?;
         screen::step("devices", &format!("{count} entered or changed"));
         Ok(())
@@ -69,7 +119,7 @@ impl Table {
     fn export(self) -> anyhow::Result<()> {
         let (is_stream, file) = (self.is_stream(), self.file);
         let shared = self.place.find()?.snapshot()?;
-        let table = sanimon_api::write_device_table(&shared.directory.read());
+        let table = sanimon_api::write_device_table(&shared.directory.read(), |_| true);
         if is_stream {
             screen::print(&table);
             return Ok(());

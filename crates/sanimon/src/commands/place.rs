@@ -6,12 +6,21 @@ use chrono_tz::Tz;
 use clap::Args;
 use sanimon_alerting::RuleSet;
 use sanimon_codec::script::Script;
-use sanimon_domain::SiteCalendar;
-use sanimon_store::{Influx, Shared, Store};
+use sanimon_domain::{Clock, SiteCalendar};
+use sanimon_store::{Influx, NewAudit, Shared, Store};
 
 use super::check::refused;
+use crate::clock::RealClock;
 use crate::config::{self, NamedFiles, SetupFiles, Telemetry};
 use crate::site;
+
+/// Who changes something without signing in, as the log calls them.
+pub(crate) const COMMAND_LINE: &str = "command line";
+
+/// An entry of the log for what is changed from here.
+pub(crate) fn audit(what: &'static str, about: &str, detail: String) -> NewAudit {
+    NewAudit { at: RealClock.now(), who: COMMAND_LINE.to_owned(), what, about: about.to_owned(), detail }
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Place {

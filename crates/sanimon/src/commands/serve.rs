@@ -10,8 +10,9 @@ use sanimon_ingest::CommitterOptions;
 use super::check::refused;
 use crate::clock::RealClock;
 use crate::config::{self, Config};
+use crate::doors::Doors;
+use crate::screen;
 use crate::site::{self, Site, SiteParts};
-use crate::{http, screen};
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -30,10 +31,10 @@ impl Serve {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Arc::new(RealClock);
-    let http = http::listen(config.http).await?;
+    let doors = Doors::open(&config.http, config.tls, config.oidc, config.embedded).await?;
     let mut store = site::open_store(&config.data, Some(SiteCalendar::new(config.time_zone)))?;
     config.telemetry.apply_to(&mut store)?;
-    let first_start = store.shared.account_names()?.is_empty();
+    let first_start = store.shared.accounts()?.is_empty();
     let parts = SiteParts {
         name: config.site_name,
         time_zone: config.time_zone,
@@ -51,8 +52,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             scripts: config.scripts,
         },
         zones: (!config.files.zones.is_missing()).then_some(config.zones),
-        http,
-        embedded: config.embedded,
+        doors,
         brokers: config.brokers,
         channels: config.channels,
         url: config.url,
@@ -61,7 +61,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let site = Site::start(parts).await?;
     if first_start {
         let password = sanimon_api::random_password();
-        site.put_account("admin", password.clone(), "admin", &*clock).await?;
+        site.put_account("admin", password.clone(), "admin").await?;
         // Shown once; only its hash is kept.
         screen::step("account", &format!("admin / {password}   (shown once: keep it)"));
     }
@@ -70,8 +70,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         if let Some(websocket) = embedded.websocket {
             screen::step("mqtt", &format!("ws://{websocket}"));
         }
+        if let Some(address) = embedded.tls_tcp {
+            screen::step("mqtt", &format!("mqtts://{address}"));
+        }
+        if let Some(address) = embedded.tls_websocket {
+            screen::step("mqtt", &format!("wss://{address}"));
+        }
     }
     screen::step("console", &format!("http://{}", site.http));
+    if let Some(https) = site.https {
+        screen::step("console", &format!("https://{https}"));
+    }
     site::until_stopped().await;
     screen::step("stopping", "finishing the running group");
     site.stop().await;

@@ -23,6 +23,9 @@ pub(crate) struct Simulate {
     /// The broker, as mqtt://HOST:PORT.
     #[arg(long, value_name = "URL", value_parser = broker)]
     broker: (String, u16),
+    /// A name that the broker knows; the password is in the environment, as SANIMON_SIMULATE_PASSWORD.
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
     /// How many devices the township has.
     #[arg(long, default_value_t = 300)]
     devices: usize,
@@ -58,8 +61,10 @@ impl Simulate {
         let start = if self.rate.is_some() { now.minus_ms(PAST_MS) } else { now };
         let mut simulation = Simulation::new(Town::new(self.seed, self.devices), start);
         let mut truth = TruthFile::create(self.truth.as_deref())?;
-        let publisher =
-            publish::start(&self.broker.0, self.broker.1, &format!("sanimon-simulate-{}", self.seed));
+        let client_id = format!("sanimon-simulate-{}", self.seed);
+        let password = std::env::var("SANIMON_SIMULATE_PASSWORD").unwrap_or_default();
+        let account = self.username.clone().map(|username| publish::Account { username, password });
+        let publisher = publish::start(&self.broker.0, self.broker.1, &client_id, account.as_ref());
         let (began, mut sent) = (Instant::now(), 0_u64);
         let stopped = site::until_stopped();
         tokio::pin!(stopped);

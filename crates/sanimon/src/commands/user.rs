@@ -4,9 +4,10 @@ use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use sanimon_domain::Clock;
+use sanimon_domain::{Clock, ZoneId};
 use sanimon_store::Account;
 
+use super::place::audit;
 use crate::clock::RealClock;
 use crate::{screen, site};
 
@@ -33,6 +34,9 @@ pub(crate) struct Entry {
     /// viewer, crew, dispatcher, manager or admin
     #[arg(long, default_value = "dispatcher", value_parser = sanimon_api::ROLES)]
     role: String,
+    /// A zone that the person is limited to; several times for several. Left out: the whole site.
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    zone: Vec<ZoneId>,
     #[command(flatten)]
     place: Place,
 }
@@ -42,12 +46,7 @@ impl User {
         match self {
             Self::List(place) => {
                 let store = site::open_store(&place.data, None)?;
-                let lines: Vec<String> = store
-                    .shared
-                    .account_names()?
-                    .iter()
-                    .map(|(name, role)| format!("{name}\t{role}\n"))
-                    .collect();
+                let lines: Vec<String> = store.shared.accounts()?.iter().map(line).collect();
                 screen::print(&lines.concat());
                 Ok(())
             }
@@ -59,7 +58,7 @@ impl User {
 
 impl Entry {
     fn store(self, must_exist: bool) -> anyhow::Result<()> {
-        let Self { name, role, place } = self;
+        let Self { name, role, zone: zones, place } = self;
         anyhow::ensure!(
             sanimon_api::valid_account_name(&name),
             "`{name}` is no account name: letters, digits, - _ . @, at most 64"
@@ -76,13 +75,29 @@ impl Entry {
         );
         let (password, was_made) = password()?;
         let password_hash = sanimon_api::hash_password(&password).map_err(|error| anyhow::anyhow!(error))?;
-        let role = known.map_or(role, |account| account.role);
-        store.writer.put_account(&Account { name: name.clone(), password_hash, role }, RealClock.now())?;
+        let account = match known {
+            Some(known) => Account { password_hash, ..known },
+            None => Account { zones, ..Account::new(&name, password_hash, &role) },
+        };
+        let detail = format!("{{\"role\":\"{}\"}}", account.role);
+        store.writer.begin_audited(audit("user.put", &name, detail));
+        store.writer.put_account(&account, RealClock.now())?;
         if was_made {
             screen::print(&format!("{name} / {password}   (shown once: keep it)\n"));
         }
         Ok(())
     }
+}
+
+/// Name, role, zones.
+fn line(account: &Account) -> String {
+    let zones: Vec<&str> = account.zones.iter().map(ZoneId::as_str).collect();
+    let zones = if zones.is_empty() { String::new() } else { format!("\t{}", zones.join(" ")) };
+    format!("{}\t{}{zones}\n", account.name, account.role)
+}
+
+fn zone(text: &str) -> Result<ZoneId, String> {
+    ZoneId::new(text).map_err(|error| error.to_string())
 }
 
 /// From a pipe, or made.

@@ -8,6 +8,7 @@ mod hours;
 mod map;
 mod reader;
 mod rules;
+mod security;
 mod teams;
 mod telemetry;
 mod zones;
@@ -20,20 +21,22 @@ use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
 use sanimon_alerting::lifecycle::Policy;
 use sanimon_alerting::routing::Conduct;
-use sanimon_api::MapSource;
+use sanimon_api::{MapSource, OidcOptions};
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::time::{DAY_MS, PlausibleWindow};
 use sanimon_ingest::client::{ClientOptions, Credentials};
-use sanimon_ingest::embedded::EmbeddedOptions;
 use sanimon_ingest::{Admission, SiteLimits};
 use sanimon_store::Zone;
+
+use crate::tls::TlsFiles;
 
 pub(crate) use channels::{ChannelConfig, Target};
 pub(crate) use files::{NamedFiles, SetupFile, SetupFiles, rules_in};
 pub(crate) use reader::ConfigFault;
 use reader::{Document, Section, duration_ms};
 pub(crate) use rules::default_rules;
+pub(crate) use security::{EmbeddedConfig, HttpConfig};
 pub(crate) use telemetry::Telemetry;
 
 pub(crate) const DEFAULT_HTTP: &str = "127.0.0.1:8080";
@@ -46,8 +49,10 @@ pub(crate) struct Config {
     pub(crate) site_name: String,
     pub(crate) time_zone: Tz,
     pub(crate) data: PathBuf,
-    pub(crate) http: SocketAddr,
-    pub(crate) embedded: Option<EmbeddedOptions>,
+    pub(crate) http: HttpConfig,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) oidc: Option<OidcOptions>,
+    pub(crate) embedded: Option<EmbeddedConfig>,
     pub(crate) brokers: Vec<ClientOptions>,
     pub(crate) rules: RuleSet,
     /// As they are written.
@@ -74,8 +79,10 @@ struct Main {
     data: String,
     rules: Option<(String, usize)>,
     zones: Option<(String, usize)>,
-    http: SocketAddr,
-    embedded: Option<EmbeddedOptions>,
+    http: HttpConfig,
+    tls: Option<TlsFiles>,
+    oidc: Option<OidcOptions>,
+    embedded: Option<EmbeddedConfig>,
     brokers: Vec<ClientOptions>,
     admission: Admission,
     map: Option<MapSource>,
@@ -114,6 +121,8 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         time_zone,
         data,
         http,
+        tls,
+        oidc,
         embedded,
         brokers,
         admission,
@@ -134,6 +143,8 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         time_zone,
         data: folder.join(data),
         http,
+        tls,
+        oidc,
         embedded,
         brokers,
         rules,
@@ -162,7 +173,6 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 fn main(root: &mut Section<'_>) -> Main {
-    const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
     let default_http = address(DEFAULT_HTTP).expect("the default address is sound");
     let site = root.table("site", |site| {
         let name = site.text("name").map_or_else(|| "sanimon".to_owned(), |(text, _)| text);
@@ -178,16 +188,17 @@ fn main(root: &mut Section<'_>) -> Main {
     });
     let nothing = || ("sanimon".to_owned(), Tz::Asia__Shanghai, "data".to_owned(), None, [None, None, None]);
     let (site_name, time_zone, data, url, [rules, zones, teams]) = site.unwrap_or_else(nothing);
-    let http = root.table("http", |http| http.parsed("listen", ADDRESS, address)).flatten();
+    let default_http_config = HttpConfig::at(default_http);
+    let mut http =
+        root.table("http", |http| security::http(http, default_http)).unwrap_or(default_http_config);
+    // The console's own address is one of its names.
+    http.reached.hosts.extend(url.as_deref().and_then(host_in));
+    let tls = root.table("tls", security::tls).flatten();
+    let oidc = root.table("oidc", |oidc| security::oidc(oidc, url.as_deref())).flatten();
     let mqtt_line = root.line;
     let (embedded, brokers, bound) = root
         .table("mqtt", |mqtt| {
-            let embedded = mqtt.table("embedded", |embedded| {
-                let tcp = embedded.parsed("listen", ADDRESS, address);
-                let websocket = embedded.parsed("websocket", ADDRESS, address);
-                let tcp = tcp.unwrap_or_else(|| address(DEFAULT_MQTT).expect("the default address is sound"));
-                EmbeddedOptions { tcp, websocket }
-            });
+            let embedded = mqtt.table("embedded", security::embedded);
             (embedded, mqtt.tables("broker", broker), mqtt.tables("format", formats::format))
         })
         .unwrap_or_default();
@@ -205,7 +216,9 @@ fn main(root: &mut Section<'_>) -> Main {
     let admission = root.table("limits", limits).unwrap_or_default();
     let map = root.table("map", map::read);
     let telemetry = root.table("telemetry", telemetry::read).unwrap_or_default();
-    let http = http.unwrap_or(default_http);
+    let is_over_tls = |embedded: &EmbeddedConfig| embedded.tls_tcp.or(embedded.tls_websocket).is_some();
+    let wanted = http.tls_listen.is_some() || embedded.as_ref().is_some_and(is_over_tls);
+    security::check_tls(root, mqtt_line, tls.is_some(), wanted);
     Main {
         site_name,
         time_zone,
@@ -213,6 +226,8 @@ fn main(root: &mut Section<'_>) -> Main {
         rules,
         zones,
         http,
+        tls,
+        oidc,
         embedded,
         brokers,
         admission,
@@ -228,7 +243,13 @@ fn main(root: &mut Section<'_>) -> Main {
     }
 }
 
-/// `[map]`: its background.
+/// The host of an address such as `https://sanimon.example:8443/path`.
+fn host_in(url: &str) -> Option<String> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    Some(host.to_ascii_lowercase())
+}
+
 fn name_each_once(root: &mut Section<'_>, mqtt_line: usize, brokers: &[ClientOptions]) {
     for (index, broker) in brokers.iter().enumerate() {
         if brokers[..index].iter().any(|earlier| earlier.name == broker.name) {

@@ -225,6 +225,28 @@ impl<'a> Section<'a> {
         value
     }
 
+    /// `true` or `false`; in the environment also `yes` and `no`.
+    pub(crate) fn boolean(&mut self, key: &str) -> Option<bool> {
+        const EXPECTED: &str = "true or false";
+        let value = self.take(key);
+        let (found, line) = match self.environment_value(key) {
+            Some(text) => (text_as_boolean(&text), 0),
+            None => {
+                let value = value?;
+                let line = self.line(&value.span());
+                let found = match value.get_ref() {
+                    DeValue::Boolean(found) => Some(*found),
+                    other => other.as_str().and_then(text_as_boolean),
+                };
+                (found, line)
+            }
+        };
+        if found.is_none() {
+            self.fault(line, format!("`{}{key}` must be {EXPECTED}", self.path));
+        }
+        found
+    }
+
     /// A whole number in a range.
     pub(crate) fn integer(&mut self, key: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
         let value = self.take(key);
@@ -380,6 +402,14 @@ impl<'a> Section<'a> {
             })
             .collect();
         self.faults.extend(unknown);
+    }
+}
+
+fn text_as_boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "yes" => Some(true),
+        "false" | "no" => Some(false),
+        _ => None,
     }
 }
 

@@ -166,6 +166,18 @@ pub(crate) fn report_photo(connection: &Connection, id: i64) -> Result<Option<Ve
         .map_err(StoreError::doing("read a report's photo"))
 }
 
+pub(crate) fn zone_of_report(connection: &Connection, id: i64) -> Result<Option<ZoneId>> {
+    connection
+        .query_row(
+            "SELECT a.zone FROM report r JOIN alert a ON a.id = r.alert_id WHERE r.id = ?1",
+            [id],
+            |row| row.get::<_, Option<String>>(0),
+        )
+        .optional()
+        .map(|found| found.flatten().and_then(|zone| ZoneId::new(&zone).ok()))
+        .map_err(StoreError::doing("read a report's zone"))
+}
+
 fn place(row: &Row<'_>) -> rusqlite::Result<Option<Place>> {
     let device = row.get::<_, Option<u32>>("device_no")?.map(|no| Place::Device(DeviceNo(no)));
     let zone = row.get::<_, Option<String>>("zone")?.and_then(|id| ZoneId::new(&id).ok());

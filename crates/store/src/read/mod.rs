@@ -1,5 +1,6 @@
 //! The reading side: snapshots on connections of their own. WAL lets them read while the writer writes.
 
+mod access;
 mod alerts;
 mod conduct;
 mod engine;
@@ -8,17 +9,16 @@ mod rows;
 mod setup;
 mod telemetry;
 
+pub(crate) use access::{account, account_of_subject, accounts, credentials, session, token, tokens};
 pub use alerts::AlertFilter;
 pub(crate) use alerts::{alert, alerts, alerts_between, steps};
 pub(crate) use conduct::{
     due_messages, message_counts, messages, open_alert_at, place_codes, place_of, report, report_photo,
-    reports_of, rules_versions, windows,
+    reports_of, rules_versions, windows, zone_of_report,
 };
 pub use engine::{EngineMemory, RememberedLevel};
 pub(crate) use pool::ReaderPool;
-pub(crate) use rows::{
-    account, device, device_event, doubted, last_known, meta, quarantine, session_account, zone,
-};
+pub(crate) use rows::{device, device_event, doubted, last_known, meta, quarantine, zone};
 pub(crate) use setup::{audit, photo, photos_of, round_of, rounds};
 pub use telemetry::WindowQuery;
 pub(crate) use telemetry::{Sums, WindowPlan};

@@ -9,8 +9,7 @@ use sanimon_domain::{
 use super::Page;
 use crate::error::{Result, StoreError};
 use crate::model::{
-    Account, CalibrationPoint, Device, DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Quarantined,
-    Zone,
+    CalibrationPoint, Device, DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Quarantined, Zone,
 };
 
 /// A text column that must be one of a set of words.
@@ -166,32 +165,6 @@ pub(crate) fn last_known(connection: &Connection, device: DeviceNo) -> Result<Ve
         })
     });
     rows.and_then(Iterator::collect).map_err(doing())
-}
-
-pub(crate) fn account(connection: &Connection, name: &str) -> Result<Option<Account>> {
-    connection
-        .query_row("SELECT name, password_hash, role FROM account WHERE name = ?1", [name], |row| {
-            Ok(Account { name: row.get(0)?, password_hash: row.get(1)?, role: row.get(2)? })
-        })
-        .optional()
-        .map_err(StoreError::doing("read an account"))
-}
-
-/// The account of a session that has not expired.
-pub(crate) fn session_account(
-    connection: &Connection,
-    token_sha256: &[u8; 32],
-    now: TimestampMs,
-) -> Result<Option<Account>> {
-    connection
-        .query_row(
-            "SELECT a.name, a.password_hash, a.role FROM session s JOIN account a ON a.name = s.account
-             WHERE s.token_sha256 = ?1 AND s.expires_at > ?2",
-            params![token_sha256.as_slice(), now.0],
-            |row| Ok(Account { name: row.get(0)?, password_hash: row.get(1)?, role: row.get(2)? }),
-        )
-        .optional()
-        .map_err(StoreError::doing("read a session"))
 }
 
 pub(crate) fn meta(connection: &Connection, key: &str) -> Result<Option<String>> {

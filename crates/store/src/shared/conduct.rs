@@ -1,6 +1,6 @@
 //! What readers ask about people's side of alerts.
 
-use sanimon_domain::{AlertId, TimestampMs};
+use sanimon_domain::{AlertId, TimestampMs, ZoneId};
 
 use crate::error::Result;
 use crate::model::{
@@ -61,6 +61,11 @@ impl Shared {
 
     pub fn report_photo(&self, report: i64) -> Result<Option<Vec<u8>>> {
         self.with_reader(|connection| read::report_photo(connection, report))
+    }
+
+    /// The zone of the alert that a report belongs to.
+    pub fn zone_of_report(&self, report: i64) -> Result<Option<ZoneId>> {
+        self.with_reader(|connection| read::zone_of_report(connection, report))
     }
 
     /// The place behind the code of a sign.

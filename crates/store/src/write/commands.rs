@@ -11,7 +11,7 @@ use super::{Writer, alerts, commit, conduct};
 use crate::command::{AlertAction, CommandError};
 use crate::error::{Result, StoreError};
 use crate::feed::Committed;
-use crate::model::{Account, Alert, Device, DeviceState, Zone};
+use crate::model::{Alert, Device, DeviceState, Zone};
 use crate::read;
 use crate::shared::META_IMPORTED_AT;
 
@@ -189,38 +189,6 @@ impl Writer {
         }
         zones.into_iter().for_each(|zone| directory.put_zone(zone));
         Ok(())
-    }
-
-    pub fn put_account(&mut self, account: &Account, now: TimestampMs) -> Result<()> {
-        let doing = || StoreError::doing("write an account");
-        let transaction = self.transaction()?;
-        // A new password ends what was begun with the old one.
-        let ended = "DELETE FROM session WHERE account = ?1
-                     AND (SELECT password_hash FROM account WHERE name = ?1) <> ?2";
-        transaction.execute(ended, params![account.name, account.password_hash]).map_err(doing())?;
-        let sql = "INSERT INTO account VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT (name) DO UPDATE SET password_hash = ?2, role = ?3";
-        let values = params![account.name, account.password_hash, account.role, now.0];
-        transaction.execute(sql, values).map_err(doing())?;
-        transaction.commit().map_err(StoreError::doing("commit an account"))
-    }
-
-    pub fn start_session(
-        &mut self,
-        token_sha256: &[u8; 32],
-        account: &str,
-        now: TimestampMs,
-        expires_at: TimestampMs,
-    ) -> Result<()> {
-        self.execute("DELETE FROM session WHERE expires_at <= ?1", [now.0])?;
-        self.execute(
-            "INSERT INTO session VALUES (?1, ?2, ?3, ?4)",
-            params![token_sha256.as_slice(), account, now.0, expires_at.0],
-        )
-    }
-
-    pub fn end_session(&mut self, token_sha256: &[u8; 32]) -> Result<()> {
-        self.execute("DELETE FROM session WHERE token_sha256 = ?1", [token_sha256.as_slice()])
     }
 
     /// A word to remember about the site as a whole, such as where a demo's clock stood.

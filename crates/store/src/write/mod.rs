@@ -1,5 +1,6 @@
 //! The writing side: one connection, owned by one thread.
 
+mod access;
 mod alerts;
 mod checkpoint;
 mod commands;

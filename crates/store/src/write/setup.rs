@@ -40,19 +40,6 @@ impl Writer {
         transaction.commit().map_err(StoreError::doing("commit an entry of the audit log"))
     }
 
-    /// Takes an account away, with its sessions.
-    pub fn remove_account(&mut self, name: &str) -> Outcome<()> {
-        let transaction = self.transaction()?;
-        let removed = transaction
-            .execute("DELETE FROM account WHERE name = ?1", [name])
-            .map_err(StoreError::doing("remove an account"))?;
-        if removed == 0 {
-            return Err(CommandError::NotFound { what: "account", id: name.to_owned() });
-        }
-        transaction.commit().map_err(StoreError::doing("commit the removal of an account"))?;
-        Ok(())
-    }
-
     /// Stores a round; gives its number.
     pub fn put_round(&mut self, round: &NewRound, now: TimestampMs) -> Result<i64> {
         let doing = || StoreError::doing("write a round");

@@ -31,7 +31,7 @@ impl Server {
         std::fs::create_dir_all(folder)?;
         let config = folder.join("sanimon.toml");
         let text = format!(
-            "[site]\ndata = \"data\"\n[http]\nlisten = \"{http}\"\n[mqtt.embedded]\nlisten = \"{mqtt}\"\n{more}"
+            "[site]\ndata = \"data\"\n[http]\nlisten = \"{http}\"\n[mqtt.embedded]\nlisten = \"{mqtt}\"\nanonymous = true\n{more}"
         );
         std::fs::write(&config, text)?;
         let started = Instant::now();

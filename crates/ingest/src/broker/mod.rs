@@ -1,0 +1,328 @@
+//! The embedded broker: rmqtt as a library behind a [`front`], its PUBACK held until the commit.
+//!
+//! rmqtt awaits `MessagePublishCheckAcl` before it answers a PUBLISH, one after another for each connection, so that
+//! hook is where a message waits for its commit. A last will passes only `MessagePublish`. There is no stop call: the
+//! future of `run()` is owned here and dropped.
+//!
+//! Who may connect, publish and subscribe is decided in [`hooks`] by [`rights`]; [`peers`] knows who is connected.
+
+mod front;
+mod hooks;
+mod peers;
+pub(crate) mod retain;
+mod rights;
+mod waiting;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rmqtt::context::ServerContext;
+use rmqtt::hook::Type;
+use rmqtt::net::{Builder, Listener};
+use rmqtt::server::MqttServer;
+use sanimon_domain::Allowance;
+use sanimon_store::{Shared, SourceState};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use self::front::{Door, Hall, Wire};
+use self::hooks::Hook;
+use self::peers::Peers;
+use self::retain::OpenStates;
+use crate::error::IngestError;
+use crate::queue::Queue;
+
+pub use front::TlsSource;
+pub use waiting::{Place, Waiting};
+
+/// The name of this source in the quarantine and in `/readyz`.
+pub const SOURCE: &str = "embedded";
+
+/// A packet's size at most: a megabyte of backlog and its envelope. A larger one ends the connection.
+const PACKET_BYTES_MAX: u32 = 2 << 20;
+/// Connections at most, where the system gives as many sockets: three for each, here and in rmqtt.
+const CONNECTIONS_MAX: usize = 20_000;
+const SOCKETS_OF_CONNECTION: usize = 3;
+/// Sockets that are not the broker's.
+const SOCKETS_OF_OTHERS: usize = 1_000;
+/// Messages waiting for one slow subscriber before rmqtt drops them (its own default).
+const SUBSCRIBER_QUEUE_MAX: usize = 1_000;
+const SUBSCRIPTIONS_OF_CLIENT_MAX: usize = 64;
+const CLIENT_ID_BYTES_MAX: usize = 256;
+const TOPIC_LEVELS_MAX: usize = 32;
+/// How long `stop` waits for sessions to write the acknowledgements that were released.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// How soon a revoked credential's connections are cut, and how soon an expired one's.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_AT_EXPIRY_EVERY: Duration = Duration::from_secs(30);
+
+/// Where the broker listens and whom it lets in.
+#[derive(Debug, Clone)]
+pub struct EmbeddedOptions {
+    pub tcp: SocketAddr,
+    pub websocket: Option<SocketAddr>,
+    /// The same, over TLS; they need `tls`.
+    pub tls_tcp: Option<SocketAddr>,
+    pub tls_websocket: Option<SocketAddr>,
+    pub tls: Option<TlsSource>,
+    /// Clients without a name are let in by the listeners that are on this machine.
+    pub anonymous: bool,
+    pub limits: DeviceLimits,
+    /// Files and sockets that the process may have open.
+    pub sockets_max: usize,
+}
+
+/// What a username may do, over all of its connections.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeviceLimits {
+    pub connections: usize,
+    pub messages_per_s: f64,
+    pub bytes_per_s: f64,
+    /// How many times more a gateway may, which speaks for many.
+    pub gateway_factor: f64,
+}
+
+impl Default for DeviceLimits {
+    /// A device that sends each second, and a backlog of a day at once; a gateway of some hundred of them.
+    fn default() -> Self {
+        Self { connections: 4, messages_per_s: 20.0, bytes_per_s: 65_536.0, gateway_factor: 100.0 }
+    }
+}
+
+/// A device may save up so much of its rate: a backlog after an outage.
+const BURST_S: f64 = 60.0;
+
+impl DeviceLimits {
+    fn factor(self, is_gateway: bool) -> f64 {
+        if is_gateway { self.gateway_factor } else { 1.0 }
+    }
+
+    pub(crate) fn messages(self, is_gateway: bool) -> Allowance {
+        let per_s = self.messages_per_s * self.factor(is_gateway);
+        Allowance { per_s, burst: per_s * BURST_S }
+    }
+
+    pub(crate) fn bytes(self, is_gateway: bool) -> Allowance {
+        let per_s = self.bytes_per_s * self.factor(is_gateway);
+        Allowance { per_s, burst: per_s * BURST_S }
+    }
+}
+
+/// By what sanimon itself signs in to publish the state of alerts.
+#[derive(Clone)]
+pub struct OwnClient {
+    pub client_id: String,
+    pub password: String,
+}
+
+impl OwnClient {
+    /// The username of sanimon itself.
+    pub const USERNAME: &'static str = "sanimon";
+}
+
+impl std::fmt::Debug for OwnClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnClient").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
+
+/// The running broker.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The addresses it really listens on (a port may have been 0).
+    pub tcp: SocketAddr,
+    pub websocket: Option<SocketAddr>,
+    pub tls_tcp: Option<SocketAddr>,
+    pub tls_websocket: Option<SocketAddr>,
+    tasks: Vec<JoinHandle<()>>,
+    gate: Arc<Gate>,
+}
+
+/// Shared by all hooks: closed at the stop.
+#[derive(Debug, Default)]
+struct Gate {
+    closed: AtomicBool,
+    waiting: AtomicUsize,
+}
+
+impl Embedded {
+    /// Binds the listeners and serves.
+    pub async fn start(
+        options: EmbeddedOptions,
+        own: OwnClient,
+        queue: Queue,
+        shared: &Shared,
+    ) -> Result<Self, IngestError> {
+        let tcp = bind(options.tcp).await?;
+        let websocket = bind_optional(options.websocket).await?;
+        let tls_tcp = bind_optional(options.tls_tcp).await?;
+        let tls_websocket = bind_optional(options.tls_websocket).await?;
+        let address = |listener: &TcpListener| listener.local_addr().ok();
+        let mut embedded = Self {
+            tcp: address(&tcp).unwrap_or(options.tcp),
+            websocket: websocket.as_ref().and_then(address),
+            tls_tcp: tls_tcp.as_ref().and_then(address),
+            tls_websocket: tls_websocket.as_ref().and_then(address),
+            tasks: Vec::new(),
+            gate: Arc::default(),
+        };
+        let peers = Arc::new(Peers::default());
+        let inner = inner_broker(&options, own, queue.clone(), shared, &peers, &embedded.gate).await?;
+        embedded.tasks.push(inner.task);
+        let places = (options.sockets_max.saturating_sub(SOCKETS_OF_OTHERS) / SOCKETS_OF_CONNECTION).max(64);
+        let hall = Arc::new(Hall {
+            peers: peers.clone(),
+            waiting: Waiting::default(),
+            room: Arc::new(Semaphore::new(places.min(CONNECTIONS_MAX))),
+            health: shared.health.clone(),
+        });
+        let doors = [
+            (Some(tcp), Wire::Mqtt, false),
+            (websocket, Wire::WebSocket, false),
+            (tls_tcp, Wire::Mqtt, true),
+            (tls_websocket, Wire::WebSocket, true),
+        ];
+        for (listener, wire, is_tls) in doors {
+            let Some(listener) = listener else { continue };
+            let is_here = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+            let door = Door {
+                listener,
+                wire,
+                tls: options.tls.clone().filter(|_| is_tls),
+                inner: if wire == Wire::Mqtt { inner.tcp } else { inner.websocket },
+                anonymous: options.anonymous && is_here,
+            };
+            embedded.tasks.push(tokio::spawn(front::serve(door, hall.clone())));
+        }
+        embedded.tasks.push(tokio::spawn(cut_revoked(peers, shared.clone(), queue)));
+        let detail = format!("listening on {}", embedded.tcp);
+        shared.health.set_source(SOURCE, SourceState { connected: true, detail });
+        Ok(embedded)
+    }
+
+    /// Takes no new connection and no new message; messages that wait for their commit keep waiting.
+    pub fn close(&self) {
+        self.gate.closed.store(true, Ordering::Release);
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+
+    /// After the committer has stopped: lets sessions write the acknowledgements that were released.
+    pub async fn drained(&self) {
+        let deadline = tokio::time::Instant::now() + DRAIN_MAX;
+        while self.gate.waiting.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // A hook that has returned is about to write its PUBACK, which the front then carries.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// rmqtt itself, on this machine only.
+struct Inner {
+    tcp: SocketAddr,
+    websocket: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+async fn inner_broker(
+    options: &EmbeddedOptions,
+    own: OwnClient,
+    queue: Queue,
+    shared: &Shared,
+    peers: &Arc<Peers>,
+    gate: &Arc<Gate>,
+) -> Result<Inner, IngestError> {
+    let context = ServerContext::new()
+        .busy_check_enable(false)
+        .mqtt_max_sessions(CONNECTIONS_MAX as isize)
+        .build()
+        .await;
+    let register = context.extends.hook_mgr().register();
+    let hook = Hook {
+        queue,
+        gate: gate.clone(),
+        source: SOURCE.into(),
+        own: Arc::new(own),
+        peers: peers.clone(),
+        shared: shared.clone(),
+        limits: options.limits,
+        started: Instant::now(),
+    };
+    for kind in [
+        Type::ClientAuthenticate,
+        Type::ClientSubscribeCheckAcl,
+        Type::MessagePublish,
+        Type::MessagePublishCheckAcl,
+        Type::SessionTerminated,
+    ] {
+        register.add(kind, Box::new(hook.clone())).await;
+    }
+    register.start().await;
+    *context.extends.retain_mut().await = Box::new(OpenStates::new());
+
+    let refused =
+        |detail: rmqtt::net::Error| IngestError::Listen { address: options.tcp, detail: detail.to_string() };
+    let (tcp, websocket) = (listen("tcp")?, listen("ws")?);
+    let addresses = (tcp.local_addr().map_err(refused)?, websocket.local_addr().map_err(refused)?);
+    let server = MqttServer::new(context)
+        .listener_by_id(tcp.tcp().map_err(refused)?, 1)
+        .listener_by_id(websocket.ws().map_err(refused)?, 2)
+        .build();
+    let task = tokio::spawn(async move {
+        if let Err(error) = server.run().await {
+            tracing::error!(%error, "embedded broker ended");
+        }
+    });
+    Ok(Inner { tcp: addresses.0, websocket: addresses.1, task })
+}
+
+/// Ends the connections of credentials that are no longer good.
+async fn cut_revoked(peers: Arc<Peers>, shared: Shared, queue: Queue) {
+    let (mut seen, mut looked_at) = (shared.access.version(), Instant::now());
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let version = shared.access.version();
+        if version == seen && looked_at.elapsed() < LOOK_AT_EXPIRY_EVERY {
+            continue;
+        }
+        (seen, looked_at) = (version, Instant::now());
+        let now = queue.now();
+        // A certificate has no number here.
+        peers.cut_unless(|name, id| {
+            id == hooks::CERTIFICATE || shared.access.is_credential_valid(name, id, now)
+        });
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, IngestError> {
+    let listen = |error: std::io::Error| IngestError::Listen { address, detail: error.to_string() };
+    TcpListener::bind(address).await.map_err(listen)
+}
+
+async fn bind_optional(address: Option<SocketAddr>) -> Result<Option<TcpListener>, IngestError> {
+    match address {
+        Some(address) => bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn listen(name: &str) -> Result<Listener, IngestError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Builder::new()
+        .name(name)
+        .laddr(address)
+        .nodelay(true)
+        .max_packet_size(PACKET_BYTES_MAX)
+        .max_connections(CONNECTIONS_MAX)
+        .max_mqueue_len(SUBSCRIBER_QUEUE_MAX)
+        .max_subscriptions(SUBSCRIPTIONS_OF_CLIENT_MAX)
+        .max_clientid_len(CLIENT_ID_BYTES_MAX)
+        .max_topic_levels(TOPIC_LEVELS_MAX)
+        // Each client passes the hook, the nameless ones too.
+        .allow_anonymous(false)
+        .bind()
+        .map_err(|error| IngestError::Listen { address, detail: error.to_string() })
+}
