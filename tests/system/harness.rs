@@ -62,10 +62,15 @@ pub(crate) struct Site {
 impl Site {
     /// Writes a configuration with the embedded broker, and what `more` adds.
     pub(crate) fn new(more: &str) -> Self {
+        Self::configured(&format!("anonymous = true\n{more}"))
+    }
+
+    /// The same, whose broker lets nobody in without a name; `more` begins in `[mqtt.embedded]`.
+    pub(crate) fn configured(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (http, mqtt) = (free_port(), free_port());
         let config = format!(
-            "[site]\ndata = \"data\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt.embedded]\nlisten = \"127.0.0.1:{mqtt}\"\nanonymous = true\n{more}"
+            "[site]\ndata = \"data\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt.embedded]\nlisten = \"127.0.0.1:{mqtt}\"\n{more}"
         );
         fs::write(folder.path().join("sanimon.toml"), config).unwrap();
         Self { folder, http, mqtt, process: None, cookie: String::new() }
@@ -76,6 +81,21 @@ impl Site {
         let mut site = Self::new(more);
         site.prepare();
         site
+    }
+
+    /// A site of [`Site::configured`], started and signed in.
+    pub(crate) fn strict(more: &str) -> Self {
+        let mut site = Self::configured(more);
+        site.prepare();
+        site
+    }
+
+    /// Makes a credential for the broker; gives its number and secret.
+    pub(crate) fn credential(&self, entry: &serde_json::Value) -> (i64, String) {
+        let made = self.request("POST", "/api/v1/credentials", Some(&entry.to_string())).unwrap();
+        assert_eq!(made.0, 201, "{}", made.2);
+        let made: serde_json::Value = serde_json::from_str(&made.2).unwrap();
+        (made["id"].as_i64().unwrap(), made["secret"].as_str().unwrap().to_owned())
     }
 
     /// Adds the account, starts and signs in.
@@ -170,6 +190,13 @@ impl Site {
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         let (status, _, body) = self.request("GET", path, None)?;
         Some((status, body))
+    }
+
+    /// A number of `/metrics`.
+    pub(crate) fn metric(&self, name: &str) -> Option<u64> {
+        let text = self.get("/metrics")?.1;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line?.parse().ok()
     }
 
     /// JSON of a page that must answer 200.
@@ -268,14 +295,36 @@ pub(crate) struct Mosquitto {
 
 impl Mosquitto {
     pub(crate) fn start() -> Self {
+        Self::configured("allow_anonymous true\n", |_| {})
+    }
+
+    /// With the project's example of access rights, and these names and passwords.
+    pub(crate) fn with_example_acl(accounts: &[(&str, &str)]) -> Self {
+        let acl = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/brokers/mosquitto.acl");
+        let rules = format!("allow_anonymous false\nacl_file {}\npassword_file PASSWORDS\n", acl.display());
+        Self::configured(&rules, |passwords| {
+            fs::write(passwords, "").unwrap();
+            // Mosquitto gives up its rights when root starts it, and reads the file as its own user.
+            for (name, password) in accounts {
+                let mut command = Command::new("mosquitto_passwd");
+                let made = command.arg("-b").arg(passwords).args([name, password]).output().unwrap();
+                assert!(made.status.success());
+            }
+            let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            fs::set_permissions(passwords, readable).unwrap();
+        })
+    }
+
+    fn configured(rules: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder.path(), open).unwrap();
         let port = free_port();
         let config = folder.path().join("mosquitto.conf");
-        fs::write(
-            &config,
-            format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"),
-        )
-        .unwrap();
+        let passwords = folder.path().join("passwords");
+        prepare(&passwords);
+        let rules = rules.replace("PASSWORDS", &passwords.display().to_string());
+        fs::write(&config, format!("listener {port} 127.0.0.1\nmax_queued_messages 0\n{rules}")).unwrap();
         // Debian keeps it in sbin, which is not on every path.
         let program = ["/usr/sbin/mosquitto", "mosquitto"]
             .into_iter()
@@ -286,6 +335,11 @@ impl Mosquitto {
         let process = Process(child.unwrap());
         wait_for("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).ok());
         Self { port, _process: process, _folder: folder }
+    }
+
+    /// The same, signed in.
+    pub(crate) fn broker_section_as(&self, username: &str, password: &str) -> String {
+        format!("{}username = \"{username}\"\npassword = \"{password}\"\n", self.broker_section())
     }
 
     /// The section of `sanimon.toml` that follows it.

@@ -7,6 +7,7 @@
 mod alerts;
 mod browser;
 mod decode;
+mod devices;
 mod faults;
 mod grafana;
 mod harness;
@@ -22,3 +23,4 @@ mod sealing;
 mod sensors;
 mod setup;
 mod sources;
+mod tls;

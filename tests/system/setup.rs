@@ -54,9 +54,14 @@ fn what_is_saved_is_in_force_at_once_and_after_a_restart() {
     assert_eq!(site.json("/api/v1/zones")[0]["id"], "harbour");
     assert_eq!(site.json("/api/v1/me")["teams"], json!(["port"]));
     assert_eq!(site.alerts("condition=active").len(), 1, "the alert is still open under the saved rules");
-    let told: Vec<Value> =
-        site.json("/api/v1/audit")["items"].as_array().unwrap().iter().map(|e| e["what"].clone()).collect();
-    assert_eq!(told, [json!("rules.save"), json!("teams.save"), json!("zones.save")]);
+    assert_eq!(saved(&site), ["rules.save", "teams.save", "zones.save"]);
+}
+
+/// What the log tells of saved documents, the newest first.
+fn saved(site: &Site) -> Vec<String> {
+    let log = site.json("/api/v1/audit");
+    let told = log["items"].as_array().unwrap().iter().filter_map(|entry| entry["what"].as_str());
+    told.filter(|what| what.split('.').next_back() == Some("save")).map(str::to_owned).collect()
 }
 
 #[test]
@@ -70,7 +75,7 @@ fn faults_are_named_with_their_lines_and_nothing_of_a_faulty_document_counts() {
     let line = refused["faults"][0]["line"].as_u64().unwrap();
     assert!(line > 100, "{refused}");
     assert_eq!(site.json("/api/v1/setup/rules")["version"], now["version"]);
-    assert_eq!(site.json("/api/v1/audit")["items"], json!([]), "what was refused changed nothing");
+    assert_eq!(saved(&site), [""; 0], "what was refused changed nothing");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Alive, ready, and the counters for Prometheus.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use sanimon_store::Counters;
+use sanimon_store::{Counters, Health};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,47 +58,101 @@ pub(crate) async fn readyz(State(state): State<ApiState>) -> Response {
 /// Counters in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "Prometheus text format")))]
 pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
-    let health = &state.shared.health;
+    let mut text = String::new();
+    counters(&mut text, &state.shared.health);
+    gauges(&mut text, &state);
+    // When the file cannot be read, the rest is told all the same.
+    if let Ok((waiting, dead)) = state.read(sanimon_store::Shared::message_counts).await {
+        write(&mut text, "gauge", "outbox_waiting", "messages to people that wait to be sent", waiting);
+        write(&mut text, "gauge", "outbox_dead", "messages to people that were given up", dead);
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+fn write(text: &mut String, kind: &str, name: &str, help: &str, value: impl std::fmt::Display) {
+    text.push_str(&format!(
+        "# HELP sanimon_{name} {help}\n# TYPE sanimon_{name} {kind}\nsanimon_{name} {value}\n"
+    ));
+}
+
+/// What has happened since the start. The first four are the promise: what is acknowledged was committed, what is
+/// committed is forwarded, and nothing is lost.
+fn counters(text: &mut String, health: &Health) {
     let c = &health.counters;
-    let counters = [
-        ("messages_received_total", "messages handed over by sources", &c.received),
-        ("messages_acknowledged_total", "acknowledgements released after the synced commit", &c.acknowledged),
+    let (acknowledged, committed) = (Counters::get(&c.acknowledged), Counters::get(&c.committed));
+    // An acknowledgement without a commit would be a promise that was broken.
+    let lost = acknowledged.saturating_sub(committed);
+    for (name, help, value) in [
+        ("messages_acknowledged_total", "acknowledgements released after the synced commit", acknowledged),
+        ("messages_committed_total", "messages whose transaction was synced", committed),
+        ("points_forwarded_total", "points that InfluxDB has accepted", Counters::get(&c.delivered_points)),
+        ("messages_lost_total", "acknowledgements without a commit; always 0", lost),
+        ("messages_received_total", "messages handed over by sources", Counters::get(&c.received)),
+    ] {
+        write(text, "counter", name, help, value);
+    }
+    for (name, help, counter) in [
         ("readings_total", "readings written to the journal", &c.readings),
         ("groups_total", "transactions of messages", &c.groups),
         ("duplicates_total", "readings received again with the same value", &c.duplicates),
         ("corrections_total", "readings replaced by another value", &c.corrections),
         ("quarantined_total", "faults put into the quarantine", &c.quarantined),
+        ("dropped_qos0_total", "QoS 0 messages dropped because the queue was full", &c.dropped_qos0),
         ("commit_failures_total", "commits that the disk refused", &c.commit_failures),
         ("sealed_points_total", "points sealed into blocks", &c.sealed_points),
         ("delivered_points_total", "points that InfluxDB has accepted", &c.delivered_points),
         ("expired_points_total", "points removed by retention; their days' sums stay", &c.expired_points),
-    ];
-    let mut text = String::new();
-    for (name, help, counter) in counters {
-        text.push_str(&format!(
-            "# HELP sanimon_{name} {help}\n# TYPE sanimon_{name} counter\nsanimon_{name} {}\n",
-            Counters::get(counter)
-        ));
+        ("mqtt_connections_total", "connections to the embedded broker", &c.mqtt_connections),
+        ("mqtt_not_signed_in_total", "connections that ended before a sign-in", &c.mqtt_not_signed_in),
+        ("mqtt_evicted_total", "connections that lost their place before a sign-in", &c.mqtt_evicted),
+        ("mqtt_refused_total", "sign-ins to the broker that were refused", &c.mqtt_refused),
+        ("mqtt_denied_total", "messages and subscriptions without a right to them", &c.mqtt_denied),
+        ("mqtt_slowed_total", "messages that waited, their username being too fast", &c.mqtt_slowed),
+    ] {
+        write(text, "counter", name, help, Counters::get(counter));
     }
-    let gauges = [
-        (
-            "unsealed_points",
-            "points in memory that are not sealed yet",
-            state.shared.hot.read().unsealed_points(),
-        ),
+}
+
+/// How things stand now.
+fn gauges(text: &mut String, state: &ApiState) {
+    let (shared, health) = (&state.shared, &state.shared.health);
+    let points = shared.hot.read().unsealed_points();
+    let devices = shared.directory.read().devices().len();
+    let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+    let flag = |holds: bool| i64::from(holds);
+    let sources = health.sources();
+    let connected = sources.values().filter(|source| source.connected).count();
+    let signed_in = i64::try_from(Counters::get(&health.counters.mqtt_signed_in)).unwrap_or(i64::MAX);
+    for (name, help, value) in [
+        ("unsealed_points", "points in memory that are not sealed yet", number(points)),
         (
             "damaged_places",
-            "places in the file where telemetry was found damaged since the start",
-            state.shared.damaged_places(),
+            "places in the file found damaged since the start",
+            number(shared.damaged_places()),
         ),
-        ("live_followers", "open event streams", state.shared.feed.followers()),
-        ("devices", "devices known", state.shared.directory.read().devices().len()),
-        ("store_ok", "1 when commits succeed", usize::from(health.store_fault().is_none())),
-    ];
-    for (name, help, value) in gauges {
-        text.push_str(&format!(
-            "# HELP sanimon_{name} {help}\n# TYPE sanimon_{name} gauge\nsanimon_{name} {value}\n"
-        ));
+        ("live_followers", "open event streams", number(shared.feed.followers())),
+        ("devices", "devices known", number(devices)),
+        ("store_ok", "1 when commits succeed", flag(health.store_fault().is_none())),
+        ("sources", "sources of messages", number(sources.len())),
+        ("sources_connected", "sources that are connected", number(connected)),
+        ("influxdb_ok", "1 when InfluxDB takes points, or there is none", flag(is_backend_well(health))),
+        ("mqtt_signed_in", "clients signed in to the embedded broker", signed_in),
+        ("tls_expires_at_seconds", "when the certificate expires, 0: none", load(&health.tls_expires_at_s)),
+        ("tls_fault", "1 when changed certificate files cannot be used", flag(is_set(&health.tls_fault))),
+        ("last_commit_at_ms", "the site's clock at the last commit", load(&health.last_commit_at)),
+    ] {
+        write(text, "gauge", name, help, value);
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+fn load(number: &AtomicI64) -> i64 {
+    number.load(Ordering::Relaxed)
+}
+
+fn is_set(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
+
+fn is_backend_well(health: &Health) -> bool {
+    health.backend().is_none_or(|backend| backend.connected)
 }

@@ -198,6 +198,8 @@ impl Worker {
                 Err(_) => break,
             }
         }
+        let received = messages.len() as u64;
+        Counters::add(&self.core.writer.shared().health.counters.received, received);
         if self.commit_until_stored(&mut messages) {
             let acknowledged = messages.into_iter().map(|message| message.ack.release());
             let count = acknowledged.filter(|told| *told).count();

@@ -17,6 +17,7 @@ use sanimon_store::{AccessCommand, Account, Command, SetupCommand, Shared, Store
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::commands::place::audit;
 use crate::conduct::{Brokers, reload_on_hangup};
 use crate::config::{ChannelConfig, SetupFiles};
 use crate::doors::{Doors, Served, embedded_options, own_client};
@@ -157,7 +158,10 @@ impl Site {
         let hash = tokio::task::spawn_blocking(move || sanimon_api::hash_password(&password)).await?;
         let password_hash = hash.map_err(|error| anyhow::anyhow!("cannot hash the password: {error}"))?;
         let account = Account::new(name, password_hash, role);
-        ask(&self.commands, |reply| Command::Access(AccessCommand::PutAccount(account, reply))).await
+        let detail = format!("{{\"role\":\"{role}\"}}");
+        let put = |reply| Command::Access(AccessCommand::PutAccount(account, reply));
+        let entry = audit("user.put", name, detail);
+        ask(&self.commands, |reply| Command::Audited(entry, Box::new(put(reply)))).await
     }
 
     /// Sources stop, the last group commits, acknowledgements go out, the feed closes, HTTP drains, the store closes.

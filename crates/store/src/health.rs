@@ -34,6 +34,8 @@ pub struct Counters {
     pub committed: AtomicU64,
     /// Connections to the embedded broker.
     pub mqtt_connections: AtomicU64,
+    /// Clients that are signed in to the embedded broker now.
+    pub mqtt_signed_in: AtomicU64,
     /// Connections that ended before anybody had signed in: silent, too slow, or no MQTT.
     pub mqtt_not_signed_in: AtomicU64,
     /// Connections that lost their place before the sign-in to newer ones.
@@ -49,6 +51,10 @@ pub struct Counters {
 impl Counters {
     pub fn add(counter: &AtomicU64, number: u64) {
         counter.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub fn subtract(counter: &AtomicU64, number: u64) {
+        counter.fetch_sub(number, Ordering::Relaxed);
     }
 
     pub fn get(counter: &AtomicU64) -> u64 {

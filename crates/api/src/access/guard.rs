@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::client::{Client, check_host, check_origin};
 use super::table::{self, Access, Scope, TokenScope};
-use super::{Proof, Role, User};
+use super::{Kind, Proof, Role, User};
 use crate::error::Problem;
 use crate::signin::session;
 use crate::state::ApiState;
@@ -61,38 +61,31 @@ async fn pass(state: &ApiState, parts: &mut Parts, client: Client) -> Result<(),
 /// Who sent the request; `None`: nobody that is known.
 async fn who(state: &ApiState, headers: &HeaderMap) -> Result<Option<User>, Problem> {
     if let Some(token) = bearer(headers) {
-        return known(state, Sha256::digest(token.as_bytes()).into(), Kind::Program).await;
+        return known(state, Sha256::digest(token.as_bytes()).into(), Kind::Token).await;
     }
     match session::token_digest(headers) {
-        Some(digest) => known(state, digest, Kind::Person).await,
+        Some(digest) => known(state, digest, Kind::Session).await,
         None => Ok(None),
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Person,
-    Program,
-}
-
-/// Whose this session's or key's digest is. What is remembered of one is never taken for the other: they are digests of
-/// different texts.
+/// Whose this session's or token's digest is.
 async fn known(state: &ApiState, digest: [u8; 32], kind: Kind) -> Result<Option<User>, Problem> {
     let now = state.now();
     // Before the file is asked: a change after that makes what is remembered void.
     let version = state.shared.access.version();
-    if let Some(user) = state.remembered.find(&digest, &state.shared.access, now) {
+    if let Some(user) = state.remembered.find(&(kind, digest), &state.shared.access, now) {
         return Ok(Some(user));
     }
     let found = match kind {
-        Kind::Program => {
+        Kind::Token => {
             let found = state.read(move |shared| shared.token(&digest, now)).await?;
             found.map(|(account, token)| {
                 let proof = Proof::Token { token_sha256: digest, scopes: token.scopes.into() };
                 (account, proof, token.expires_at)
             })
         }
-        Kind::Person => {
+        Kind::Session => {
             let found = state.read(move |shared| shared.session(&digest, now)).await?;
             found.map(|Session { account, created_at, signed_in_at, expires_at }| {
                 (account, Proof::Session { token_sha256: digest, created_at, signed_in_at }, expires_at)
@@ -102,7 +95,7 @@ async fn known(state: &ApiState, digest: [u8; 32], kind: Kind) -> Result<Option<
     let Some((account, proof, expires_at)) = found else { return Ok(None) };
     let user = User::new(account, proof);
     if let Some(user) = &user {
-        state.remembered.put(digest, user.clone(), expires_at, version);
+        state.remembered.put((kind, digest), user.clone(), expires_at, version);
     }
     Ok(user)
 }
@@ -110,8 +103,8 @@ async fn known(state: &ApiState, digest: [u8; 32], kind: Kind) -> Result<Option<
 /// Whether somebody who was let in would be let in again, with the same rights.
 pub(crate) async fn is_still(state: &ApiState, user: &User) -> bool {
     let found = match &user.proof {
-        Proof::Session { token_sha256, .. } => known(state, *token_sha256, Kind::Person).await,
-        Proof::Token { token_sha256, .. } => known(state, *token_sha256, Kind::Program).await,
+        Proof::Session { token_sha256, .. } => known(state, *token_sha256, Kind::Session).await,
+        Proof::Token { token_sha256, .. } => known(state, *token_sha256, Kind::Token).await,
     };
     matches!(found, Ok(Some(now)) if now.role == user.role && now.zones == user.zones)
 }

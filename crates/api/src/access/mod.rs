@@ -16,7 +16,7 @@ use sanimon_store::{Account, Device};
 use crate::error::Problem;
 use crate::state::ApiState;
 
-pub(crate) use remembered::Remembered;
+pub(crate) use remembered::{Kind, Remembered};
 
 /// What a person may do, each all of those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -194,6 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Passage<S> {
                 tracing::warn!(address = %peer.address, "connection refused: the broker is full");
                 return;
             };
+            let _signed_in = SignedIn::count(&hall.health);
             tokio::select! {
                 _ = &mut carry => {}
                 () = peer.cut.notified() => {}
@@ -201,6 +202,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Passage<S> {
         };
         carried.await;
         hall.peers.leave(self.seen_as);
+    }
+}
+
+/// Counts a client as long as it is signed in.
+struct SignedIn<'a>(&'a Health);
+
+impl<'a> SignedIn<'a> {
+    fn count(health: &'a Health) -> Self {
+        Counters::add(&health.counters.mqtt_signed_in, 1);
+        Self(health)
+    }
+}
+
+impl Drop for SignedIn<'_> {
+    fn drop(&mut self) {
+        Counters::subtract(&self.0.counters.mqtt_signed_in, 1);
     }
 }
 

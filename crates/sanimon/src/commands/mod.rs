@@ -10,7 +10,7 @@ pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
 mod operators;
-mod place;
+pub(crate) mod place;
 pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod serve;

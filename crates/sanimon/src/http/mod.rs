@@ -101,8 +101,10 @@ fn console(request: &Request, csp: HeaderValue) -> Response {
         // Hashed names never change their content.
         let keep =
             if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-        return ([(header::CONTENT_TYPE, file.mime), (header::CACHE_CONTROL, keep)], file.bytes)
-            .into_response();
+        // A service worker is bound by the policy that its script came with.
+        let policy = (header::CONTENT_SECURITY_POLICY, csp);
+        let headers = [(header::CONTENT_TYPE, file.mime), (header::CACHE_CONTROL, keep)];
+        return ([policy], headers, file.bytes).into_response();
     }
     // A file that is not there is not a page; everything else is the console's own route.
     if path.rsplit('/').next().is_some_and(|name| name.contains('.')) {

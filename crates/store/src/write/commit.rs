@@ -83,7 +83,7 @@ impl Writer {
         let committed = Committed { readings: readings.collect(), alerts, devices: devices.collect() };
         let counters = &self.shared.health.counters;
         Counters::add(&counters.groups, 1);
-        Counters::add(&counters.received, group.received);
+        Counters::add(&counters.committed, group.received);
         Counters::add(&counters.readings, committed.readings.len() as u64);
         Counters::add(&counters.duplicates, group.duplicates);
         Counters::add(&counters.corrections, group.corrections);

@@ -277,6 +277,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All credentials, by username. */
+        get: operations["get_credentials"];
+        put?: never;
+        /** Makes a credential for a device or a gateway; the secret is in the answer, once. */
+        post: operations["post_credentials"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/provision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes credentials for a CSV table (`username`, and if wanted `publish`, `subscribe`: filters parted by spaces, `secret`),
+         *     all or none. The answer is the same table with the secrets, once.
+         */
+        post: operations["post_credentials_provision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a credential: who is connected with it is cut off. */
+        delete: operations["delete_credentials_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -560,7 +615,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in. */
+        /** Who is signed in. A session's token that is older than an hour is replaced. */
         get: operations["get_me"];
         put?: never;
         post?: never;
@@ -899,6 +954,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the browser to the provider. */
+        get: operations["get_session_oidc"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The browser comes back from the provider. */
+        get: operations["get_session_oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/setup/rules/try": {
         parameters: {
             query?: never;
@@ -997,6 +1086,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own keys; an admin sees everybody's. */
+        get: operations["get_tokens"];
+        put?: never;
+        /** Makes a key for a program. */
+        post: operations["post_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a key: one's own, or anybody's for an admin. */
+        delete: operations["delete_tokens_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1323,6 +1447,44 @@ export interface components {
             /** @description Zones as a whole, too. */
             zones?: boolean;
         };
+        /** @description A credential without its secret. */
+        CredentialBody: {
+            created_at: string;
+            created_by: string;
+            /** @description Null: until it is revoked. */
+            expires_at?: string | null;
+            /** Format: int64 */
+            id: number;
+            /** @description Topic filters; empty: the device's own topics, `sanitation/+/+/{username}/#`. */
+            publish: string[];
+            subscribe: string[];
+            /** @description The device's id, or a gateway's name. */
+            username: string;
+        };
+        /** @description A credential that is wanted. */
+        CredentialEntry: {
+            /**
+             * Format: int32
+             * @description How long credentials that the username has already stay valid; 168 if left out, 0: they end now.
+             */
+            overlap_hours?: number | null;
+            /** @description Topic filters; left out: the device's own topics. A LoRaWAN server: `application/+/device/+/event/+`. */
+            publish?: string[];
+            /** @description Left out: a random one. A secret of one's own has 20 to 128 characters. */
+            secret?: string | null;
+            /** @description Topic filters; left out: the device's own topics. */
+            subscribe?: string[];
+            /** @description The device's id (or its client certificate's common name); a gateway's or a program's name. */
+            username: string;
+        };
+        /** @description A new credential. */
+        CredentialMade: {
+            /** Format: int64 */
+            id: number;
+            /** @description Shown once: only its hash is kept. */
+            secret: string;
+            username: string;
+        };
         /** @description What a person sends to sign in. */
         Credentials: {
             password: string;
@@ -1610,10 +1772,13 @@ export interface components {
         };
         /** @description Who is signed in. */
         Me: {
+            /** @description `viewer`, `crew`, `dispatcher`, `manager`, `admin` */
             role: string;
             /** @description Those that name the person as a member. */
             teams: string[];
             username: string;
+            /** @description All that the person sees; empty: the whole site. */
+            zones: string[];
         };
         /** @description The answer. */
         MeasureAnswer: {
@@ -2083,6 +2248,8 @@ export interface components {
             name: string;
             /** @description The site's clock, RFC 3339. */
             now: string;
+            /** @description What the button of the OpenID provider says; null: the site has none. */
+            oidc?: string | null;
             /**
              * Format: double
              * @description Set when this is a simulation: how many times faster than life.
@@ -2183,6 +2350,37 @@ export interface components {
             en: string;
             zh: string;
         };
+        /** @description A key without its secret. */
+        TokenBody: {
+            /** @description Whose rights it has. */
+            account: string;
+            created_at: string;
+            expires_at: string;
+            /** Format: int64 */
+            id: number;
+            /** @description What it is for. */
+            name: string;
+            /** @description `read`, `alerts` (steps, photos, rounds, maintenance), `devices` (the registry), `setup` (rules, zones, teams, channels) */
+            scopes: string[];
+        };
+        /** @description A key that is wanted. */
+        TokenEntry: {
+            /**
+             * Format: int32
+             * @description 1 to 366; 90 if left out.
+             */
+            days?: number | null;
+            name: string;
+            scopes: string[];
+        };
+        /** @description A new key. */
+        TokenMade: {
+            expires_at: string;
+            /** Format: int64 */
+            id: number;
+            /** @description Shown once: only its hash is kept. `Authorization: Bearer ...` */
+            token: string;
+        };
         /** @description One line of the chart. */
         Trend: {
             /** @description Devices in the group. */
@@ -2257,11 +2455,15 @@ export interface components {
         };
         /** @description A person who may sign in. */
         UserBody: {
+            /** @description The person signs in at the site's OpenID provider. */
+            elsewhere: boolean;
             name: string;
             /** @description `viewer`, `crew`, `dispatcher`, `manager`, `admin` */
             role: string;
             /** @description Those that name the person as a member. */
             teams: string[];
+            /** @description All that the person sees; empty: the whole site. */
+            zones: string[];
         };
         /** @description What was entered. */
         UserEntered: {
@@ -2277,6 +2479,8 @@ export interface components {
             /** @description Left out: a new person gets a random one, which the answer shows once; others keep theirs. */
             password?: string | null;
             role: string;
+            /** @description All that the person sees and does something about; empty: the whole site. Left out: as it is. */
+            zones?: string[] | null;
         };
         /** @description What collects the bins' contents. */
         VehicleBody: {
@@ -3140,6 +3344,184 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["MessageNumber"];
                 };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_credentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_credentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialEntry"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialMade"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_credentials_provision: {
+        parameters: {
+            query?: {
+                /** @description How long credentials that the usernames have already stay valid; 168 if left out. */
+                overlap_hours?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description `username,secret` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Names the line */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_credentials_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             401: {
                 headers: {
@@ -4872,6 +5254,24 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many failures: `Retry-After` says how long to wait */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many people are signing in */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     delete_session: {
@@ -4889,6 +5289,104 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_session_oidc: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the provider */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The site has none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_session_oidc_callback: {
+        parameters: {
+            query: {
+                state: string;
+                code?: string;
+                /** @description Why it refused. */
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in: a page that leads to the console */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
         };
     };
@@ -5166,6 +5664,116 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenBody"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenEntry"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenMade"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_tokens_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
