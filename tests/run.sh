@@ -61,7 +61,7 @@ skip() {
 
 command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs"; exit 1; }
 services=yes
-install_debian mosquitto:mosquitto mosquitto_pub:mosquitto-clients aiosmtpd:python3-aiosmtpd || services=no
+install_debian mosquitto:mosquitto mosquitto_pub:mosquitto-clients aiosmtpd:python3-aiosmtpd faketime:faketime || services=no
 browser=yes
 install_debian chromium:chromium || browser=no
 influxdb=yes

@@ -57,6 +57,8 @@ pub(crate) struct Site {
     pub(crate) mqtt: u16,
     process: Option<Process>,
     cookie: String,
+    /// For the process: another clock.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 impl Site {
@@ -73,7 +75,7 @@ impl Site {
             "[site]\ndata = \"data\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt.embedded]\nlisten = \"127.0.0.1:{mqtt}\"\n{more}"
         );
         fs::write(folder.path().join("sanimon.toml"), config).unwrap();
-        Self { folder, http, mqtt, process: None, cookie: String::new() }
+        Self { folder, http, mqtt, process: None, cookie: String::new(), env: Vec::new() }
     }
 
     /// A site with an account, started and ready, signed in.
@@ -81,6 +83,28 @@ impl Site {
         let mut site = Self::new(more);
         site.prepare();
         site
+    }
+
+    /// The same with more sections.
+    pub(crate) fn with(self, sections: &str) -> Self {
+        let text = fs::read_to_string(self.config()).unwrap();
+        fs::write(self.config(), text + sections).unwrap();
+        self
+    }
+
+    /// Makes the bucket of its InfluxDB.
+    pub(crate) fn check_fix(&self) {
+        let done =
+            Command::new(BINARY).args(["check", "--fix", "--config"]).arg(self.config()).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+
+    /// Publishes to an external broker until the site hears it.
+    pub(crate) fn wait_for_subscription(&self, port: u16) {
+        wait_for("the subscription", || {
+            assert!(publish(port, "sanitation/east/bin/first/telemetry", r#"{"fill_pct":1}"#));
+            self.points("first", "fill_pct").last().copied()
+        });
     }
 
     /// A site of [`Site::configured`], started and signed in.
@@ -129,6 +153,7 @@ impl Site {
         let child = Command::new(BINARY)
             .args(["serve", "--config"])
             .arg(self.config())
+            .envs(self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -210,6 +235,19 @@ impl Site {
         self.json(&format!("/api/v1/alerts?limit=1000&{query}"))["items"].as_array().unwrap().clone()
     }
 
+    /// All alerts, over all pages.
+    pub(crate) fn all_alerts(&self) -> Vec<serde_json::Value> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.json(&format!("/api/v1/alerts?limit=1000{cursor}"));
+            all.extend(page["items"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_i64() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return all,
+            }
+        }
+    }
+
     /// Readings of a metric as `(time in ms, value)`.
     pub(crate) fn points(&self, device: &str, metric: &str) -> Vec<(i64, f64)> {
         let path = format!(
@@ -289,8 +327,8 @@ pub(crate) fn publish_file(port: u16, topic: &str, file: &Path) -> bool {
 /// A real Mosquitto that keeps sessions, on a port of its own.
 pub(crate) struct Mosquitto {
     pub(crate) port: u16,
-    _process: Process,
-    _folder: tempfile::TempDir,
+    process: Process,
+    folder: tempfile::TempDir,
 }
 
 impl Mosquitto {
@@ -325,16 +363,36 @@ impl Mosquitto {
         prepare(&passwords);
         let rules = rules.replace("PASSWORDS", &passwords.display().to_string());
         fs::write(&config, format!("listener {port} 127.0.0.1\nmax_queued_messages 0\n{rules}")).unwrap();
+        let process = Self::run(&config, port);
+        Self { port, process, folder }
+    }
+
+    fn run(config: &Path, port: u16) -> Process {
         // Debian keeps it in sbin, which is not on every path.
         let program = ["/usr/sbin/mosquitto", "mosquitto"]
             .into_iter()
             .find(|p| Path::new(p).exists())
             .unwrap_or("mosquitto");
         let child =
-            Command::new(program).arg("-c").arg(&config).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
+            Command::new(program).arg("-c").arg(config).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
         let process = Process(child.unwrap());
         wait_for("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).ok());
-        Self { port, _process: process, _folder: folder }
+        process
+    }
+
+    /// One that keeps sessions and messages over a restart.
+    pub(crate) fn persistent() -> Self {
+        Self::configured(
+            "allow_anonymous true\npersistence true\npersistence_file PASSWORDS.db\nuser root\n",
+            |_| {},
+        )
+    }
+
+    /// It ends as its service would end it, and comes back.
+    pub(crate) fn restart(&mut self) {
+        self.process.signal("-TERM");
+        let _ = self.process.0.wait();
+        self.process = Self::run(&self.folder.path().join("mosquitto.conf"), self.port);
     }
 
     /// The same, signed in.
@@ -344,9 +402,11 @@ impl Mosquitto {
 
     /// The section of `sanimon.toml` that follows it.
     pub(crate) fn broker_section(&self) -> String {
-        format!(
-            "[[mqtt.broker]]\nname = \"town\"\nurl = \"mqtt://127.0.0.1:{}\"\nkeep_alive = \"5s\"\n",
-            self.port
-        )
+        Self::broker_section_at(self.port)
+    }
+
+    /// The same through something in between.
+    pub(crate) fn broker_section_at(port: u16) -> String {
+        format!("[[mqtt.broker]]\nname = \"town\"\nurl = \"mqtt://127.0.0.1:{port}\"\nkeep_alive = \"5s\"\n")
     }
 }

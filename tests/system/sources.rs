@@ -76,3 +76,8 @@ pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_millis()).unwrap()
 }
+
+/// An RFC 3339 time in milliseconds.
+pub(crate) fn parse_ms(text: &str) -> i64 {
+    sanimon_domain::TimestampMs::parse_rfc3339(text).unwrap().0
+}

@@ -1,7 +1,8 @@
 //! What rmqtt asks before it lets a client in, takes a message or a subscription.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use rmqtt::codec::v5::SubscribeAckReason;
 use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
 use rmqtt::types::{AuthResult, ConnectInfo, FromType, Publish, PublishAclResult, QoS, SubscribeAclResult};
 use sanimon_store::{Counters, Shared};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::peers::{Client, Peer, Peers};
 use super::rights::Rights;
@@ -17,6 +18,8 @@ use super::{DeviceLimits, Gate, OwnClient};
 use crate::message::Ack;
 use crate::queue::{Arrival, Queue};
 
+/// The numbers of listeners that clients reach without the front begin here.
+pub(super) const DIRECT: u16 = 10;
 /// In place of a credential's number: a client certificate.
 pub(super) const CERTIFICATE: i64 = -1;
 /// The longest that a message of a username that speaks too fast has to wait; its connection waits with it.
@@ -34,6 +37,8 @@ pub(super) struct Hook {
     pub(super) peers: Arc<Peers>,
     pub(super) shared: Shared,
     pub(super) limits: DeviceLimits,
+    /// Nameless clients are let in where only this machine reaches.
+    pub(super) anonymous: bool,
     pub(super) started: Instant,
 }
 
@@ -83,6 +88,16 @@ impl Handler for Hook {
                 let refused = SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized);
                 (false, Some(HookResult::SubscribeAclResult(refused)))
             }
+            Parameter::ClientConnected(session) => {
+                self.peers.connected(&session.id.client_id, session.id.remote_addr);
+                self.count();
+                (true, acc)
+            }
+            Parameter::ClientDisconnected(session, _) => {
+                self.peers.disconnected(&session.id.client_id, session.id.remote_addr);
+                self.count();
+                (true, acc)
+            }
             Parameter::SessionTerminated(session, _) => {
                 self.peers.forget(&session.id.client_id, session.id.remote_addr);
                 (true, acc)
@@ -111,32 +126,47 @@ impl Hook {
     fn authenticate(&self, info: &ConnectInfo) -> AuthResult {
         // Who did not come through the front is nobody's client.
         let Some(seen_as) = info.id().remote_addr else { return AuthResult::NotAuthorized };
-        let Some(peer) = self.peers.at(seen_as) else { return AuthResult::NotAuthorized };
+        let is_direct = info.id().lid >= DIRECT;
+        let Some(peer) = self.peers.at(seen_as).or_else(|| is_direct.then(|| self.local_peer(seen_as)))
+        else {
+            return AuthResult::NotAuthorized;
+        };
         let known = match self.identify(info, &peer) {
             Ok(known) => known,
             Err(refused) => return refused,
         };
         let Known { name, rights, credential } = known;
         let is_gateway = rights.is_gateway();
-        if let Some(credential) = credential {
-            let max = (self.limits.connections as f64
-                * if is_gateway { self.limits.gateway_factor } else { 1.0 }) as usize;
-            if !self.peers.count(&peer, &name, credential, max) {
-                tracing::debug!(username = &*name, "too many connections");
-                return AuthResult::NotAuthorized;
-            }
+        let factor = if is_gateway { self.limits.gateway_factor } else { 1.0 };
+        let connections_max = (self.limits.connections as f64 * factor) as usize;
+        if credential.is_some() && self.peers.count_of(&name) >= connections_max {
+            tracing::debug!(username = &*name, "too many connections");
+            return AuthResult::NotAuthorized;
         }
         let pace = credential.map(|_| {
             let (messages, bytes) = (self.limits.messages(is_gateway), self.limits.bytes(is_gateway));
             self.peers.pace(&name, messages, bytes, self.now_ms())
         });
         let client_id: &str = info.client_id();
-        if !self.peers.sign_in(client_id, Client { name: name.clone(), rights, seen_as, pace }) {
+        let connected = AtomicBool::new(false);
+        let client = Client { name: name.clone(), rights, seen_as, credential, pace, connected };
+        if !self.peers.sign_in(client_id, client) {
             tracing::debug!(client_id, username = &*name, "the client id is somebody else's");
             return AuthResult::NotAuthorized;
         }
         peer.admitted.notify_one();
         AuthResult::Allow(false, None)
+    }
+
+    /// A connection to a listener on this machine, which does not pass the front.
+    fn local_peer(&self, address: SocketAddr) -> Arc<Peer> {
+        let (certificate, anonymous) = (None, self.anonymous);
+        Arc::new(Peer { address, certificate, anonymous, admitted: Notify::new() })
+    }
+
+    fn count(&self) {
+        let signed_in = self.peers.signed_in() as u64;
+        self.shared.health.counters.mqtt_signed_in.store(signed_in, Ordering::Relaxed);
     }
 
     fn identify(&self, info: &ConnectInfo, peer: &Peer) -> Result<Known, AuthResult> {

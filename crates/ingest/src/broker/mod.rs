@@ -8,20 +8,18 @@
 
 mod front;
 mod hooks;
+mod inner;
 mod peers;
 pub(crate) mod retain;
 mod rights;
 mod waiting;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rmqtt::context::ServerContext;
-use rmqtt::hook::Type;
-use rmqtt::net::{Builder, Listener};
-use rmqtt::server::MqttServer;
 use sanimon_domain::Allowance;
 use sanimon_store::{Shared, SourceState};
 use tokio::net::TcpListener;
@@ -30,8 +28,8 @@ use tokio::task::JoinHandle;
 
 use self::front::{Door, Hall, Wire};
 use self::hooks::Hook;
+use self::inner::Inner;
 use self::peers::Peers;
-use self::retain::OpenStates;
 use crate::error::IngestError;
 use crate::queue::Queue;
 
@@ -41,18 +39,11 @@ pub use waiting::{Place, Waiting};
 /// The name of this source in the quarantine and in `/readyz`.
 pub const SOURCE: &str = "embedded";
 
-/// A packet's size at most: a megabyte of backlog and its envelope. A larger one ends the connection.
-const PACKET_BYTES_MAX: u32 = 2 << 20;
 /// Connections at most, where the system gives as many sockets: three for each, here and in rmqtt.
 const CONNECTIONS_MAX: usize = 20_000;
 const SOCKETS_OF_CONNECTION: usize = 3;
 /// Sockets that are not the broker's.
 const SOCKETS_OF_OTHERS: usize = 1_000;
-/// Messages waiting for one slow subscriber before rmqtt drops them (its own default).
-const SUBSCRIBER_QUEUE_MAX: usize = 1_000;
-const SUBSCRIPTIONS_OF_CLIENT_MAX: usize = 64;
-const CLIENT_ID_BYTES_MAX: usize = 256;
-const TOPIC_LEVELS_MAX: usize = 32;
 /// How long `stop` waits for sessions to write the acknowledgements that were released.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 /// How soon a revoked credential's connections are cut, and how soon an expired one's.
@@ -156,22 +147,20 @@ impl Embedded {
         queue: Queue,
         shared: &Shared,
     ) -> Result<Self, IngestError> {
-        let tcp = bind(options.tcp).await?;
-        let websocket = bind_optional(options.websocket).await?;
-        let tls_tcp = bind_optional(options.tls_tcp).await?;
-        let tls_websocket = bind_optional(options.tls_websocket).await?;
-        let address = |listener: &TcpListener| listener.local_addr().ok();
-        let mut embedded = Self {
-            tcp: address(&tcp).unwrap_or(options.tcp),
-            websocket: websocket.as_ref().and_then(address),
-            tls_tcp: tls_tcp.as_ref().and_then(address),
-            tls_websocket: tls_websocket.as_ref().and_then(address),
-            tasks: Vec::new(),
-            gate: Arc::default(),
-        };
         let peers = Arc::new(Peers::default());
-        let inner = inner_broker(&options, own, queue.clone(), shared, &peers, &embedded.gate).await?;
-        embedded.tasks.push(inner.task);
+        let gate: Arc<Gate> = Arc::default();
+        let hook = Hook {
+            queue: queue.clone(),
+            gate: gate.clone(),
+            source: SOURCE.into(),
+            own: Arc::new(own),
+            peers: peers.clone(),
+            shared: shared.clone(),
+            limits: options.limits,
+            anonymous: options.anonymous,
+            started: Instant::now(),
+        };
+        let inner = Inner::start(&options, &hook).await?;
         let places = (options.sockets_max.saturating_sub(SOCKETS_OF_OTHERS) / SOCKETS_OF_CONNECTION).max(64);
         let hall = Arc::new(Hall {
             peers: peers.clone(),
@@ -179,28 +168,37 @@ impl Embedded {
             room: Arc::new(Semaphore::new(places.min(CONNECTIONS_MAX))),
             health: shared.health.clone(),
         });
-        let doors = [
-            (Some(tcp), Wire::Mqtt, false),
-            (websocket, Wire::WebSocket, false),
-            (tls_tcp, Wire::Mqtt, true),
-            (tls_websocket, Wire::WebSocket, true),
-        ];
-        for (listener, wire, is_tls) in doors {
-            let Some(listener) = listener else { continue };
-            let is_here = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-            let door = Door {
-                listener,
-                wire,
-                tls: options.tls.clone().filter(|_| is_tls),
-                inner: if wire == Wire::Mqtt { inner.tcp } else { inner.websocket },
-                anonymous: options.anonymous && is_here,
-            };
-            embedded.tasks.push(tokio::spawn(front::serve(door, hall.clone())));
+        let mut tasks = vec![inner.task];
+        let mut open = async |address: SocketAddr, wire: Wire, tls: Option<TlsSource>| {
+            let listener = bind(address).await?;
+            let bound = listener.local_addr().unwrap_or(address);
+            let to = if wire == Wire::Mqtt { inner.tcp } else { inner.websocket };
+            let anonymous = options.anonymous && bound.ip().is_loopback();
+            let door = Door { listener, wire, tls, inner: to, anonymous };
+            tasks.push(tokio::spawn(front::serve(door, hall.clone())));
+            Ok::<_, IngestError>(bound)
+        };
+        let tcp = match inner.direct_tcp {
+            Some(bound) => bound,
+            None => open(options.tcp, Wire::Mqtt, None).await?,
+        };
+        let websocket = match (inner.direct_websocket, options.websocket) {
+            (None, Some(address)) => Some(open(address, Wire::WebSocket, None).await?),
+            (bound, _) => bound,
+        };
+        let (mut tls_tcp, mut tls_websocket) = (None, None);
+        if let Some(tls) = &options.tls {
+            if let Some(address) = options.tls_tcp {
+                tls_tcp = Some(open(address, Wire::Mqtt, Some(tls.clone())).await?);
+            }
+            if let Some(address) = options.tls_websocket {
+                tls_websocket = Some(open(address, Wire::WebSocket, Some(tls.clone())).await?);
+            }
         }
-        embedded.tasks.push(tokio::spawn(cut_revoked(peers, shared.clone(), queue)));
-        let detail = format!("listening on {}", embedded.tcp);
+        tasks.push(tokio::spawn(cut_revoked(inner.context, peers, shared.clone(), queue)));
+        let detail = format!("listening on {tcp}");
         shared.health.set_source(SOURCE, SourceState { connected: true, detail });
-        Ok(embedded)
+        Ok(Self { tcp, websocket, tls_tcp, tls_websocket, tasks, gate })
     }
 
     /// Takes no new connection and no new message; messages that wait for their commit keep waiting.
@@ -220,67 +218,8 @@ impl Embedded {
     }
 }
 
-/// rmqtt itself, on this machine only.
-struct Inner {
-    tcp: SocketAddr,
-    websocket: SocketAddr,
-    task: JoinHandle<()>,
-}
-
-async fn inner_broker(
-    options: &EmbeddedOptions,
-    own: OwnClient,
-    queue: Queue,
-    shared: &Shared,
-    peers: &Arc<Peers>,
-    gate: &Arc<Gate>,
-) -> Result<Inner, IngestError> {
-    let context = ServerContext::new()
-        .busy_check_enable(false)
-        .mqtt_max_sessions(CONNECTIONS_MAX as isize)
-        .build()
-        .await;
-    let register = context.extends.hook_mgr().register();
-    let hook = Hook {
-        queue,
-        gate: gate.clone(),
-        source: SOURCE.into(),
-        own: Arc::new(own),
-        peers: peers.clone(),
-        shared: shared.clone(),
-        limits: options.limits,
-        started: Instant::now(),
-    };
-    for kind in [
-        Type::ClientAuthenticate,
-        Type::ClientSubscribeCheckAcl,
-        Type::MessagePublish,
-        Type::MessagePublishCheckAcl,
-        Type::SessionTerminated,
-    ] {
-        register.add(kind, Box::new(hook.clone())).await;
-    }
-    register.start().await;
-    *context.extends.retain_mut().await = Box::new(OpenStates::new());
-
-    let refused =
-        |detail: rmqtt::net::Error| IngestError::Listen { address: options.tcp, detail: detail.to_string() };
-    let (tcp, websocket) = (listen("tcp")?, listen("ws")?);
-    let addresses = (tcp.local_addr().map_err(refused)?, websocket.local_addr().map_err(refused)?);
-    let server = MqttServer::new(context)
-        .listener_by_id(tcp.tcp().map_err(refused)?, 1)
-        .listener_by_id(websocket.ws().map_err(refused)?, 2)
-        .build();
-    let task = tokio::spawn(async move {
-        if let Err(error) = server.run().await {
-            tracing::error!(%error, "embedded broker ended");
-        }
-    });
-    Ok(Inner { tcp: addresses.0, websocket: addresses.1, task })
-}
-
 /// Ends the connections of credentials that are no longer good.
-async fn cut_revoked(peers: Arc<Peers>, shared: Shared, queue: Queue) {
+async fn cut_revoked(context: ServerContext, peers: Arc<Peers>, shared: Shared, queue: Queue) {
     let (mut seen, mut looked_at) = (shared.access.version(), Instant::now());
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -291,38 +230,16 @@ async fn cut_revoked(peers: Arc<Peers>, shared: Shared, queue: Queue) {
         (seen, looked_at) = (version, Instant::now());
         let now = queue.now();
         // A certificate has no number here.
-        peers.cut_unless(|name, id| {
+        let is_good = |name: &str, id: i64| {
             id == hooks::CERTIFICATE || shared.access.is_credential_valid(name, id, now)
-        });
+        };
+        for client_id in peers.without_right(is_good) {
+            inner::kick(&context, &client_id).await;
+        }
     }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, IngestError> {
     let listen = |error: std::io::Error| IngestError::Listen { address, detail: error.to_string() };
     TcpListener::bind(address).await.map_err(listen)
-}
-
-async fn bind_optional(address: Option<SocketAddr>) -> Result<Option<TcpListener>, IngestError> {
-    match address {
-        Some(address) => bind(address).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-fn listen(name: &str) -> Result<Listener, IngestError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Builder::new()
-        .name(name)
-        .laddr(address)
-        .nodelay(true)
-        .max_packet_size(PACKET_BYTES_MAX)
-        .max_connections(CONNECTIONS_MAX)
-        .max_mqueue_len(SUBSCRIBER_QUEUE_MAX)
-        .max_subscriptions(SUBSCRIPTIONS_OF_CLIENT_MAX)
-        .max_clientid_len(CLIENT_ID_BYTES_MAX)
-        .max_topic_levels(TOPIC_LEVELS_MAX)
-        // Each client passes the hook, the nameless ones too.
-        .allow_anonymous(false)
-        .bind()
-        .map_err(|error| IngestError::Listen { address, detail: error.to_string() })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sanimon_domain::{Allowance, Bucket};
@@ -20,10 +21,6 @@ pub(crate) struct Peer {
     pub(crate) anonymous: bool,
     /// Told when somebody has signed in.
     pub(crate) admitted: Notify,
-    /// Told when it must end.
-    pub(crate) cut: Notify,
-    /// The credential that it signed in with: (username, id).
-    pub(crate) credential: Mutex<Option<(String, i64)>>,
 }
 
 /// Somebody who signed in under a client id; kept as long as the session, for a last will comes after the connection.
@@ -34,8 +31,12 @@ pub(crate) struct Client {
     pub(crate) rights: Rights,
     /// The connection that signed in last.
     pub(crate) seen_as: SocketAddr,
+    /// The number of the credential; `None`: sanimon itself, or nobody in particular.
+    pub(crate) credential: Option<i64>,
     /// `None`: not limited.
     pub(crate) pace: Option<Arc<Pace>>,
+    /// Signed in, and not gone: counted.
+    pub(crate) connected: AtomicBool,
 }
 
 /// How fast a username may speak, over all of its connections.
@@ -77,35 +78,52 @@ impl Peers {
 
     /// The connection has ended.
     pub(crate) fn leave(&self, address: SocketAddr) {
-        let gone = self.by_address.write().unwrap_or_else(PoisonError::into_inner).remove(&address);
-        let name = gone.and_then(|peer| {
-            let credential = peer.credential.lock().unwrap_or_else(PoisonError::into_inner);
-            credential.as_ref().map(|(name, _)| name.clone())
-        });
-        let Some(name) = name else { return };
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(name.as_str()) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(name.as_str());
-            }
-        }
+        self.by_address.write().unwrap_or_else(PoisonError::into_inner).remove(&address);
     }
 
     pub(crate) fn at(&self, address: SocketAddr) -> Option<Arc<Peer>> {
         self.by_address.read().unwrap_or_else(PoisonError::into_inner).get(&address).cloned()
     }
 
-    /// Counts a connection of this name; false when there are too many.
-    pub(crate) fn count(&self, peer: &Peer, name: &str, credential: i64, max: usize) -> bool {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(name.into()).or_default();
-        if *count >= max {
-            return false;
+    /// How many connections a username has.
+    pub(crate) fn count_of(&self, name: &str) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().unwrap_or_default()
+    }
+
+    /// A client that signed in is there.
+    pub(crate) fn connected(&self, client_id: &str, seen_as: Option<SocketAddr>) {
+        let Some(client) = self.client(client_id).filter(|client| Some(client.seen_as) == seen_as) else {
+            return;
+        };
+        if !client.connected.swap(true, Ordering::AcqRel) {
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            *counts.entry(client.name.clone()).or_default() += 1;
         }
-        *count += 1;
-        *peer.credential.lock().unwrap_or_else(PoisonError::into_inner) = Some((name.to_owned(), credential));
-        true
+    }
+
+    /// It is gone. One that another connection has taken over was counted off then.
+    pub(crate) fn disconnected(&self, client_id: &str, seen_as: Option<SocketAddr>) {
+        if let Some(client) = self.client(client_id).filter(|client| Some(client.seen_as) == seen_as) {
+            self.count_off(&client);
+        }
+    }
+
+    fn count_off(&self, client: &Client) {
+        if !client.connected.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&client.name) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&client.name);
+            }
+        }
+    }
+
+    /// All clients that are there.
+    pub(crate) fn signed_in(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 
     pub(crate) fn client(&self, client_id: &str) -> Option<Arc<Client>> {
@@ -115,13 +133,13 @@ impl Peers {
     /// Somebody signed in under a client id; false when it is somebody else's.
     pub(crate) fn sign_in(&self, client_id: &str, client: Client) -> bool {
         let mut table = self.by_client.write().unwrap_or_else(PoisonError::into_inner);
-        match table.get(client_id) {
-            Some(known) if known.name != client.name => false,
-            _ => {
-                table.insert(client_id.to_owned(), Arc::new(client));
-                true
-            }
+        if table.get(client_id).is_some_and(|known| known.name != client.name) {
+            return false;
         }
+        if let Some(before) = table.insert(client_id.to_owned(), Arc::new(client)) {
+            self.count_off(&before);
+        }
+        true
     }
 
     /// A session has ended for good; one that another connection has taken over meanwhile stays.
@@ -149,16 +167,10 @@ impl Peers {
         pace
     }
 
-    /// Cuts the connections off whose credential is no longer good.
-    pub(crate) fn cut_unless(&self, is_good: impl Fn(&str, i64) -> bool) {
-        let peers = self.by_address.read().unwrap_or_else(PoisonError::into_inner);
-        for peer in peers.values() {
-            let credential = peer.credential.lock().unwrap_or_else(PoisonError::into_inner);
-            if credential.as_ref().is_some_and(|(name, id)| !is_good(name, *id)) {
-                tracing::info!(username = credential.as_ref().map(|(name, _)| name), address = %peer.address,
-                    "connection cut: its credential was revoked or has expired");
-                peer.cut.notify_one();
-            }
-        }
+    /// The client ids of those whose credential is no longer good.
+    pub(crate) fn without_right(&self, is_good: impl Fn(&str, i64) -> bool) -> Vec<String> {
+        let table = self.by_client.read().unwrap_or_else(PoisonError::into_inner);
+        let is_bad = |client: &Client| client.credential.is_some_and(|id| !is_good(&client.name, id));
+        table.iter().filter(|(_, client)| is_bad(client)).map(|(client_id, _)| client_id.clone()).collect()
     }
 }
