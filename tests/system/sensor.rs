@@ -105,7 +105,7 @@ impl Sensor {
 
     pub(crate) fn publish(&mut self, payload: &str) {
         let began = std::time::Instant::now();
-        let done = self.publish_while(payload, || began.elapsed() < Duration::from_secs(60));
+        let done = self.publish_while(payload, || began.elapsed() < Duration::from_mins(1));
         assert!(done, "{} waited a minute for an acknowledgement", self.device);
     }
 }

@@ -41,6 +41,9 @@ enum Command {
     Bench(commands::bench::Bench),
     /// Says every fault of a configuration, with file, line and fix.
     Check(commands::check::Check),
+    /// Makes certificates by a town's own authority.
+    #[command(subcommand)]
+    Certificate(commands::certificate::Certificate),
     /// Says what a device's binary frame says.
     Decode(commands::decode::Decode),
     /// Says which rules speak for a device, with which numbers, and why.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Simulate(simulate) => simulate.run(),
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),
+        Command::Certificate(certificate) => certificate.run(),
         Command::Decode(decode) => decode.run(),
         Command::Rules(rules) => rules.run(),
         Command::Replay(replay) => replay.run(),

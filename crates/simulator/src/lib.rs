@@ -11,6 +11,7 @@ mod bin;
 mod drain;
 mod encode;
 pub mod history;
+pub mod hostile;
 pub mod load;
 pub mod publish;
 mod simulation;

@@ -10,8 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::publish::Account;
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -24,6 +29,16 @@ pub struct LoadPlan {
     pub rate: Option<f64>,
     /// Sets the part of the device ids that tells runs apart.
     pub run: u32,
+    pub door: Door,
+}
+
+/// How the load comes in.
+#[derive(Debug, Clone, Default)]
+pub struct Door {
+    /// Left out: without a name.
+    pub account: Option<Account>,
+    /// Left out: plain.
+    pub tls: Option<Arc<ClientConfig>>,
 }
 
 /// What came back.
@@ -45,7 +60,7 @@ pub async fn run(plan: &LoadPlan) -> io::Result<LoadOutcome> {
     let sent = Arc::new(AtomicU64::new(0));
     let mut streams = Vec::with_capacity(plan.connections);
     for index in 0..plan.connections {
-        streams.push(connect(plan.broker, &format!("load-{}-{index}", plan.run)).await?);
+        streams.push(connect(plan.broker, &format!("load-{}-{index}", plan.run), &plan.door).await?);
     }
     let started = Instant::now();
     let tasks: Vec<_> = streams
@@ -82,15 +97,23 @@ fn histogram() -> Histogram<u64> {
         .expect("one microsecond to a minute with three digits is valid")
 }
 
-async fn connect(broker: SocketAddr, client_id: &str) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(broker).await?;
-    stream.set_nodelay(true)?;
-    // Protocol MQTT 4, clean session, keep-alive 600 s.
-    let mut packet =
-        vec![0x10, (12 + client_id.len()) as u8, 0, 4, b'M', b'Q', b'T', b'T', 4, 0x02, 0x02, 0x58];
-    packet.extend_from_slice(&(client_id.len() as u16).to_be_bytes());
-    packet.extend_from_slice(client_id.as_bytes());
-    stream.write_all(&packet).await?;
+/// Plain or over TLS.
+type Stream = Box<dyn ReadWrite>;
+
+trait ReadWrite: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> ReadWrite for T {}
+
+async fn connect(broker: SocketAddr, client_id: &str, door: &Door) -> io::Result<Stream> {
+    let socket = TcpStream::connect(broker).await?;
+    socket.set_nodelay(true)?;
+    let mut stream: Stream = match &door.tls {
+        None => Box::new(socket),
+        Some(config) => {
+            let name = ServerName::from(broker.ip());
+            Box::new(TlsConnector::from(config.clone()).connect(name, socket).await?)
+        }
+    };
+    stream.write_all(&connect_packet(client_id, door.account.as_ref())).await?;
     let mut answer = [0; 4];
     stream.read_exact(&mut answer).await?;
     if answer == [0x20, 2, 0, 0] {
@@ -100,8 +123,19 @@ async fn connect(broker: SocketAddr, client_id: &str) -> io::Result<TcpStream> {
     }
 }
 
+/// Protocol MQTT 4, clean session, keep-alive 600 s.
+pub(crate) fn connect_packet(client_id: &str, account: Option<&Account>) -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u16).to_be_bytes()[..], text.as_bytes()].concat();
+    let flags = if account.is_some() { 0xc2 } else { 2 };
+    let mut body = [&[0, 4][..], b"MQTT", &[4, flags, 0x02, 0x58], &text(client_id)].concat();
+    if let Some(Account { username, password }) = account {
+        body.extend([text(username), text(password)].concat());
+    }
+    [vec![0x10, body.len() as u8], body].concat()
+}
+
 struct Publisher {
-    stream: TcpStream,
+    stream: Stream,
     index: usize,
     metrics: usize,
     run: u32,

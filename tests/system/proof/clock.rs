@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::load::{Load, judge};
+use super::load::{Load, judge, site_for_load};
 use super::{scale, told};
 use crate::harness::{Site, publish, wait_for};
 
@@ -25,7 +25,7 @@ fn library() -> Option<PathBuf> {
 /// A site whose clock stands in a file: `+0`, `+3600`, `@2026-10-25 00:00:00`.
 fn site_with_clock(clock: &str, more: &str) -> Option<Site> {
     let library = library()?;
-    let mut site = Site::new(more);
+    let mut site = site_for_load(more);
     let file = site.folder.path().join("clock");
     std::fs::write(&file, clock).expect("a file");
     for (name, value) in [

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::load::{Load, judge};
+use super::load::{Load, judge, site_for_load};
 use super::{scale, told};
-use crate::harness::{Site, wait_for};
+use crate::harness::wait_for;
 
 /// A small file system of its own; `None` where this user may not mount one.
 pub(crate) struct SmallDisk(PathBuf);
@@ -39,7 +39,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_disk_that_is_full_again_and_again() {
-    let mut site = Site::new("");
+    let mut site = site_for_load("");
     let Some(_disk) = SmallDisk::mount(&site.data(), 24) else { return };
     site.prepare();
     let load = Load::start(site.mqtt, Duration::from_millis(1));
@@ -69,7 +69,7 @@ fn a_disk_that_is_full_again_and_again() {
 
 #[test]
 fn a_disk_that_turns_read_only() {
-    let mut site = Site::new("");
+    let mut site = site_for_load("");
     let Some(disk) = SmallDisk::mount(&site.data(), 64) else { return };
     site.prepare();
     let load = Load::start(site.mqtt, Duration::from_millis(5));

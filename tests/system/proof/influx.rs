@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::load::{Load, judge};
+use super::load::{Load, judge, site_for_load};
 use super::proxy::{Fault, Proxy};
 use super::{scale, told};
-use crate::harness::{Site, wait_at_most};
+use crate::harness::wait_at_most;
 use crate::influxd::Influxd;
 
 #[test]
 fn an_influxdb_that_is_away_slow_silent_erroring_and_full() {
     let Some(influxd) = Influxd::start() else { return };
     let proxy = Proxy::start(influxd.port);
-    let site = Site::new("");
+    let site = site_for_load("");
     let section = influxd.section("faults", site.folder.path());
     let section = section.replace(&format!(":{}", influxd.port), &format!(":{}", proxy.port));
     let mut site = site.with(&section);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::load::{Load, judge};
+use super::load::{Load, judge, site_for_load};
 use super::{Dice, scale, told};
-use crate::harness::{Mosquitto, Site};
+use crate::harness::Mosquitto;
 use crate::influxd::Influxd;
 
 /// Acknowledgements between two kills, at most.
@@ -21,7 +21,7 @@ enum Source {
 fn kill_often(name: &str, source: Source, influxd: Option<&Influxd>) {
     let kills = scale(12, 200);
     let mosquitto = (source == Source::External).then(Mosquitto::start);
-    let site = Site::new(&mosquitto.as_ref().map(Mosquitto::broker_section).unwrap_or_default());
+    let site = site_for_load(&mosquitto.as_ref().map(Mosquitto::broker_section).unwrap_or_default());
     let mut site = match influxd {
         Some(influxd) => {
             let section = influxd.section(name, site.folder.path());

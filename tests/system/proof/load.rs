@@ -18,6 +18,38 @@ const STEP_MS: i64 = 1_000;
 /// The load's first reading is that old: thousands of steps fit before now.
 const PAST_MS: i64 = 20 * 3_600_000;
 
+/// Rules whose alerts follow from the readings alone. With a `for`, a deadline or a silence they would also follow from
+/// when readings of the past arrive beside each other, which is what is disturbed here.
+const RULES: &str = r#"
+[[rule]]
+id = "fill"
+title = { en = "Bin fills", zh = "满" }
+kind = "bin"
+metric = "fill_pct"
+[[rule.level]]
+severity = "minor"
+raise = ">= 75"
+clear = "< 60"
+[[rule.level]]
+severity = "major"
+raise = ">= 90"
+clear = "< 85"
+[[rule.level]]
+severity = "critical"
+raise = ">= 98"
+clear = "< 95"
+"#;
+
+/// A site with these rules.
+pub(crate) fn site_for_load(more: &str) -> Site {
+    let site = Site::new(more);
+    std::fs::write(site.folder.path().join("rules.toml"), RULES).expect("the rules");
+    let text = std::fs::read_to_string(site.config()).expect("the configuration");
+    let text = text.replacen("[site]", "[site]\nrules = \"rules.toml\"", 1);
+    std::fs::write(site.config(), text).expect("the configuration");
+    site
+}
+
 /// What was acknowledged, by device: time and value.
 pub(crate) type Acknowledged = BTreeMap<String, BTreeMap<i64, f64>>;
 
@@ -97,9 +129,13 @@ pub(crate) fn transitions(site: &Site) -> BTreeMap<String, Vec<Transition>> {
     alerts.sort_by_key(|alert| alert["id"].as_u64());
     for alert in alerts {
         let alert = site.json(&format!("/api/v1/alerts/{}", alert["id"]));
-        let device = alert["device"].as_str().unwrap_or_default().to_owned();
+        let device = alert["device"]["id"].as_str().unwrap_or_default().to_owned();
         for step in alert["history"].as_array().expect("a history") {
             let text = |key: &str| step[key].as_str().unwrap_or_default().to_owned();
+            // A missed deadline is told when the clock has come to it.
+            if text("kind") == "escalated" {
+                continue;
+            }
             all.entry(device.clone()).or_default().push((text("kind"), text("severity"), text("at")));
         }
     }
@@ -130,7 +166,8 @@ pub(crate) fn judge(site: &Site, acknowledged: &Acknowledged) -> Value {
             sent.iter().filter(|(at, value)| unique.get(at).is_some_and(|own| own != *value)).count(),
         );
     }
-    let calm = Site::started("");
+    let mut calm = site_for_load("");
+    calm.prepare();
     for (device, sent) in acknowledged {
         let mut sensor = Sensor::new(calm.mqtt, device);
         sent.iter().for_each(|(at, value)| sensor.publish(&format!(r#"{{"ts":{at},"fill_pct":{value}}}"#)));

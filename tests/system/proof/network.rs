@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::load::{Load, judge};
+use super::load::{Load, judge, site_for_load};
 use super::proxy::{Fault, Proxy};
 use super::{Dice, scale, told};
-use crate::harness::{Mosquitto, Site};
+use crate::harness::Mosquitto;
 
 /// How long a fault lasts: longer than a sensor's patience, now and then.
 const FAULT_MS_MAX: u64 = 4_000;
@@ -29,7 +29,8 @@ fn trouble(proxy: &Proxy, dice: &mut Dice) {
 
 #[test]
 fn a_bad_network_between_sensors_and_the_embedded_broker() {
-    let site = Site::started("");
+    let mut site = site_for_load("");
+    site.prepare();
     let proxy = Proxy::start(site.mqtt);
     let load = Load::start(proxy.port, Duration::from_millis(1));
     let (mut dice, rounds) = (Dice::new(), scale(5, 100));
@@ -48,7 +49,8 @@ fn a_bad_network_between_sensors_and_the_embedded_broker() {
 fn a_bad_network_on_both_sides_of_an_external_broker_that_restarts() {
     let mut broker = Mosquitto::persistent();
     let (before, behind) = (Proxy::start(broker.port), Proxy::start(broker.port));
-    let site = Site::started(&Mosquitto::broker_section_at(behind.port));
+    let mut site = site_for_load(&Mosquitto::broker_section_at(behind.port));
+    site.prepare();
     site.wait_for_subscription(broker.port);
     let load = Load::start(before.port, Duration::from_millis(1));
     let (mut dice, rounds) = (Dice::new(), scale(5, 100));

@@ -55,14 +55,15 @@ fn data_of_every_released_version_are_brought_up_to_date_by_the_real_binary() {
         drop(database);
         site.prepare();
         let alert = site.json("/api/v1/alerts/1");
-        assert_eq!(alert["device"], "old-1", "version {version}: {alert}");
+        assert_eq!(alert["device"]["id"], "old-1", "version {version}: {alert}");
         let steps: Vec<&str> = alert["history"]
             .as_array()
             .expect("a history")
             .iter()
             .filter_map(|step| step["kind"].as_str())
             .collect();
-        assert_eq!(steps, ["raised", "acknowledged"], "version {version}");
+        // Its rule remembers nothing of it, so it clears; what people did stays.
+        assert_eq!(steps[..2], ["raised", "acknowledged"], "version {version}");
         if version >= 2 {
             assert!(site.json("/api/v1/users").to_string().contains("wang"), "version {version}");
         }

@@ -1,12 +1,13 @@
 //! `sanimon device`: the registry as a CSV table. Export beside a running site; import while it is stopped.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use sanimon_domain::Clock;
 
+use super::certificate::write_secret;
 use super::place::{COMMAND_LINE, Place, audit};
 use crate::clock::RealClock;
 use crate::{models, screen};
@@ -63,14 +64,6 @@ impl Provision {
         }
         Ok(())
     }
-}
-
-/// A file that only its owner reads.
-fn write_secret(file: &Path, text: &str) -> anyhow::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let open = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(file);
-    open.and_then(|mut file| file.write_all(text.as_bytes()))
-        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 impl Device {

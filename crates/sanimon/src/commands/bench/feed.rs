@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
-use sanimon_simulator::load::{self, LoadPlan};
+use sanimon_simulator::load::{self, Door, LoadPlan};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -32,6 +32,7 @@ pub(super) async fn measure(server: &Server, seconds: u16) -> anyhow::Result<Val
         duration,
         rate: Some(RATE),
         run: RUN,
+        door: Door::default(),
     };
     let load = load::run(&plan).await?;
     // What is under way has a moment to arrive; then the stream is cut.
@@ -54,7 +55,7 @@ pub(super) async fn measure(server: &Server, seconds: u16) -> anyhow::Result<Val
 /// Filled by the follower while it runs: it is cut off, so it cannot give its result back.
 static LATENCIES: std::sync::Mutex<Option<Histogram<u64>>> = std::sync::Mutex::new(None);
 
-async fn sign_in(server: &Server) -> anyhow::Result<String> {
+pub(super) async fn sign_in(server: &Server) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(server.http).await?;
     let body = json!({ "username": "admin", "password": server.password }).to_string();
     let request = format!(

@@ -9,6 +9,7 @@ mod fill;
 mod influxdb;
 mod mosquitto;
 mod query;
+mod security;
 mod server;
 mod store;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
-use sanimon_simulator::load::{self, LoadOutcome, LoadPlan};
+use sanimon_simulator::load::{self, Door, LoadOutcome, LoadPlan};
 use sanimon_store::Store;
 use serde_json::{Value, json};
 
@@ -38,6 +39,8 @@ pub(crate) enum Bench {
     Console(console::ConsoleBench),
     /// What dispatchers and managers ask.
     Query(query::QueryBench),
+    /// What security costs, and what honest devices keep under attack.
+    Security(security::SecurityBench),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +66,7 @@ impl Bench {
             Self::Alerts(alerts) => alerts.measure()?,
             Self::Console(console) => console.measure()?,
             Self::Query(query) => query.measure()?,
+            Self::Security(security) => security.measure()?,
         };
         screen::print(&format!("{report}\n"));
         Ok(())
@@ -135,7 +139,15 @@ impl Ingest {
         seconds: u16,
     ) -> LoadPlan {
         let duration = Duration::from_secs(u64::from(seconds));
-        LoadPlan { broker: server.mqtt, connections, metrics: usize::from(self.metrics), duration, rate, run }
+        LoadPlan {
+            broker: server.mqtt,
+            connections,
+            metrics: usize::from(self.metrics),
+            duration,
+            rate,
+            run,
+            door: Door::default(),
+        }
     }
 }
 

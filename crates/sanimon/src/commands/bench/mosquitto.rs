@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
-use sanimon_simulator::load::{self, LoadPlan};
+use sanimon_simulator::load::{self, Door, LoadPlan};
 use serde_json::{Value, json};
 
 use super::Ingest;
@@ -30,6 +30,7 @@ pub(super) async fn measure(folder: &Path, options: &Ingest) -> anyhow::Result<V
         duration: Duration::from_secs(u64::from(options.seconds)),
         rate: None,
         run,
+        door: Door::default(),
     };
     let bare = bare(&broker, &plan(5)).await?;
     let section = format!("[[mqtt.broker]]\nname = \"town\"\nurl = \"mqtt://{}\"\n", broker.address);

@@ -26,12 +26,18 @@ pub(super) struct Server {
 impl Server {
     /// A fresh site in a folder; `more` is added to its configuration.
     pub(super) fn start(folder: &Path, more: &str) -> anyhow::Result<Self> {
+        Self::listening(folder, "127.0.0.1", &format!("anonymous = true\n{more}"))
+    }
+
+    /// The same with another address for the broker; `more` begins in `[mqtt.embedded]`. Load goes to this machine.
+    pub(super) fn listening(folder: &Path, host: &str, more: &str) -> anyhow::Result<Self> {
         let free = || TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let (http, mqtt) = (free()?, free()?);
         std::fs::create_dir_all(folder)?;
         let config = folder.join("sanimon.toml");
         let text = format!(
-            "[site]\ndata = \"data\"\n[http]\nlisten = \"{http}\"\n[mqtt.embedded]\nlisten = \"{mqtt}\"\nanonymous = true\n{more}"
+            "[site]\ndata = \"data\"\n[http]\nlisten = \"{http}\"\n[mqtt.embedded]\nlisten = \"{host}:{}\"\n{more}",
+            mqtt.port()
         );
         std::fs::write(&config, text)?;
         let started = Instant::now();
@@ -61,6 +67,11 @@ impl Server {
         let password = password.context("the first start printed no account")?;
         let ready_ms = started.elapsed().as_millis();
         Ok(Self { child, http, mqtt, data: folder.join("data"), ready_ms, password })
+    }
+
+    /// Open files and sockets.
+    pub(super) fn handles(&self) -> anyhow::Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
     }
 
     fn proc(&self, file: &str) -> anyhow::Result<String> {
