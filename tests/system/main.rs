@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod alerts;
+mod attacks;
 mod browser;
 mod decode;
 mod devices;
@@ -22,6 +23,7 @@ mod rules;
 mod sealing;
 mod sensor;
 mod sensors;
+mod service;
 mod setup;
 mod sources;
 mod tls;

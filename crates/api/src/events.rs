@@ -148,11 +148,12 @@ impl Follower {
 
     async fn next(mut self) -> Option<(Result<SseEvent, Infallible>, Self)> {
         loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return Some((Ok(event), self));
-            }
+            // Before anything is told.
             if *self.stop.borrow() || !self.is_still_known().await {
                 return None;
+            }
+            if let Some(event) = self.waiting.pop_front() {
+                return Some((Ok(event), self));
             }
             let first = tokio::select! {
                 first = self.receiver.recv() => first,

@@ -137,6 +137,7 @@ enum Next {
 impl Worker {
     fn run(&mut self) {
         while let Some(work) = self.receiver.blocking_recv() {
+            self.core.writer.shared().health.beat();
             let is_tick = matches!(work, Work::Tick);
             let next = match work {
                 Work::Message(message) => self.group(Some(*message)),
@@ -237,6 +238,7 @@ impl Worker {
     fn rebuild_while_running(&mut self) -> bool {
         loop {
             std::thread::sleep(RETRY_EVERY);
+            self.core.writer.shared().health.beat();
             if self.stopping.load(Ordering::Acquire) {
                 tracing::error!("stopping while the store refuses: messages are left unacknowledged");
                 return false;

@@ -110,6 +110,8 @@ pub(crate) fn embedded_options(config: &EmbeddedConfig, tls: Option<&Tls>) -> Em
 
 /// As many files and sockets as the system gives: its default of 1,024 would be 300 devices.
 fn sockets_max() -> usize {
-    rlimit::increase_nofile_limit(u64::MAX)
-        .map_or(1_024, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    // Where it may not be raised, what the service manager gave counts.
+    let given = || rlimit::Resource::NOFILE.get_soft();
+    let limit = rlimit::increase_nofile_limit(u64::MAX).or_else(|_| given()).unwrap_or(1_024);
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }

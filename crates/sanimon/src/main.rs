@@ -12,6 +12,7 @@ mod http;
 mod models;
 mod replay;
 mod screen;
+mod service;
 mod setup;
 mod site;
 mod tls;

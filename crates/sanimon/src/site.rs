@@ -153,6 +153,10 @@ impl Site {
         })
     }
 
+    pub(crate) fn shared(&self) -> Shared {
+        self.committer.shared.clone()
+    }
+
     /// Enters an account or gives it a new password.
     pub(crate) async fn put_account(&self, name: &str, password: String, role: &str) -> anyhow::Result<()> {
         let hash = tokio::task::spawn_blocking(move || sanimon_api::hash_password(&password)).await?;

@@ -79,6 +79,8 @@ pub struct Health {
     sources: RwLock<BTreeMap<String, SourceState>>,
     /// The service behind the store, if there is one. Without it messages are taken all the same.
     backend: RwLock<Option<SourceState>>,
+    /// Raised whenever the writer's thread comes around, also while it waits for a disk: standing still means that it hangs.
+    pub beats: AtomicU64,
     /// When the site's certificate expires, in Unix seconds; 0: it has none.
     pub tls_expires_at_s: AtomicI64,
     /// The files of the certificates were changed, and cannot be read: those in force stay.
@@ -88,6 +90,11 @@ pub struct Health {
 }
 
 impl Health {
+    /// The writer's thread lives.
+    pub fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn set_store_fault(&self, fault: Option<String>) {
         *self.store_fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
     }

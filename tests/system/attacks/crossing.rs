@@ -64,14 +64,21 @@ fn walking_ids_lists_and_streams_finds_nothing_of_another_zone() {
             for id in ["secret-1", "1", "2", "3", "4"] {
                 let place = path.replace("{id}", id).replace("{photo}", "1").replace("{n}", "0");
                 let place = place.replace("{name}", "limited").replace("{document}", "rules");
-                let query = if path.contains("telemetry") || path.contains("trends") { "?metric=fill_pct&group_by=device" } else { "" };
+                let query = if path.contains("telemetry") || path.contains("trends") {
+                    "?metric=fill_pct&group_by=device"
+                } else {
+                    ""
+                };
                 let query = if path.contains("telemetry") { "?metric=fill_pct" } else { query };
                 let query = if path.contains("measures") { "?group_by=device" } else { query };
                 let (status, _, answer) = ask(&method.to_uppercase(), &format!("{place}{query}"), "{}");
                 assert!(status < 500, "{method} {place}: {status} {answer}");
                 // What is asked for may be named in the refusal; what is told of it may not.
                 let told = answer.replace(id, "");
-                assert!(!told.contains("secret-") && !told.contains("theirs"), "{method} {place} tells: {answer}");
+                assert!(
+                    !told.contains("secret-") && !told.contains("theirs"),
+                    "{method} {place} tells: {answer}"
+                );
                 walked += 1;
             }
         }
@@ -95,7 +102,7 @@ fn the_live_stream_tells_of_ones_own_zone_and_ends_with_the_session() {
     let limited = cookie_of(&site, "limited");
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", site.http)).unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let request = format!("GET /api/v1/events HTTP/1.1\r\nhost: test\r\n{limited}\r\n");
+    let request = format!("GET /api/v1/events HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{limited}\r\n");
     std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
     let mut heard = String::new();
     let mut listen = |until: &str| {

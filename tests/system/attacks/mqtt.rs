@@ -71,12 +71,35 @@ impl Honest {
 
 /// A packet as somebody might send it who has read half of the standard.
 fn fuzzed(dice: &mut Dice) -> Vec<u8> {
-    let topics = ["sanitation/east/bin/fuzz/telemetry", "sanitation/east/bin/other/telemetry", "#", "", "$SYS/x", "v1/devices/me/telemetry"];
-    let payloads: [&[u8]; 6] = [br#"{"fill_pct":1}"#, b"{", b"[[[[[[", b"\xff\xfe\x00", br#"[{"bn":"x","n":"fill_pct","v":1}]"#, b""];
+    let topics = [
+        "sanitation/east/bin/fuzz/telemetry",
+        "sanitation/east/bin/other/telemetry",
+        "#",
+        "",
+        "$SYS/x",
+        "v1/devices/me/telemetry",
+    ];
+    let payloads: [&[u8]; 6] = [
+        br#"{"fill_pct":1}"#,
+        b"{",
+        b"[[[[[[",
+        b"\xff\xfe\x00",
+        br#"[{"bn":"x","n":"fill_pct","v":1}]"#,
+        b"",
+    ];
     let topic = topics[dice.below(6) as usize];
     let mut bytes = match dice.below(8) {
-        0 | 1 => publish_packet(topic, dice.below(65_536) as u16, payloads[dice.below(6) as usize], dice.below(2) == 1),
-        2 => packet(0x82, &[&[0, 1][..], &(topic.len() as u16).to_be_bytes(), topic.as_bytes(), &[dice.below(256) as u8]].concat()),
+        0 | 1 => publish_packet(
+            topic,
+            dice.below(65_536) as u16,
+            payloads[dice.below(6) as usize],
+            dice.below(2) == 1,
+        ),
+        2 => packet(
+            0x82,
+            &[&[0, 1][..], &(topic.len() as u16).to_be_bytes(), topic.as_bytes(), &[dice.below(256) as u8]]
+                .concat(),
+        ),
         3 => packet((dice.below(16) << 4) as u8, &[0, dice.below(256) as u8]),
         4 => vec![0xc0, 0],
         5 => connect_packet("fuzz", Some(("fuzz", "x"))),
@@ -157,9 +180,13 @@ fn fuzzed_packets_break_nothing_and_reach_nobody_elses_topics() {
     assert_well(&site);
     assert_eq!(site.points("honest", "fill_pct").len() as u64, served, "all that was acknowledged, once");
     let devices = site.json("/api/v1/devices?limit=1000");
-    let known: Vec<&str> = devices["items"].as_array().unwrap().iter().filter_map(|d| d["id"].as_str()).collect();
+    let known: Vec<&str> =
+        devices["items"].as_array().unwrap().iter().filter_map(|d| d["id"].as_str()).collect();
     assert!(known.iter().all(|id| ["honest", "fuzz"].contains(id)), "{known:?}");
-    told("fuzzed-packets", &json!({ "packets": packets, "connections": connections, "honest_served": served, "panics": 0, "seed": seed }));
+    told(
+        "fuzzed-packets",
+        &json!({ "packets": packets, "connections": connections, "honest_served": served, "panics": 0, "seed": seed }),
+    );
 }
 
 #[test]
@@ -190,7 +217,10 @@ fn connections_that_say_nothing_are_given_up_and_hold_nothing() {
     wait_at_most("all are let go", Duration::from_secs(40), || (handles(&site) <= before + 10).then_some(()));
     let served = honest.end();
     assert_well(&site);
-    told("silent-connections", &json!({ "hostile": hostile, "handles_before": before, "handles_under_attack": now, "honest_served": served }));
+    told(
+        "silent-connections",
+        &json!({ "hostile": hostile, "handles_before": before, "handles_under_attack": now, "honest_served": served }),
+    );
 }
 
 #[test]
@@ -208,7 +238,12 @@ fn a_storm_of_connections_and_of_guessed_secrets() {
     }
     honest.wait_for_more(10);
     // Many wrong secrets shut nobody out.
-    assert!(publish_as(site.mqtt, ("honest", &secret), "sanitation/east/bin/honest/telemetry", r#"{"fill_pct":2}"#));
+    assert!(publish_as(
+        site.mqtt,
+        ("honest", &secret),
+        "sanitation/east/bin/honest/telemetry",
+        r#"{"fill_pct":2}"#
+    ));
     let served = honest.end();
     assert_well(&site);
     told("connection-storm", &json!({ "connections": storms, "honest_served": served }));
@@ -223,7 +258,10 @@ fn packets_without_an_end_and_topics_without_a_bottom() {
     let long = vec![b'x'; 3 << 20];
     let endless: &[u8] = &[0x30, 0xff, 0xff, 0xff, 0x7f];
     for (name, bytes) in [
-        ("a payload of three megabytes", publish_packet("sanitation/east/bin/honest/telemetry", 1, &long, false)),
+        (
+            "a payload of three megabytes",
+            publish_packet("sanitation/east/bin/honest/telemetry", 1, &long, false),
+        ),
         ("a length of 256 MB", endless.to_vec()),
         ("a topic of twenty thousand levels", publish_packet(&deep, 1, b"{}", false)),
         ("a length of five bytes", vec![0x30, 0x80, 0x80, 0x80, 0x80, 0x01]),
@@ -259,7 +297,13 @@ fn a_stolen_credential_reaches_one_device_and_is_worth_nothing_once_revoked() {
     let thief = ("b-1", stolen.as_str());
     let of = |device: &str| format!("sanitation/east/bin/{device}/telemetry");
     assert!(publish_as(site.mqtt, ("b-2", &other), &of("b-2"), r#"{"fill_pct":22}"#));
-    for topic in [of("b-2"), of("b-2") + "/", "sanitation/east/bin/b-2/status".into(), of("+"), "sanitation/alerts/x/1".into()] {
+    for topic in [
+        of("b-2"),
+        of("b-2") + "/",
+        "sanitation/east/bin/b-2/status".into(),
+        of("+"),
+        "sanitation/alerts/x/1".into(),
+    ] {
         publish_as(site.mqtt, thief, &topic, r#"{"fill_pct":99}"#);
     }
     let values: Vec<f64> = site.points("b-2", "fill_pct").iter().map(|(_, value)| *value).collect();

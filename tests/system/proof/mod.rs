@@ -15,6 +15,8 @@ mod proxy;
 mod soak;
 mod upgrade;
 
+pub(crate) use disk::SmallDisk;
+
 /// Whether the long form is wanted.
 pub(crate) fn is_full() -> bool {
     std::env::var("SANIMON_PROOF").as_deref() == Ok("full")

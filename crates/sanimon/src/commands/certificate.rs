@@ -53,7 +53,12 @@ pub(crate) struct Folder {
 impl Certificate {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Site(Site { names, folder }) => make_site(names, &folder.path),
+            Self::Site(Site { names, folder }) => {
+                make_site(names, &folder.path)?;
+                screen::step("authority", &folder.path.join("ca.pem").display().to_string());
+                screen::step("site", &folder.path.join("server.pem").display().to_string());
+                Ok(())
+            }
             Self::Device(Device { id, folder }) => {
                 let issuer = authority(&folder.path)?;
                 sign(&issuer, &id, Vec::new(), &folder.path, &id)?;
@@ -76,12 +81,9 @@ pub(crate) fn make_site(names: Vec<String>, folder: &Path) -> anyhow::Result<()>
         let certificate = params.self_signed(&key)?;
         write_secret(&folder.join("ca.key"), &key.serialize_pem())?;
         fs::write(folder.join("ca.pem"), certificate.pem())?;
-        screen::step("authority", &folder.join("ca.pem").display().to_string());
     }
     let name = names.first().cloned().unwrap_or_default();
-    sign(&authority(folder)?, &name, names, folder, "server")?;
-    screen::step("site", &folder.join("server.pem").display().to_string());
-    Ok(())
+    sign(&authority(folder)?, &name, names, folder, "server")
 }
 
 fn params(names: Vec<String>, common_name: &str, years: i32) -> anyhow::Result<CertificateParams> {

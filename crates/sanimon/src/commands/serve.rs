@@ -11,8 +11,8 @@ use super::check::refused;
 use crate::clock::RealClock;
 use crate::config::{self, Config};
 use crate::doors::Doors;
-use crate::screen;
 use crate::site::{self, Site, SiteParts};
+use crate::{screen, service};
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -81,7 +81,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let Some(https) = site.https {
         screen::step("console", &format!("https://{https}"));
     }
+    let watchdog = service::ready(&site.shared());
     site::until_stopped().await;
+    service::stopping(watchdog);
     screen::step("stopping", "finishing the running group");
     site.stop().await;
     Ok(())
