@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The proof that nothing is lost, and the attacks, in full: tests/proof.sh [NAME...]
+#
+# It runs what CI runs in short (tests/system/proof, tests/system/attacks) with large numbers: 200 kills on each source and
+# back end, a hundred faults of each network, ten million fuzzed packets, a soak of half an hour. About an hour on two
+# cores; a NAME (such as kills, network, influx, soak, attacks) runs only the tests whose names hold it. The results are
+# the lines that begin with `proof`; they are kept in ~/.cache/sanimon/proof, and docs/RELIABILITY.md tells of the last ones.
+#
+# Needs what tests/run.sh installs. Everything stays on loopback and in temporary folders, and ends by itself.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+home="${XDG_CACHE_HOME:-$HOME/.cache}/sanimon/proof"
+mkdir -p "$home"
+log="$home/$(date -u +%Y-%m-%dT%H%M%SZ).log"
+names=("$@")
+[ ${#names[@]} -gt 0 ] || names=(proof:: attacks::)
+if influxd=$(tests/services/influxd/build.sh); then export SANIMON_INFLUXD="$influxd"; fi
+export SANIMON_PROOF="${SANIMON_PROOF:-full}" SANIMON_CONSOLE=skip
+
+{
+  echo "machine: $(nproc) cores, $(free -g | awk '/^Mem/ {print $2}') GB, $(uname -sr), $(git rev-parse --short HEAD 2>/dev/null)"
+  # One after another: each proof is to have the machine for itself.
+  cargo test --locked -p sanimon --test system -- --nocapture --test-threads=1 "${names[@]}"
+} 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+printf '\nResults (%s):\n' "$log"
+grep -o 'proof [a-z-]* {.*}' "$log"
+exit "$status"
