@@ -353,6 +353,16 @@ impl Mosquitto {
         })
     }
 
+    /// Over TLS, with `broker.pem` and `broker.key` of a folder.
+    pub(crate) fn over_tls(folder: &Path) -> Self {
+        let (certificate, key) = (folder.join("broker.pem"), folder.join("broker.key"));
+        // It gives up its rights before it reads them.
+        fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        let files = format!("certfile {}\nkeyfile {}\n", certificate.display(), key.display());
+        Self::configured(&format!("{files}allow_anonymous true\n"), |_| {})
+    }
+
     fn configured(rules: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);

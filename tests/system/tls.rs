@@ -279,3 +279,31 @@ fn wrong_files_are_one_line_that_says_what_to_do() {
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("needs `[tls]`"), "{said}");
 }
+
+#[test]
+fn an_external_mosquitto_is_followed_over_tls_and_a_stranger_in_its_place_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Ca::new(folder.path(), "ca");
+    ca.sign("broker", "broker");
+    let broker = crate::harness::Mosquitto::over_tls(folder.path());
+    let section = |ca: &Path| {
+        let port = broker.port;
+        format!(
+            "[[mqtt.broker]]\nname = \"town\"\nurl = \"mqtts://localhost:{port}\"\nca = \"{}\"\nkeep_alive = \"5s\"\n",
+            ca.display()
+        )
+    };
+    let site = Site::started(&section(&folder.path().join("ca.pem")));
+    let tls = ["--cafile", &folder.path().join("ca.pem").display().to_string()];
+    wait_for("a reading arrives", || {
+        assert!(publish_with(broker.port, TOPIC, r#"{"fill_pct":61}"#, &tls));
+        site.points("b-1", "fill_pct").last().copied()
+    });
+    Ca::new(folder.path(), "other");
+    let wary = Site::started(&section(&folder.path().join("other.pem")));
+    let said = wait_for("it says why not", || {
+        let (status, body) = wary.get("/readyz")?;
+        (status == 503 && body.to_lowercase().contains("certificate")).then_some(body)
+    });
+    assert!(said.contains("town"), "{said}");
+}

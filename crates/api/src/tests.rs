@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use self::registry::models;
 use self::setup::{NoFiles, PLANNER};
-use crate::{ApiState, Reached, SiteInfo, hash_password, openapi, router};
+use crate::{ApiState, OidcOptions, Reached, SiteInfo, hash_password, openapi, router};
 
 #[derive(Debug)]
 struct Fixed;
@@ -86,6 +86,11 @@ impl Api {
 
     /// Over a store with the history and what is entered besides.
     fn with(enter: impl FnOnce(&mut Writer)) -> Self {
+        Self::of(enter, None)
+    }
+
+    /// The same with an OpenID provider.
+    fn of(enter: impl FnOnce(&mut Writer), oidc: Option<OidcOptions>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let shanghai = SiteCalendar::named("Asia/Shanghai");
         let Store { mut writer, shared, lock } = Store::open(folder.path(), shanghai).expect("a store");
@@ -126,7 +131,7 @@ impl Api {
             url: None,
             reached: Reached::default(),
             requests_per_s: crate::REQUESTS_PER_S,
-            oidc: None,
+            oidc,
             setup: Arc::new(NoFiles),
             planner: PLANNER,
         };
@@ -370,5 +375,6 @@ async fn trends_are_grouped_as_asked() {
     }
 }
 mod access;
+mod oidc;
 mod registry;
 mod setup;

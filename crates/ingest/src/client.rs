@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use rumqttc::{
     AsyncClient, ConnectReturnCode, Event, MqttOptions, Packet, Publish, QoS, SubscribeReasonCode,
+    TlsConfiguration, Transport,
 };
 use sanimon_store::{Health, SourceState};
 use tokio::sync::watch;
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::message::{Ack, Connection};
 use crate::queue::{Arrival, Queue};
@@ -29,7 +31,7 @@ const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// How to reach a broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ClientOptions {
     /// The source's name in the quarantine and in `/readyz`.
     pub name: String,
@@ -40,7 +42,13 @@ pub struct ClientOptions {
     pub credentials: Option<Credentials>,
     pub topic_filters: Vec<String>,
     pub keep_alive: Duration,
+    /// Whom to trust, and who we are; `None`: plain.
+    pub tls: Option<BrokerTls>,
 }
+
+/// How TLS is spoken to a broker.
+#[derive(Debug, Clone)]
+pub struct BrokerTls(pub Arc<ClientConfig>);
 
 /// A user name and its password, which no debug output shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -107,6 +115,9 @@ fn mqtt_options(options: &ClientOptions) -> MqttOptions {
         .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
     if let Some(Credentials { username, password }) = &options.credentials {
         mqtt.set_credentials(username, password);
+    }
+    if let Some(BrokerTls(config)) = &options.tls {
+        mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config.clone())));
     }
     mqtt
 }

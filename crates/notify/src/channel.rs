@@ -1,5 +1,9 @@
 //! Where messages go.
 
+use std::sync::Arc;
+
+use rumqttc::tokio_rustls::rustls::ClientConfig;
+
 use crate::text::Templates;
 
 /// The language of a channel's messages.
@@ -52,17 +56,23 @@ pub enum Robot {
     Feishu,
 }
 
+/// How TLS is spoken to a broker.
+#[derive(Debug, Clone)]
+pub struct BrokerTls(pub Arc<ClientConfig>);
+
 /// A broker that keeps the state of open alerts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct MqttServer {
     pub host: String,
     pub port: u16,
     pub client_id: String,
     pub credentials: Option<Credentials>,
+    /// `None`: plain.
+    pub tls: Option<BrokerTls>,
 }
 
 /// What kind of receiver it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum ChannelKind {
     /// A POST of JSON, signed with HMAC-SHA256 if there is a secret.
     Webhook { url: String, secret: Option<String> },
@@ -81,7 +91,7 @@ pub enum ChannelKind {
 }
 
 /// A receiver of messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Channel {
     /// The name by which routes and people call it.
     pub name: String,

@@ -12,7 +12,7 @@ mod send;
 mod text;
 mod worker;
 
-pub use channel::{Channel, ChannelKind, Credentials, Language, MqttServer, Robot, Tls};
+pub use channel::{BrokerTls, Channel, ChannelKind, Credentials, Language, MqttServer, Robot, Tls};
 pub use send::SendError;
 pub use text::{PLACEHOLDERS, Templates};
 pub use worker::{Notifier, Site, start};

@@ -74,7 +74,7 @@ impl Brokers<'_> {
             };
             let OwnClient { client_id, password } = self.own.clone();
             let credentials = Some(Credentials { username: OwnClient::USERNAME.to_owned(), password });
-            return Some(MqttServer { host, port: address.port(), client_id, credentials });
+            return Some(MqttServer { host, port: address.port(), client_id, credentials, tls: None });
         };
         let found = self.external.iter().find(|broker| broker.name == name)?;
         let credentials = found
@@ -82,6 +82,7 @@ impl Brokers<'_> {
             .as_ref()
             .map(|known| Credentials { username: known.username.clone(), password: known.password.clone() });
         let client_id = format!("{}-alerts", found.client_id);
-        Some(MqttServer { host: found.host.clone(), port: found.port, client_id, credentials })
+        let tls = found.tls.as_ref().map(|tls| sanimon_notify::BrokerTls(tls.0.clone()));
+        Some(MqttServer { host: found.host.clone(), port: found.port, client_id, credentials, tls })
     }
 }

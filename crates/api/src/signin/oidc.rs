@@ -12,7 +12,9 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreJwsSigningAlgorithm, CoreProviderMetadata,
+};
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce,
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
@@ -38,6 +40,16 @@ const PENDING_MAX_AGE: Duration = Duration::from_mins(10);
 const PENDING_MAX: usize = 1_000;
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// Signatures that a provider's key proves; none by a secret that is shared, and never none.
+const SIGNED_BY: [CoreJwsSigningAlgorithm; 6] = [
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+    CoreJwsSigningAlgorithm::EdDsa,
+];
 
 /// The site's provider.
 #[derive(Clone)]
@@ -235,7 +247,7 @@ fn identity(options: &OidcOptions, code: String, begun: Begun) -> Result<Identit
         .map_err(|error| provider_failed("it gave no token", &error))?;
     let token = tokens.id_token().ok_or_else(|| provider_failed("it gave no ID token", &"missing"))?;
     let claims = token
-        .claims(&provider.id_token_verifier(), &begun.nonce)
+        .claims(&provider.id_token_verifier().set_allowed_algs(SIGNED_BY), &begun.nonce)
         .map_err(|error| provider_failed("its ID token is not sound", &error))?;
     let subject = claims.subject().as_str();
     let name = claims.preferred_username().map(|name| name.as_str().to_owned());

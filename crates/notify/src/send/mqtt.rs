@@ -6,13 +6,13 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use rumqttc::{Client, Event, MqttOptions, Outgoing, Packet, QoS};
+use rumqttc::{Client, Event, MqttOptions, Outgoing, Packet, QoS, TlsConfiguration, Transport};
 use sanimon_domain::{Condition, Handling};
 use sanimon_store::{Alert, OutboxMessage};
 
 use super::webhook::event;
 use super::{Parcel, SendError};
-use crate::channel::{Credentials, MqttServer};
+use crate::channel::{BrokerTls, Credentials, MqttServer};
 
 /// Where the state of alerts is.
 const TOPIC: &str = "sanitation/alerts";
@@ -33,6 +33,9 @@ impl Mirror {
         options.set_keep_alive(Duration::from_secs(30));
         if let Some(Credentials { username, password }) = &server.credentials {
             options.set_credentials(username, password);
+        }
+        if let Some(BrokerTls(config)) = &server.tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config.clone())));
         }
         let (client, mut connection) = Client::new(options, 16);
         let (told, answers) = channel();

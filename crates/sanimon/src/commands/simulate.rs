@@ -45,7 +45,8 @@ pub(crate) struct Simulate {
 }
 
 fn broker(text: &str) -> Result<(String, u16), String> {
-    parse_broker_url(text).ok_or_else(|| "write mqtt://HOST:PORT".to_owned())
+    let found = parse_broker_url(text).filter(|(_, _, is_tls)| !is_tls);
+    found.map(|(host, port, _)| (host, port)).ok_or_else(|| "write mqtt://HOST:PORT".to_owned())
 }
 
 impl Simulate {

@@ -17,7 +17,7 @@ const DEFAULT_EVENTS: [Event; 5] =
     [Event::Raised, Event::Worsened, Event::Escalated, Event::Reopened, Event::Cleared];
 
 /// A channel: what it is told, and how.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ChannelConfig {
     pub(crate) route: Route,
     pub(crate) language: Language,
@@ -26,7 +26,7 @@ pub(crate) struct ChannelConfig {
 }
 
 /// Where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Target {
     Ready(ChannelKind),
     /// A broker by its name, or the embedded one.
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(found[0].route.digest_at_min, Some(510));
         assert_eq!(found[0].route.least, Severity::Major);
         assert!(found[0].route.quiet.is_some());
-        assert_eq!((&found[1].target, found[1].route.mirrors), (&Target::Broker(None), true));
+        assert!(matches!(found[1].target, Target::Broker(None)) && found[1].route.mirrors);
     }
 
     #[test]

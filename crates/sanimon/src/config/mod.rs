@@ -282,7 +282,8 @@ fn policy(section: &mut Section<'_>) -> Policy {
 fn broker(section: &mut Section<'_>) -> Option<ClientOptions> {
     let name = section.text_required("name").map(|(text, _)| text);
     section.text_required("url");
-    let url = section.parsed("url", "mqtt://HOST:PORT", parse_broker_url);
+    let url = section.parsed("url", "mqtt://HOST:PORT or mqtts://HOST:PORT", parse_broker_url);
+    let files = security::broker_files(section);
     let client_id = section.text("client_id").map_or_else(|| "sanimon".to_owned(), |(text, _)| text);
     let username = section.text("username").map(|(text, _)| text);
     let password = section.text("password").map(|(text, _)| text);
@@ -293,20 +294,25 @@ fn broker(section: &mut Section<'_>) -> Option<ClientOptions> {
         duration_ms(text).filter(|ms| (5_000..=65_535_000).contains(ms))
     });
     let keep_alive = Duration::from_millis(keep_alive_ms.unwrap_or(30_000) as u64);
-    let (host, port) = url?;
-    Some(ClientOptions { name: name?, host, port, client_id, credentials, topic_filters, keep_alive })
+    let (host, port, is_tls) = url?;
+    let tls = if is_tls { security::broker_tls(section, &files) } else { None };
+    Some(ClientOptions { name: name?, host, port, client_id, credentials, topic_filters, keep_alive, tls })
 }
 
-/// `mqtt://HOST:PORT`; the port is 1883 if left out.
-pub(crate) fn parse_broker_url(text: &str) -> Option<(String, u16)> {
-    let rest = text.strip_prefix("mqtt://").or_else(|| text.strip_prefix("tcp://"))?.trim_end_matches('/');
+/// `mqtt://HOST:PORT` or `mqtts://HOST:PORT`, and whether it is TLS; the port is 1883 or 8883 if left out.
+pub(crate) fn parse_broker_url(text: &str) -> Option<(String, u16, bool)> {
+    let plain = text.strip_prefix("mqtt://").or_else(|| text.strip_prefix("tcp://"));
+    let secure = text.strip_prefix("mqtts://").or_else(|| text.strip_prefix("ssl://"));
+    let is_tls = secure.is_some();
+    let rest = plain.or(secure)?.trim_end_matches('/');
+    let default_port = if is_tls { 8883 } else { 1883 };
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
-        _ => (rest, 1883),
+        _ => (rest, default_port),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let sound = !host.is_empty() && !host.contains(['/', '@', ' ']);
-    sound.then(|| (host.to_owned(), port))
+    sound.then(|| (host.to_owned(), port, is_tls))
 }
 
 fn limits(section: &mut Section<'_>) -> Admission {
@@ -375,6 +381,7 @@ mod tests {
         for (url, expected) in [
             ("mqtt://h:1", Some(("h", 1))),
             ("mqtt://h", Some(("h", 1883))),
+            ("mqtts://h", Some(("h", 8883))),
             ("mqtt://[::1]:1884", Some(("::1", 1884))),
             ("mqtt://[::1]", Some(("::1", 1883))),
             ("http://h", None),
@@ -382,7 +389,8 @@ mod tests {
             ("mqtt://user@h", None),
             ("mqtt://h:99999", None),
         ] {
-            assert_eq!(parse_broker_url(url), expected.map(|(host, port)| (host.to_owned(), port)), "{url}");
+            let expected = expected.map(|(host, port)| (host.to_owned(), port, url.starts_with("mqtts")));
+            assert_eq!(parse_broker_url(url), expected, "{url}");
         }
     }
 }

@@ -1,13 +1,19 @@
 //! `[tls]`, `[oidc]`, and what `[http]` and `[mqtt.embedded]` say about who may come in.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use sanimon_api::{OIDC_CALLBACK_PATH, OidcOptions, REQUESTS_PER_S, Reached, Role};
 use sanimon_ingest::broker::DeviceLimits;
+use sanimon_ingest::client::BrokerTls;
 
 use super::reader::Section;
 use super::{DEFAULT_MQTT, address};
-use crate::tls::{Minimum, TlsFiles};
+use crate::tls::{Minimum, TlsFiles, certificates};
 
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
 
@@ -171,4 +177,56 @@ pub(super) fn oidc(section: &mut Section<'_>, url: Option<&str>) -> Option<OidcO
         redirect_url: format!("{url}{OIDC_CALLBACK_PATH}"),
         newcomers: newcomers.unwrap_or(Some(Role::Viewer)),
     })
+}
+
+/// The files of a broker's TLS, as they are named.
+pub(super) struct BrokerFiles {
+    ca: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+pub(super) fn broker_files(section: &mut Section<'_>) -> BrokerFiles {
+    let mut path = |key: &str| {
+        let name = section.text(key);
+        name.map(|(name, _)| section.beside(&name))
+    };
+    BrokerFiles { ca: path("ca"), certificate: path("certificate"), key: path("key") }
+}
+
+/// Whom to trust as a broker (`ca`; left out: the system's authorities), and our own certificate if it wants one.
+pub(super) fn broker_tls(section: &mut Section<'_>, files: &BrokerFiles) -> Option<BrokerTls> {
+    match client_config(files) {
+        Ok(config) => Some(BrokerTls(Arc::new(config))),
+        Err(why) => {
+            section.fault(section.line, format!("`mqtt.broker`: {why}"));
+            None
+        }
+    }
+}
+
+fn client_config(files: &BrokerFiles) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    match &files.ca {
+        Some(ca) => {
+            for certificate in certificates(ca).map_err(|why| format!("`ca`: {}: {why}", ca.display()))? {
+                roots.add(certificate).map_err(|error| format!("`ca`: {}: {error}", ca.display()))?;
+            }
+        }
+        None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+    }
+    let builder = ClientConfig::builder().with_root_certificates(roots);
+    match (&files.certificate, &files.key) {
+        (None, None) => Ok(builder.with_no_client_auth()),
+        (Some(certificate), Some(key)) => {
+            let chain = certificates(certificate)
+                .map_err(|why| format!("`certificate`: {}: {why}", certificate.display()))?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| format!("`key`: {}: {error}", key.display()))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| format!("`certificate` and `key`: {error}"))
+        }
+        _ => Err("`certificate` and `key` go together".to_owned()),
+    }
 }

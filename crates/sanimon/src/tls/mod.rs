@@ -15,7 +15,7 @@ use sanimon_ingest::broker::TlsSource;
 use sanimon_store::Health;
 use tokio::sync::watch;
 
-pub(crate) use files::{Minimum, TlsFiles, common_name};
+pub(crate) use files::{Minimum, TlsFiles, certificates, common_name};
 
 /// How often it is looked whether the files have changed: certificates live for weeks.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
