@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes every decoder and envelope with libFuzzer, each target for some seconds: tests/fuzz.sh [SECONDS] [TARGET...]
+# Fuzzes every decoder, envelope and MQTT packet with libFuzzer, each target for some seconds: tests/fuzz.sh [SECONDS] [TARGET...]
 #
 # A short run (10 s a target) is part of tests/run.sh; a night is `tests/fuzz.sh 14400`. The corpus is made from the
 # published cases and grows in ~/.cache/sanimon/fuzz. What breaks a target is kept beside it, as the last line says.
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(frames envelopes native scripts)
+[ ${#targets[@]} -gt 0 ] || targets=(frames envelopes native packets scripts)
 home="${XDG_CACHE_HOME:-$HOME/.cache}/sanimon/fuzz"
 mkdir -p "$home/found"
 cargo run --quiet --locked -p sanimon-codec --example fuzz_corpus -- "$home/corpus"

@@ -62,6 +62,7 @@ skip() {
 command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs"; exit 1; }
 services=yes
 install_debian mosquitto:mosquitto mosquitto_pub:mosquitto-clients aiosmtpd:python3-aiosmtpd faketime:faketime || services=no
+python3 -c "import venv, ensurepip" 2>/dev/null || { [ "$(id -u)" -eq 0 ] && apt-get install -y -qq python3-venv >/dev/null 2>&1; } || true
 browser=yes
 install_debian chromium:chromium || browser=no
 influxdb=yes
@@ -79,7 +80,7 @@ export SANIMON_SEEDS="${SANIMON_SEEDS:-1000}"
 step "unit and property tests" env SANIMON_CONSOLE=skip cargo test --locked --workspace --lib --bins
 # libFuzzer is C++.
 if command -v c++ >/dev/null; then
-  step "fuzz: 10 s a target" tests/fuzz.sh 10
+  step "fuzz: 8 s a target" tests/fuzz.sh 8
 else
   skip "fuzzing: there is no C++ compiler (apt-get install g++)"
 fi
@@ -99,6 +100,13 @@ if [ "$services" = yes ] && [ "$browser" = yes ] && [ "$node" = yes ]; then
   step "whole system: real binary, Mosquitto, browser" cargo test --locked -p sanimon --test system
 else
   skip "the whole-system tests: Mosquitto, Chromium or Node.js is missing"
+fi
+
+step "supply chain: licences, sources, parts list" tests/supply.sh
+if [ "$services" = yes ] && python3 -c 'import venv, ensurepip' 2>/dev/null; then
+  step "schemathesis: the API against its document" tests/schemathesis.sh
+else
+  skip "schemathesis: Python 3 with venv was not found (apt-get install python3-venv)"
 fi
 
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

@@ -8,6 +8,8 @@
 //! It does *not* read a clock (time is an argument, [`Engine::next_deadline`] says when to come back), it keeps no
 //! history, and it sends nothing to anybody.
 
+#![forbid(unsafe_code)]
+
 mod cell;
 pub mod collection;
 pub mod duty;

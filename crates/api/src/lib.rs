@@ -6,6 +6,8 @@
 //!
 //! It does *not* know where messages come from, and it does not serve the console's files.
 
+#![forbid(unsafe_code)]
+
 mod access;
 mod alerts;
 mod cells;

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{Content, Ref, RefOr, Response};
 
 use crate::error::Problem;
 use crate::{
@@ -129,11 +131,49 @@ fn described() -> utoipa::openapi::OpenApi {
             if let Some(operation) = operation {
                 let root = if path.starts_with("/api/v1") { "" } else { "root_" };
                 operation.operation_id = Some(format!("{root}{method}_{}", words.join("_")));
+                if path.starts_with("/api/v1") {
+                    tell_refusals(operation);
+                }
             }
         }
     }
     document
 }
+
+/// What every endpoint may answer, and that each refusal is a problem of its own content type.
+fn tell_refusals(operation: &mut Operation) {
+    let mut refusals = vec![
+        ("400", "What was sent cannot be understood"),
+        ("401", "Nobody is signed in"),
+        ("403", "The role, the zone or the token does not suffice, or a page of another site asked"),
+        ("404", "There is none, or it is in another zone"),
+        ("421", "The site does not answer to this host's name"),
+        ("429", "Too many requests from this address; see `Retry-After`"),
+        ("503", "The store cannot be read or written now, or sanimon is stopping"),
+    ];
+    if operation.request_body.is_some() {
+        refusals.extend([
+            ("413", "The body is too large"),
+            ("415", "The body is not of the content type that is expected"),
+            ("422", "The body is JSON, but not what is expected"),
+        ]);
+    }
+    let responses = &mut operation.responses.responses;
+    for (status, description) in refusals {
+        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(description)));
+    }
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5']) && !response.content.contains_key(PROBLEM) {
+            let schema = Ref::from_schema_name("Problem");
+            response.content.clear();
+            response.content.insert(PROBLEM.to_owned(), RefOr::T(Content::new(Some(schema))));
+        }
+    }
+}
+
+/// RFC 9457.
+const PROBLEM: &str = "application/problem+json";
 
 /// The document as pretty JSON, as it is checked in.
 pub fn openapi() -> String {

@@ -11,7 +11,7 @@ fn data(name: &str) -> PathBuf {
 
 fn main() -> std::io::Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).expect("usage: fuzz_corpus FOLDER"));
-    for target in ["frames", "envelopes", "native", "scripts"] {
+    for target in ["frames", "envelopes", "native", "packets", "scripts"] {
         std::fs::create_dir_all(folder.join(target))?;
     }
     let models: Vec<&str> = device::models().map(|model| model.name).collect();
@@ -52,7 +52,27 @@ fn main() -> std::io::Result<()> {
     ] {
         std::fs::write(folder.join("native").join(name), body)?;
     }
+    for (name, packets) in [("v3", packets(4)), ("v5", packets(5))] {
+        std::fs::write(folder.join("packets").join(name), packets)?;
+    }
     Ok(())
+}
+
+/// CONNECT, SUBSCRIBE, PUBLISH with QoS 1 and PINGREQ of a version of MQTT.
+fn packets(version: u8) -> Vec<u8> {
+    let properties: &[u8] = if version == 5 { &[0] } else { &[] };
+    let packet = |first: u8, parts: &[&[u8]]| {
+        let body = parts.concat();
+        [&[first, body.len() as u8][..], &body].concat()
+    };
+    let topic: &[u8] = b"\x00\x21sanitation/east/bin/b-1/telemetry";
+    [
+        packet(0x10, &[b"\x00\x04MQTT", &[version, 2, 0, 60], properties, b"\x00\x03b-1"]),
+        packet(0x82, &[&[0, 1], properties, b"\x00\x01#", &[1]]),
+        packet(0x32, &[topic, &[0, 2], properties, br#"{"fill_pct":83}"#]),
+        packet(0xc0, &[]),
+    ]
+    .concat()
 }
 
 fn likely(name: &str, format: Format) -> bool {

@@ -10,6 +10,8 @@
 //! It does *not* know the registry (a device's kind and zone), calibration, or whether a time is plausible:
 //! those are decided where the device is known, in `ingest`.
 
+#![forbid(unsafe_code)]
+
 pub mod device;
 mod envelope;
 mod formats;

@@ -3,6 +3,8 @@
 //! [`page`] is the one page of the console (or, when it was built without Node.js, one that says how to get it);
 //! [`file`] is everything that the page loads. It knows no HTTP and no API.
 
+#![forbid(unsafe_code)]
+
 use std::borrow::Cow;
 
 use rust_embed::RustEmbed;

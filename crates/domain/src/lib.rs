@@ -13,6 +13,8 @@
 //!
 //! It does *not* read a clock, a file or a socket, and it does not know how anything is encoded.
 
+#![forbid(unsafe_code)]
+
 pub mod alert;
 pub mod bucket;
 pub mod calendar;

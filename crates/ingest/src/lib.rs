@@ -11,6 +11,8 @@
 //!
 //! It does *not* serve HTTP and knows no person; what people ask for arrives as [`sanimon_store::Command`].
 
+#![forbid(unsafe_code)]
+
 mod backfill;
 pub mod broker;
 pub mod client;

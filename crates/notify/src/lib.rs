@@ -7,6 +7,8 @@
 //!
 //! It does *not* decide who is told, and it writes nothing itself.
 
+#![forbid(unsafe_code)]
+
 mod channel;
 mod send;
 mod text;

@@ -7,6 +7,8 @@
 //! Ways are as the crow flies, longer by the site's detour: there is no map of streets here. It does *not* decide which bins are
 //! due: that is `alerting`'s `collection`.
 
+#![forbid(unsafe_code)]
+
 mod bound;
 mod follow;
 mod solve;

@@ -3,6 +3,8 @@
 //! This crate is the command line, the configuration, and the one place where the parts are put together
 //! ([`site`]). Each command is a file in `commands/`.
 
+#![forbid(unsafe_code)]
+
 mod clock;
 mod commands;
 mod conduct;

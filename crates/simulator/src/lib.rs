@@ -7,6 +7,8 @@
 //!
 //! It encodes with its own code and does *not* know `codec`, so that it stays a judge of it.
 
+#![forbid(unsafe_code)]
+
 mod bin;
 mod drain;
 mod encode;

@@ -9,6 +9,8 @@
 //! It does *not* decide anything: what is a duplicate, what raises an alert and who may do what is decided by
 //! its callers. It opens no socket.
 
+#![forbid(unsafe_code)]
+
 mod access;
 mod aggregate;
 mod backup;
