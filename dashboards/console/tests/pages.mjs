@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { launch, SIZES, URL_BASE, violations, watched, PASSWORD } from './lib.mjs';
 
 const PAGES = ['/', '/map', '/jobs', '/rounds', '/devices', '/devices/bin-0001', '/devices/drain-0001', '/devices/toilet-0001', '/trends', '/report', '/wall', '/health', '/me',
-  '/setup/devices', '/setup/zones', '/setup/teams', '/setup/rules?rule=bin_fill', '/setup/messages', '/setup/users', '/setup/audit'];
+  '/setup/devices', '/setup/zones', '/setup/teams', '/setup/rules?rule=bin_fill', '/setup/messages', '/setup/access', '/setup/users', '/setup/audit'];
 const LOOKS = [
   { name: 'desk, English, light', viewport: SIZES.desk, locale: 'en-GB', colorScheme: 'light' },
   { name: 'phone, Chinese, dark', viewport: SIZES.phone, locale: 'zh-CN', colorScheme: 'dark' },

@@ -24,6 +24,10 @@ export const session = {
     const rank = (name: string) => ROLES.indexOf(name);
     return state.current.kind === 'in' && rank(state.current.me.role) >= rank(role);
   },
+  /** Whether the person sees the whole site, and not only some zones. */
+  get seesAll(): boolean {
+    return state.current.kind === 'in' && state.current.me.zones.length === 0;
+  },
   async resume(): Promise<void> {
     try {
       state.current = { kind: 'in', me: await api.me() };

@@ -38,6 +38,10 @@ export type SetupEdit = Pick<components['schemas']['Edit'], 'table' | 'id'> & {
 export type Tried = components['schemas']['Tried'];
 export type Account = components['schemas']['UserBody'];
 export type Entered = components['schemas']['UserEntered'];
+export type Token = components['schemas']['TokenBody'];
+export type TokenMade = components['schemas']['TokenMade'];
+export type Credential = components['schemas']['CredentialBody'];
+export type CredentialMade = components['schemas']['CredentialMade'];
 export type AuditPage = components['schemas']['AuditPage'];
 export type DeviceEntry = components['schemas']['DeviceEntry'];
 export type Imported = components['schemas']['Imported'];
@@ -68,8 +72,13 @@ export function onSignedOut(callback: () => void): void {
   whenSignedOut = callback;
 }
 
-/** Sends JSON, or a file as it is. */
+/** Sends JSON, or a file as it is; the answer is JSON. */
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const text = await requestText(method, path, body);
+  return (text ? JSON.parse(text) : undefined) as T;
+}
+
+async function requestText(method: string, path: string, body?: unknown): Promise<string> {
   const init: RequestInit = { method };
   if (body instanceof Blob) {
     init.headers = { 'content-type': body.type || 'application/octet-stream' };
@@ -90,8 +99,7 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
     const problem = (await response.json().catch(() => ({}))) as { detail?: string; faults?: TableFault[] };
     throw new ApiError(response.status, problem.detail ?? response.statusText, problem.faults);
   }
-  const text = await response.text();
-  return (text ? JSON.parse(text) : undefined) as T;
+  return response.text();
 }
 
 function query(values: Record<string, string | number | undefined>): string {
@@ -156,8 +164,17 @@ export const api = {
   draft: (name: string, text: string, edits: SetupEdit[]) => request<SetupDocument>('POST', `/api/v1/setup/${name}/draft`, { text, edits }),
   saveDocument: (name: string, text: string, version: string) => request<SetupDocument>('PUT', `/api/v1/setup/${name}`, { text, version }),
   tryRules: (text: string, hours: number) => request<Tried>('POST', '/api/v1/setup/rules/try', { text, hours }),
+  tokens: () => request<Token[]>('GET', '/api/v1/tokens'),
+  makeToken: (entry: { name: string; scopes: string[]; days: number }) => request<TokenMade>('POST', '/api/v1/tokens', entry),
+  revokeToken: (id: number) => request<void>('DELETE', `/api/v1/tokens/${id}`),
+  credentials: () => request<Credential[]>('GET', '/api/v1/credentials'),
+  makeCredential: (entry: { username: string; publish: string[]; subscribe: string[] }) =>
+    request<CredentialMade>('POST', '/api/v1/credentials', entry),
+  revokeCredential: (id: number) => request<void>('DELETE', `/api/v1/credentials/${id}`),
+  /** A table of devices becomes a table of secrets. */
+  provision: (file: File) => requestText('POST', '/api/v1/credentials/provision', new Blob([file], { type: 'text/csv' })),
   users: () => request<Account[]>('GET', '/api/v1/users'),
-  putUser: (name: string, entry: { role: string; password?: string; new_password?: boolean }) =>
+  putUser: (name: string, entry: { role: string; password?: string; new_password?: boolean; zones?: string[] }) =>
     request<Entered>('PUT', `/api/v1/users/${path(name)}`, entry),
   removeUser: (name: string) => request<void>('DELETE', `/api/v1/users/${path(name)}`),
   changePassword: (old: string, next: string) => request<void>('POST', '/api/v1/me/password', { old, new: next }),

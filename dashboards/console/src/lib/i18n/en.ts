@@ -22,6 +22,8 @@ export const en = {
   'sign.name': 'Name',
   'sign.password': 'Password',
   'sign.wrong': 'Unknown name or wrong password.',
+  'sign.wait': 'Too many attempts. Wait a moment and try again.',
+  'sign.provider': 'Sign in with {name}',
   'sign.unreachable': 'sanimon does not answer. Is it running?',
   'connection.lost': 'Connection lost. What you see is from {time}; trying again…',
   'connection.live': 'Live',

@@ -23,6 +23,8 @@ export const zh: Record<Key, string> = {
   'sign.name': '用户名',
   'sign.password': '密码',
   'sign.wrong': '用户名或密码不正确。',
+  'sign.wait': '尝试次数过多，请稍候再试。',
+  'sign.provider': '使用 {name} 登录',
   'sign.unreachable': 'sanimon 没有响应，请确认它正在运行。',
   'connection.lost': '连接已断开。当前显示的是 {time} 的数据，正在重连…',
   'connection.live': '实时',
