@@ -66,6 +66,21 @@ try {
   await page.getByLabel('Name', { exact: true }).fill('zhou');
   await page.getByRole('button', { name: 'Enter a person' }).click();
   await page.getByText('The password of zhou, shown once:').waitFor();
+  // A device's secret and a program's token, each shown once.
+  await page.goto(`${URL_BASE}/setup/access`);
+  await page.getByLabel('Device or gateway').fill('bin-secret');
+  await page.getByRole('button', { name: 'Make a secret' }).click();
+  await page.getByText('The secret of bin-secret, shown once:').waitFor();
+  await page.getByRole('cell', { name: 'bin-secret' }).waitFor();
+  await page.goto(`${URL_BASE}/me`);
+  await page.getByLabel('What for').fill('county feed');
+  await page.getByRole('button', { name: 'Make a token' }).click();
+  const token = await page.getByText(/^sanimon_/).textContent();
+  const asProgram = { headers: { authorization: `Bearer ${token}`, cookie: '' } };
+  assert.ok((await fetch(`${URL_BASE}/api/v1/devices`, asProgram)).ok, 'the token reads');
+  page.once('dialog', (dialog) => dialog.accept());
+  await page.getByRole('button', { name: 'Revoke' }).click();
+  await until('the token is refused', async () => (await fetch(`${URL_BASE}/api/v1/devices`, asProgram)).status === 401);
   await page.goto(`${URL_BASE}/setup/audit`);
   for (const told of ['Saved rules', 'Saved zones', 'Entered a table of devices', 'Accepted a device', 'Entered or changed a person']) await page.getByText(told).first().waitFor();
 
