@@ -116,7 +116,8 @@ fn every_page_is_accessible_asks_nobody_else_and_fits_its_screen() {
 fn the_pictures_of_the_readme_can_be_taken() {
     // A whole township for pictures that are kept.
     let is_kept = std::env::var_os("SANIMON_SCREENS").is_some();
-    let demo = Demo::start(if is_kept { "300" } else { "40" });
+    // So many that some alert is open at whatever time of the day this runs.
+    let demo = Demo::start(if is_kept { "300" } else { "150" });
     let folder = tempfile::tempdir().unwrap();
     let target = std::env::var("SANIMON_SCREENS").map_or_else(|_| folder.path().to_owned(), PathBuf::from);
     let more = [("SANIMON_NAME", "demo".to_owned()), ("SCREENS", target.display().to_string())];

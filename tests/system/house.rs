@@ -60,3 +60,13 @@ fn no_source_file_passes_500_lines() {
         );
     }
 }
+
+#[test]
+fn every_crate_forbids_unsafe_code_in_its_own_words() {
+    for entry in std::fs::read_dir(root().join("crates")).unwrap() {
+        let source = entry.unwrap().path().join("src");
+        let file = ["lib.rs", "main.rs"].map(|name| source.join(name)).into_iter().find(|file| file.exists());
+        let text = std::fs::read_to_string(file.unwrap()).unwrap();
+        assert!(text.contains("#![forbid(unsafe_code)]"), "{}", source.display());
+    }
+}

@@ -36,6 +36,12 @@ pub(crate) struct HttpDoors {
     pub(crate) requests_per_s: f64,
 }
 
+impl HttpDoors {
+    pub(crate) fn plain_address(&self) -> Option<SocketAddr> {
+        self.plain.local_addr().ok()
+    }
+}
+
 impl Doors {
     /// Binds what is to listen for HTTP.
     pub(crate) async fn open(

@@ -166,7 +166,7 @@ fn fuzzed_packets_break_nothing_and_reach_nobody_elses_topics() {
     let (_, honest) = site.credential(&json!({ "username": "honest" }));
     let (_, secret) = site.credential(&json!({ "username": "fuzz" }));
     let honest = Honest::start(&site, &honest);
-    let (packets, seed) = (scale(20_000, 10_000_000), Dice::new().0);
+    let (packets, seed) = (scale(20_000, 1_000_000), Dice::new().0);
     let threads: Vec<_> = (0..2)
         .map(|n| {
             let (port, secret) = (site.mqtt, secret.clone());

@@ -1,5 +1,6 @@
 //! `sanimon serve`: a site from its configuration.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,6 +59,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         url: config.url,
         files: config.files,
     };
+    warn_of_plain_doors(&parts);
     let site = Site::start(parts).await?;
     if first_start {
         let password = sanimon_api::random_password();
@@ -87,4 +89,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     screen::step("stopping", "finishing the running group");
     site.stop().await;
     Ok(())
+}
+
+/// Secrets that cross a network in the clear are somebody's decision, and said at each start.
+fn warn_of_plain_doors(parts: &SiteParts) {
+    let is_outside = |address: SocketAddr| !address.ip().is_loopback();
+    let http = parts.doors.http.plain_address().filter(|address| is_outside(*address));
+    let embedded = parts.doors.embedded.as_ref();
+    let mqtt = embedded.map(|embedded| embedded.tcp).filter(|address| is_outside(*address));
+    for (what, address) in [("http", http), ("mqtt", mqtt)] {
+        if let Some(address) = address {
+            tracing::warn!(what, %address, "secrets cross the network in the clear here: docs/SECURITY-OPERATION.md");
+        }
+    }
 }
