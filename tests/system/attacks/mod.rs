@@ -7,6 +7,11 @@ mod web;
 
 use crate::harness::Site;
 
+/// The attacker needs as many sockets as the system gives.
+pub(crate) fn take_sockets() {
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+}
+
 /// What must hold after every attack: it runs, it never panicked, it holds no more than before, and it still serves.
 pub(crate) fn assert_well(site: &Site) {
     let log = site.log();

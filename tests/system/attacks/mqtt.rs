@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::assert_well;
+use super::{assert_well, take_sockets};
 use crate::devices::publish_as;
 use crate::harness::{Site, wait_at_most, wait_for};
 use crate::proof::{Dice, scale, told};
@@ -17,6 +17,7 @@ use crate::sensor::{Sensor, connect_packet, packet, publish_packet};
 
 /// A site whose broker is reached from outside, so that everything passes its front.
 fn open_site(more: &str) -> Site {
+    take_sockets();
     let site = Site::configured(more);
     let text = std::fs::read_to_string(site.config()).unwrap();
     let text = text.replace(&format!("127.0.0.1:{}", site.mqtt), &format!("0.0.0.0:{}", site.mqtt));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::assert_well;
+use super::{assert_well, take_sockets};
 use crate::harness::{Site, http, publish, wait_at_most};
 use crate::proof::{scale, told};
 
@@ -35,6 +35,7 @@ fn status(answer: &str) -> u16 {
 
 #[test]
 fn slow_requests_by_the_hundred_keep_nobody_waiting() {
+    take_sockets();
     let site = Site::started("");
     let hostile = scale(600, 3_000) as usize;
     let mut held = Vec::new();
