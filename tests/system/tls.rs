@@ -16,6 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, Support
 use serde_json::json;
 
 use crate::harness::{Site, free_port, publish_with, wait_for};
+use crate::sensor::connect_packet;
 
 const TOPIC: &str = "sanitation/east/bin/b-1/telemetry";
 
@@ -117,20 +118,9 @@ fn connect(
     Some(stream)
 }
 
-/// CONNECT of MQTT 3.1.1 with a name and a secret, or without.
-fn connect_packet(account: Option<(&str, &str)>) -> Vec<u8> {
-    let text = |text: &str| [&(text.len() as u16).to_be_bytes()[..], text.as_bytes()].concat();
-    let flags = if account.is_some() { 0xc2 } else { 2 };
-    let mut body = [&[0, 4][..], b"MQTT", &[4, flags, 0, 60], &text("client")].concat();
-    if let Some((name, secret)) = account {
-        body.extend([text(name), text(secret)].concat());
-    }
-    [vec![0x10, body.len() as u8], body].concat()
-}
-
 /// Signs in over a stream; the CONNACK's code.
 fn sign_in(stream: &mut impl ReadWrite, account: Option<(&str, &str)>) -> Option<u8> {
-    stream.write_all(&connect_packet(account)).ok()?;
+    stream.write_all(&connect_packet("client", account)).ok()?;
     let mut answer = [0; 4];
     stream.read_exact(&mut answer).ok()?;
     (answer[0] == 0x20).then_some(answer[3])
@@ -178,7 +168,7 @@ fn a_websocket_over_tls_carries_mqtt() {
         answer.push(byte[0]);
     }
     assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
-    let packet = connect_packet(Some(("b-1", &secret)));
+    let packet = connect_packet("client", Some(("b-1", &secret)));
     // A binary frame with a mask of zeros (RFC 6455, 5.2).
     let frame = [&[0x82, 0x80 | packet.len() as u8, 0, 0, 0, 0][..], &packet].concat();
     stream.write_all(&frame).unwrap();

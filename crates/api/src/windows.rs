@@ -4,9 +4,8 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use sanimon_alerting::MaintenanceWindow;
 use sanimon_domain::time::DAY_MS;
-use sanimon_domain::{RuleId, TimestampMs, ZoneId};
+use sanimon_domain::{DeviceNo, RuleId, TimestampMs, ZoneId};
 use sanimon_store::{Command, DirectoryState, NewWindow, WindowEntry};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -93,15 +92,21 @@ pub(crate) async fn list(
     let now = state.now();
     let entries = state.read(move |shared| shared.maintenance_windows(now, PAST_MAX)).await?;
     let directory = state.shared.directory.read();
-    let sees = |entry: &WindowEntry| user.sees(zone_of(&entry.window, &directory).as_ref());
+    let sees = |WindowEntry { window, .. }: &WindowEntry| {
+        user.sees(zone_of(window.device, window.zone.as_ref(), &directory).as_ref())
+    };
     Ok(Json(entries.into_iter().filter(sees).map(|entry| WindowBody::new(entry, &directory, now)).collect()))
 }
 
 /// Where a window is; `None`: everywhere, or nowhere.
-fn zone_of(window: &MaintenanceWindow, directory: &DirectoryState) -> Option<ZoneId> {
-    match window.device {
+pub(crate) fn zone_of(
+    device: Option<DeviceNo>,
+    zone: Option<&ZoneId>,
+    directory: &DirectoryState,
+) -> Option<ZoneId> {
+    match device {
         Some(device) => directory.device(device).and_then(|device| device.zone.clone()),
-        None => window.zone.clone(),
+        None => zone.cloned(),
     }
 }
 
@@ -123,15 +128,8 @@ pub(crate) async fn begin(
 ) -> Result<(StatusCode, Json<WindowNumber>), Problem> {
     let Json(request) = request?;
     let window = checked(&state, &request, user.name.clone())?;
-    let probe = MaintenanceWindow {
-        id: 0,
-        device: window.device,
-        zone: window.zone.clone(),
-        rule: None,
-        from: window.from,
-        to: window.to,
-    };
-    user.require_zone(zone_of(&probe, &state.shared.directory.read()).as_ref())?;
+    let zone = zone_of(window.device, window.zone.as_ref(), &state.shared.directory.read());
+    user.require_zone(zone.as_ref())?;
     let detail = serde_json::json!({ "to": request.to, "reason": request.reason, "zone": request.zone, "rule": request.rule });
     let audit =
         state.audit(&user, "maintenance.begin", request.device.as_deref().unwrap_or_default(), &detail);

@@ -16,6 +16,7 @@ use super::{Kind, Proof, Role, User};
 use crate::error::Problem;
 use crate::signin::session;
 use crate::state::ApiState;
+use crate::windows::zone_of;
 
 /// How a program's key begins, so that people and scanners of leaked secrets know it.
 pub(crate) const TOKEN_PREFIX: &str = "sanimon_";
@@ -142,7 +143,7 @@ async fn check_zone(state: &ApiState, parts: &mut Parts, user: &User, scope: Sco
     let id = id.unwrap_or_default();
     let zones = zones_of(state, scope, &id).await?;
     // A round stops in several zones: one of them suffices.
-    if zones.iter().flatten().any(|zone| user.sees(Some(zone))) {
+    if zones.iter().any(|zone| user.sees(Some(zone))) {
         return Ok(());
     }
     let what = match scope {
@@ -156,33 +157,35 @@ async fn check_zone(state: &ApiState, parts: &mut Parts, user: &User, scope: Sco
 }
 
 /// The zones of something; empty: it does not exist, or is in none.
-async fn zones_of(state: &ApiState, scope: Scope, id: &str) -> Result<Vec<Option<ZoneId>>, Problem> {
+async fn zones_of(state: &ApiState, scope: Scope, id: &str) -> Result<Vec<ZoneId>, Problem> {
     let device_zone = |no| state.shared.directory.read().device(no).and_then(|device| device.zone.clone());
     let number: Option<i64> = id.parse().ok();
     let now = state.now();
     Ok(match (scope, number) {
         (Scope::Device, _) => {
             let no = DeviceId::new(id).ok().and_then(|id| state.shared.directory.read().number(&id));
-            no.map(device_zone).into_iter().collect()
+            no.and_then(device_zone).into_iter().collect()
         }
         (Scope::Alert, Some(number)) => {
             let alert = AlertId(number as u64);
             let found = state.read(move |shared| shared.alert(alert)).await?;
-            found.map(|(alert, _): (Alert, _)| alert.zone).into_iter().collect()
+            found.and_then(|(alert, _): (Alert, _)| alert.zone).into_iter().collect()
         }
         (Scope::Report, Some(number)) => {
             let zone = state.read(move |shared| shared.zone_of_report(number)).await?;
-            zone.into_iter().map(Some).collect()
+            zone.into_iter().collect()
         }
         (Scope::Round, Some(number)) => {
             let round = state.read(move |shared| shared.round(number)).await?;
             let stops = round.map(|round| round.stops).unwrap_or_default();
-            stops.iter().map(|stop| device_zone(stop.planned.device)).collect()
+            stops.iter().filter_map(|stop| device_zone(stop.planned.device)).collect()
         }
         (Scope::Window, Some(number)) => {
             let known = state.read(move |shared| shared.maintenance_windows(now, WINDOWS_LOOKED_AT)).await?;
             let window = known.into_iter().map(|entry| entry.window).find(|window| window.id == number);
-            window.map(|window| window.device.map_or(window.zone, device_zone)).into_iter().collect()
+            let directory = state.shared.directory.read();
+            let zone = window.and_then(|window| zone_of(window.device, window.zone.as_ref(), &directory));
+            zone.into_iter().collect()
         }
         _ => Vec::new(),
     })

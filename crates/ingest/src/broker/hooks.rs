@@ -137,9 +137,7 @@ impl Hook {
         };
         let Known { name, rights, credential } = known;
         let is_gateway = rights.is_gateway();
-        let factor = if is_gateway { self.limits.gateway_factor } else { 1.0 };
-        let connections_max = (self.limits.connections as f64 * factor) as usize;
-        if credential.is_some() && self.peers.count_of(&name) >= connections_max {
+        if credential.is_some() && self.peers.count_of(&name) >= self.limits.connections(is_gateway) {
             tracing::debug!(username = &*name, "too many connections");
             return AuthResult::NotAuthorized;
         }

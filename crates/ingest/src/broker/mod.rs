@@ -91,6 +91,10 @@ impl DeviceLimits {
         if is_gateway { self.gateway_factor } else { 1.0 }
     }
 
+    pub(crate) fn connections(self, is_gateway: bool) -> usize {
+        (self.connections as f64 * self.factor(is_gateway)) as usize
+    }
+
     pub(crate) fn messages(self, is_gateway: bool) -> Allowance {
         let per_s = self.messages_per_s * self.factor(is_gateway);
         Allowance { per_s, burst: per_s * BURST_S }
