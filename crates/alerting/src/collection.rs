@@ -1,53 +1,20 @@
-//! What collects the bins' contents, and which bins a round should empty.
+//! Which bins a round of collection should empty.
 //!
 //! A bin belongs into a round when it is full already, or when it is likely to overflow before the next one comes. How likely
 //! follows from its forecast: one time in twenty before the earliest that it states, half before the middle, and so on.
 
-use sanimon_domain::collection::{LonLat, Pace};
-use sanimon_domain::{Hours, TimestampMs};
+use sanimon_domain::TimestampMs;
+use sanimon_domain::collection::Emptied;
 
 use crate::forecast::{EMPTIED_BY, Forecast};
-use crate::measures::Emptied;
-use crate::rule::Title;
 
 /// A bin this full is emptied whatever its forecast says: the domain's minor level.
 pub const FULL_PCT: f64 = 75.0;
 /// So likely to overflow before the next round comes, it is emptied in this one. One in ten: with one in five a simulated town
 /// overflowed more often than with the round that empties every bin.
 pub const LIKELY: f64 = 0.1;
-/// Emptying a bin that is less full is a wasted trip (the domain page's measure).
-pub const WASTED_BELOW_PCT: f64 = 40.0;
 /// What reads so little has been emptied.
 pub const EMPTY_PCT: f64 = 25.0;
-
-/// What collects the bins' contents.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Vehicle {
-    pub id: String,
-    pub name: Title,
-    pub team: String,
-    /// How much it takes before it must be emptied, in litres as they lie in the bins: compaction is counted in.
-    pub capacity_l: f64,
-    /// Where it starts, is emptied and returns to.
-    pub depot: LonLat,
-}
-
-/// How rounds of collection are reckoned.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Collection {
-    pub pace: Pace,
-    /// What a bin holds of which the registry says nothing, in litres.
-    pub bin_l: f64,
-    /// When no vehicle stops in zones of the class `market`.
-    pub market_closed: Option<Hours>,
-}
-
-impl Default for Collection {
-    /// Wheeled bins of 240 litres (a size of EN 840-1).
-    fn default() -> Self {
-        Self { pace: Pace::default(), bin_l: 240.0, market_closed: None }
-    }
-}
 
 /// How likely a level is reached before this time, as its forecast says. Between its three points the likelihood grows evenly; one
 /// that foretells nothing does not overflow.

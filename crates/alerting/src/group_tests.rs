@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{
     AlertId, Days, DeviceId, DeviceKind, DeviceNo, GatewayId, GroupKind, Hours, Placement, Quality, RuleId,
-    Severity, SiteCalendar, Span, Subject, TimestampMs, ZoneClass, ZoneId, metric,
+    Severity, SiteCalendar, Span, Subject, TimestampMs, Title, ZoneClass, ZoneId, metric,
 };
 
 use crate::tests::words;

@@ -3,7 +3,6 @@
 //! [`RuleSet`] holds validated rules; [`Engine`] holds what must be remembered between readings (since when a
 //! level is pending or active, which alert is open) and turns [`Input`]s into [`Effect`]s. The caller stores the
 //! effects in the transaction of the reading that caused them, and restores the engine from the store.
-//! [`lifecycle`] is the table of what people may do with an alert.
 //!
 //! It does *not* read a clock (time is an argument, [`Engine::next_deadline`] says when to come back), it keeps no
 //! history, and it sends nothing to anybody.
@@ -12,15 +11,11 @@
 
 mod cell;
 pub mod collection;
-pub mod duty;
 mod engine;
 mod explain;
 pub mod forecast;
 mod group;
 mod level;
-pub mod lifecycle;
-pub mod measures;
-pub mod routing;
 mod rule;
 mod rule_set;
 mod select;
@@ -30,7 +25,7 @@ mod window;
 pub use engine::{Effect, Engine, Input, OpenAlert, RestoredLevel, RuleNo};
 pub use explain::{Explained, Verdict};
 pub use level::{Direction, Level, LevelState};
-pub use rule::{Override, Rule, Title, Variant};
+pub use rule::{Override, Rule, Variant};
 pub use rule_set::{RuleFault, RuleSet};
 pub use select::Selector;
 pub use watch::Watch;

@@ -2,19 +2,12 @@
 
 use sanimon_domain::{
     DeviceId, DeviceKind, GroupKind, Hours, MetricNo, Placement, Quality, RuleId, SiteCalendar, TimestampMs,
-    ZoneId,
+    Title, ZoneId,
 };
 
 use crate::level::Level;
 use crate::select::Selector;
 use crate::watch::Watch;
-
-/// What people read, in both languages of the product.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Title {
-    pub en: String,
-    pub zh: String,
-}
 
 /// A rule. One alert at most is open for a rule and device; its severity is that of the worst
 /// active level, so a bin that goes from 75 % to 99 % is one alert that grows, not three.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{
     AlertId, DeviceId, DeviceKind, DeviceNo, Placement, Quality, RuleId, Severity, SiteCalendar, Subject,
-    TimestampMs, metric,
+    TimestampMs, Title, metric,
 };
 
 use crate::*;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sanimon_domain::time::{HOUR_MS, MINUTE_MS};
 use sanimon_domain::{
     AlertId, DeviceId, DeviceKind, DeviceNo, MetricNo, Placement, Quality, RuleId, Severity, SiteCalendar,
-    TimestampMs, metric,
+    TimestampMs, Title, metric,
 };
 
 use crate::tests::words;

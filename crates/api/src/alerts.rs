@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use sanimon_alerting::lifecycle::{self, Action, Role};
 use sanimon_domain::{AlertId, Condition, DeviceId, DeviceKind, Handling, RuleId, Severity, metric};
+use sanimon_operations::lifecycle::{self, Action, Role};
 use sanimon_store::{AlertAction, AlertFilter, Command};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

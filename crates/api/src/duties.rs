@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use sanimon_alerting::duty::{Duties, Facts};
+use sanimon_operations::Teams;
+use sanimon_operations::teams::Facts;
 use sanimon_store::{Device, DirectoryState};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,9 +25,9 @@ pub(crate) struct TeamBody {
 /// All teams: to whom an alert can go.
 #[utoipa::path(get, path = "/api/v1/teams", tag = "site", responses((status = 200, body = Vec<TeamBody>), (status = 401, body = Problem)))]
 pub(crate) async fn teams(State(state): State<ApiState>) -> Json<Vec<TeamBody>> {
-    let Some(conduct) = state.shared.standing.conduct() else { return Json(Vec::new()) };
+    let Some(operations) = state.shared.standing.operations() else { return Json(Vec::new()) };
     let now = state.now();
-    let duties = &conduct.duties;
+    let duties = &operations.teams;
     let body = duties.teams.iter().map(|team| TeamBody {
         id: team.id.clone(),
         name: Text { en: team.name.en.clone(), zh: team.name.zh.clone() },
@@ -38,13 +39,13 @@ pub(crate) async fn teams(State(state): State<ApiState>) -> Json<Vec<TeamBody>> 
 
 /// The teams that name a person as a member.
 pub(crate) fn teams_of(state: &ApiState, name: &str) -> Vec<String> {
-    let Some(conduct) = state.shared.standing.conduct() else { return Vec::new() };
-    let own = conduct.duties.teams.iter().filter(|team| team.members.iter().any(|member| member == name));
+    let Some(operations) = state.shared.standing.operations() else { return Vec::new() };
+    let own = operations.teams.teams.iter().filter(|team| team.members.iter().any(|member| member == name));
     own.map(|team| team.id.clone()).collect()
 }
 
 /// Who is responsible for a device today.
-pub(crate) fn team_of<'a>(device: &'a Device, directory: &DirectoryState, duties: &'a Duties) -> &'a str {
+pub(crate) fn team_of<'a>(device: &'a Device, directory: &DirectoryState, duties: &'a Teams) -> &'a str {
     let zone_class = directory.placement(device).zone_class;
     let (kind, zone, team) = (Some(device.kind), device.zone.as_ref(), device.team.as_deref());
     duties.team_for(Facts { kind, zone, zone_class, team })

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use sanimon_alerting::lifecycle::NotAllowed;
+use sanimon_operations::lifecycle::NotAllowed;
 use sanimon_store::{CommandError, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -30,12 +30,12 @@ pub(crate) struct ChannelBody {
 /// The channels of the configuration.
 #[utoipa::path(get, path = "/api/v1/channels", tag = "messages", responses((status = 200, body = Vec<ChannelBody>), (status = 401, body = Problem)))]
 pub(crate) async fn channels(State(state): State<ApiState>) -> Json<Vec<ChannelBody>> {
-    let conduct = state.shared.standing.conduct();
-    let routes = conduct.iter().flat_map(|conduct| &conduct.routes);
+    let operations = state.shared.standing.operations();
+    let routes = operations.iter().flat_map(|operations| &operations.notification_rules);
     let body = routes.map(|route| ChannelBody {
         name: route.channel.clone(),
         events: route.events.iter().map(|event| event.as_str().to_owned()).collect(),
-        least: route.least.to_string(),
+        least: route.min_severity.to_string(),
         zones: route.zones.iter().map(ToString::to_string).collect(),
         teams: route.teams.clone(),
     });

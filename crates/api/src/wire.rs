@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sanimon_alerting::lifecycle;
 use sanimon_domain::{Calibration, Severity, Subject, TimestampMs, metric};
+use sanimon_operations::lifecycle;
 use sanimon_store::{Alert, Device, DirectoryState, HotState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

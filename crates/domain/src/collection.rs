@@ -1,6 +1,11 @@
-//! A round of collection: what a vehicle has to visit, and in which order it does. Who decides the order is `planning`.
+//! Collection: vehicles, what they have to visit, and in which order they do. Who decides the order is `planning`.
 
+use crate::hours::Hours;
 use crate::time::{HOUR_MS, MINUTE_MS, TimestampMs};
+use crate::title::Title;
+
+/// Emptying a bin that is less full is a wasted trip (the domain page's measure).
+pub const WASTED_BELOW_PCT: f64 = 40.0;
 
 /// A place on the ground: `[longitude, latitude]` in degrees (WGS 84).
 pub type LonLat = [f64; 2];
@@ -46,6 +51,43 @@ impl Pace {
     pub fn drive_ms(&self, way_m: f64) -> f64 {
         way_m / (self.speed_kmh * 1_000.0) * HOUR_MS as f64
     }
+}
+
+/// What collects the bins' contents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vehicle {
+    pub id: String,
+    pub name: Title,
+    pub team: String,
+    /// How much it takes before it must be emptied, in litres as they lie in the bins: compaction is counted in.
+    pub capacity_l: f64,
+    /// Where it starts, is emptied and returns to.
+    pub depot: LonLat,
+}
+
+/// How rounds of collection are reckoned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Collection {
+    pub pace: Pace,
+    /// What a bin holds of which the registry says nothing, in litres.
+    pub bin_l: f64,
+    /// When no vehicle stops in zones of the class `market`.
+    pub market_closed: Option<Hours>,
+}
+
+impl Default for Collection {
+    /// Wheeled bins of 240 litres (a size of EN 840-1).
+    fn default() -> Self {
+        Self { pace: Pace::default(), bin_l: 240.0, market_closed: None }
+    }
+}
+
+/// A bin was emptied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Emptied {
+    pub at: TimestampMs,
+    /// How full it was.
+    pub fill_pct: f64,
 }
 
 /// A bin that is to be emptied.

@@ -29,6 +29,7 @@ pub mod ids;
 pub mod metric;
 pub mod quality;
 pub mod time;
+pub mod title;
 pub mod units;
 pub mod window;
 
@@ -44,4 +45,5 @@ pub use ids::{DeviceId, DeviceNo, GatewayId, HardwareId, IdError, RuleId, ZoneId
 pub use metric::{Metric, MetricNo};
 pub use quality::{Quality, Reason};
 pub use time::{Clock, TimestampMs};
+pub use title::Title;
 pub use window::{Window, WindowError};

@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::routing::Conduct;
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, TimestampMs};
+use sanimon_operations::OperationsSettings;
 use sanimon_store::{Command, CommandError, Counters, Reply, SetupCommand, Shared, Store, StoreError};
 use tokio::sync::mpsc;
 
@@ -44,7 +44,7 @@ pub struct CommitterOptions {
     pub clock: Arc<dyn Clock>,
     pub admission: Admission,
     /// Who is responsible, who is told.
-    pub conduct: Arc<Conduct>,
+    pub operations: Arc<OperationsSettings>,
     /// The text of the rules: it is kept with their version.
     pub rules_text: String,
     /// How long what residents wrote and showed is kept.
@@ -70,7 +70,7 @@ impl Committer {
             rules,
             clock,
             admission,
-            conduct,
+            operations,
             rules_text,
             reports_kept_ms,
             formats,
@@ -81,7 +81,7 @@ impl Committer {
         let (queue, receiver) = Queue::new(clock.clone(), decoder);
         let stopping = Arc::new(AtomicBool::new(false));
         let Store { mut writer, lock, .. } = store;
-        writer.use_conduct(conduct);
+        writer.use_conduct(operations);
         writer.mirror_open_alerts(clock.now())?;
         let version = writer.adopt_rules(&rules_text, clock.now())?;
         let rules = Arc::new(RuleSet::clone(&rules).with_version(version));

@@ -1,7 +1,7 @@
 //! Delivery of the outbox: each message goes out at least once, or is given up with its reason for all to see.
 //!
 //! What is to be told, to which channel and when, was decided in the transaction of the change
-//! (`sanimon_alerting::routing`). [`start`] runs one task a [`Channel`]: it takes what is due, sends it, and tells the
+//! (`sanimon_operations::routing`). [`start`] runs one task a [`Channel`]: it takes what is due, sends it, and tells the
 //! writer what became of it. A channel that fails is left alone for a while that doubles; a message that is
 //! refused for what it is, or older than its time, is given up.
 //!

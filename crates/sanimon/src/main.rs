@@ -5,9 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+mod channels;
 mod clock;
 mod commands;
-mod conduct;
 mod config;
 mod doors;
 mod http;

@@ -17,8 +17,8 @@ use sanimon_store::{AccessCommand, Account, Command, SetupCommand, Shared, Store
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::channels::{Brokers, reload_on_hangup};
 use crate::commands::place::audit;
-use crate::conduct::{Brokers, reload_on_hangup};
 use crate::config::{ChannelConfig, SetupFiles};
 use crate::doors::{Doors, Served, embedded_options, own_client};
 use crate::setup::SiteSetup;

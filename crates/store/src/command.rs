@@ -1,8 +1,8 @@
 //! What people and programs ask the writer's thread to do, besides readings.
 
-use sanimon_alerting::duty::Duties;
-use sanimon_alerting::lifecycle::{Action, NotAllowed, Request};
 use sanimon_domain::{AlertId, DeviceId, Handling, TimestampMs};
+use sanimon_operations::Teams;
+use sanimon_operations::lifecycle::{Action, NotAllowed, Request};
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
@@ -147,7 +147,7 @@ pub enum SetupCommand {
     /// Makes these the only zones.
     SetZones(Vec<Zone>, Reply<()>),
     /// Other teams, responsibilities, deadlines and goals, from now on.
-    PutDuties(Box<Duties>, Reply<()>),
+    PutDuties(Box<Teams>, Reply<()>),
     PutRound(NewRound, Reply<i64>),
     MarkStop(StopMark, Reply<()>),
     EndRound {

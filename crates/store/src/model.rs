@@ -13,13 +13,13 @@ pub use setup::{
     AuditEntry, NewAudit, NewPhoto, NewRound, PhotoEntry, PlannedStop, Round, RoundStop, StopMark, StopState,
 };
 
-use sanimon_alerting::duty::{Deadlines, Progress};
 use sanimon_domain::device::INTERVAL_DEFAULT_MS;
 use sanimon_domain::{
     AlertId, Calibration, Condition, DeviceId, DeviceKind, DeviceNo, GatewayId, Handling, HardwareId,
     MetricNo, Placement, Quality, Reason, RuleId, Severity, StepKind, Subject, TimestampMs, ZoneClass,
     ZoneId,
 };
+use sanimon_operations::{Deadlines, Progress};
 
 /// How a device came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -192,11 +192,11 @@ async fn zones_of(state: &ApiState, scope: Scope, id: &str) -> Result<Vec<ZoneId
 }
 
 /// The role of a step of an alert's life.
-impl From<sanimon_alerting::lifecycle::Role> for Role {
-    fn from(role: sanimon_alerting::lifecycle::Role) -> Self {
+impl From<sanimon_operations::lifecycle::Role> for Role {
+    fn from(role: sanimon_operations::lifecycle::Role) -> Self {
         match role {
-            sanimon_alerting::lifecycle::Role::Crew => Self::Crew,
-            sanimon_alerting::lifecycle::Role::Dispatcher => Self::Dispatcher,
+            sanimon_operations::lifecycle::Role::Crew => Self::Crew,
+            sanimon_operations::lifecycle::Role::Dispatcher => Self::Dispatcher,
         }
     }
 }

@@ -11,12 +11,13 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use sanimon_alerting::duty::Duties;
-use sanimon_alerting::measures::{
-    Case, Emptied, Fleet, GOALS, Goal, Measures, Quantiles, Span, measure, parts, score,
-};
+use sanimon_domain::collection::Emptied;
 use sanimon_domain::time::DAY_MS;
 use sanimon_domain::{DeviceKind, DeviceNo, LocalDay, Severity, StepKind, TimestampMs, ZoneId};
+use sanimon_operations::Teams;
+use sanimon_operations::measures::{
+    Case, Fleet, GOALS, Goal, Measures, Quantiles, Span, measure, parts, score,
+};
 use sanimon_store::{Alert, Device, DeviceState, DirectoryState, REPORT_RULE, Step};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -165,12 +166,12 @@ pub(crate) async fn measures(
     let group_by = GroupBy::parse(Some(query.group_by.as_deref().unwrap_or("zone")))?;
     let span = Span { from, to };
     let found = state.read(move |shared| shared.alerts_between(span.before().from, to)).await?;
-    let conduct = state.shared.standing.conduct();
+    let operations = state.shared.standing.operations();
     let (cases, fleets, bins, is_old_enough) = {
         let directory = state.shared.directory.read();
         let group_by = Grouping {
             by: group_by,
-            duties: conduct.as_ref().map(|conduct| &conduct.duties),
+            duties: operations.as_ref().map(|operations| &operations.teams),
             directory: &directory,
             user: &user,
         };
@@ -208,7 +209,7 @@ pub(crate) async fn measures(
         })
         .collect();
     let days = days(&state, span, whole, &cases);
-    let goals = conduct.as_ref().map(|conduct| goals(&conduct.duties)).unwrap_or_default();
+    let goals = operations.as_ref().map(|operations| goals(&operations.teams)).unwrap_or_default();
     let answer = MeasureAnswer { from: from.to_string(), to: to.to_string(), all, groups, days, goals };
     answered(&answer, query.format.as_deref())
 }
@@ -234,7 +235,7 @@ fn answered(answer: &MeasureAnswer, format: Option<&str>) -> Result<Response, Pr
     }
 }
 
-fn goals(duties: &Duties) -> Vec<GoalBody> {
+fn goals(duties: &Teams) -> Vec<GoalBody> {
     let goal = |goal: &Goal| {
         let at_least = GOALS.iter().any(|(name, more)| *name == goal.measure && *more);
         GoalBody { measure: goal.measure.to_owned(), value: goal.value, at_least }
@@ -252,7 +253,7 @@ fn inhabitants(directory: &DirectoryState, user: &User, zone: Option<&str>) -> u
 /// By what is grouped, and all that says which group something is of.
 struct Grouping<'a> {
     by: GroupBy,
-    duties: Option<&'a Duties>,
+    duties: Option<&'a Teams>,
     directory: &'a DirectoryState,
     /// Who asks: only what is theirs is counted.
     user: &'a User,

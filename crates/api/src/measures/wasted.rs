@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use sanimon_alerting::collection::emptyings;
-use sanimon_alerting::measures::{Emptied, Span};
+use sanimon_domain::collection::Emptied;
 use sanimon_domain::{DeviceNo, metric};
+use sanimon_operations::measures::Span;
 use sanimon_store::{Shared, in_parts};
 
 /// The emptyings of each group's bins in a span and the one before it.

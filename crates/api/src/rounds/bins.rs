@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sanimon_alerting::collection::{Collection, Vehicle, is_due, likelihood};
-use sanimon_alerting::duty::Duties;
+use sanimon_alerting::collection::{is_due, likelihood};
 use sanimon_alerting::forecast::{Filling, Forecast};
-use sanimon_domain::collection::{LonLat, RoundTask, Visit};
+use sanimon_domain::collection::{Collection, LonLat, RoundTask, Vehicle, Visit};
 use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{DeviceKind, DeviceNo, SiteCalendar, TimestampMs, ZoneClass, metric};
+use sanimon_operations::Teams;
 use sanimon_store::{Device, DeviceState, LatLon, Shared, in_parts};
 
 use crate::duties::team_of;
@@ -56,7 +56,7 @@ impl Bin {
 /// The bins that a vehicle's team looks after and that have a place.
 pub(super) fn of_team(
     shared: &Shared,
-    duties: &Duties,
+    duties: &Teams,
     team: &str,
     is_free: impl Fn(&Device) -> bool,
     now: TimestampMs,
@@ -85,7 +85,7 @@ pub(super) fn of_team(
 /// A bin with how it usually fills.
 fn learned(
     shared: &Shared,
-    duties: &Duties,
+    duties: &Teams,
     device: &Device,
     place: LatLon,
     now: TimestampMs,

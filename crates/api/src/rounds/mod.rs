@@ -41,8 +41,8 @@ pub(crate) struct VehicleBody {
 /// The vehicles of `teams.toml`.
 #[utoipa::path(get, path = "/api/v1/vehicles", tag = "rounds", responses((status = 200, body = Vec<VehicleBody>), (status = 401, body = Problem)))]
 pub(crate) async fn vehicles(State(state): State<ApiState>) -> Json<Vec<VehicleBody>> {
-    let Some(conduct) = state.shared.standing.conduct() else { return Json(Vec::new()) };
-    let body = conduct.duties.vehicles.iter().map(|vehicle| VehicleBody {
+    let Some(operations) = state.shared.standing.operations() else { return Json(Vec::new()) };
+    let body = operations.teams.vehicles.iter().map(|vehicle| VehicleBody {
         id: vehicle.id.clone(),
         name: Text { en: vehicle.name.en.clone(), zh: vehicle.name.zh.clone() },
         team: vehicle.team.clone(),
@@ -133,8 +133,9 @@ fn emptied_at(
 }
 
 fn body(round: Round, directory: &DirectoryState, state: &ApiState) -> RoundBody {
-    let conduct = state.shared.standing.conduct();
-    let vehicles = conduct.as_ref().map(|conduct| conduct.duties.vehicles.as_slice()).unwrap_or_default();
+    let operations = state.shared.standing.operations();
+    let vehicles =
+        operations.as_ref().map(|operations| operations.teams.vehicles.as_slice()).unwrap_or_default();
     let depot = vehicles.iter().find(|vehicle| vehicle.id == round.vehicle).map(|vehicle| vehicle.depot);
     let stops = round.stops.into_iter().map(|stop| stop_body(stop, directory));
     RoundBody {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use sanimon_alerting::collection::{Vehicle, WASTED_BELOW_PCT};
-use sanimon_alerting::routing::Conduct;
-use sanimon_domain::collection::Route;
+use sanimon_domain::collection::{Route, Vehicle, WASTED_BELOW_PCT};
 use sanimon_domain::time::{DAY_MS, HOUR_MS};
 use sanimon_domain::{DeviceNo, TimestampMs};
+use sanimon_operations::OperationsSettings;
 use sanimon_store::{Device, NewRound, PlannedStop, Shared};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -134,9 +133,9 @@ pub(crate) async fn plan(
 }
 
 pub(super) async fn reckon(state: &ApiState, user: &User, request: PlanRequest) -> Result<Reckoned, Problem> {
-    let conduct = state.shared.standing.conduct();
-    let conduct = conduct.ok_or_else(|| Problem::internal("nobody's duties are known"))?;
-    let vehicle = conduct.duties.vehicles.iter().find(|vehicle| vehicle.id == request.vehicle);
+    let operations = state.shared.standing.operations();
+    let operations = operations.ok_or_else(|| Problem::internal("nobody's duties are known"))?;
+    let vehicle = operations.teams.vehicles.iter().find(|vehicle| vehicle.id == request.vehicle);
     let vehicle = vehicle.ok_or_else(|| Problem::not_found("vehicle", &request.vehicle))?.clone();
     let now = state.now();
     let from = instant(request.from.as_deref(), "from")?.unwrap_or(now);
@@ -155,8 +154,15 @@ pub(super) async fn reckon(state: &ApiState, user: &User, request: PlanRequest) 
     let reckoned = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let own = |device: &Device| user.sees_device(device) && !taken.contains(&device.no);
-        let found = bins::of_team(&shared, &conduct.duties, &vehicle.team, own, now)?;
-        Ok::<_, sanimon_store::StoreError>(Reckoned::new(found, vehicle, &conduct, planner, span, &request))
+        let found = bins::of_team(&shared, &operations.teams, &vehicle.team, own, now)?;
+        Ok::<_, sanimon_store::StoreError>(Reckoned::new(
+            found,
+            vehicle,
+            &operations,
+            planner,
+            span,
+            &request,
+        ))
     });
     Ok(reckoned.await.map_err(Problem::internal)??)
 }
@@ -175,7 +181,7 @@ impl Reckoned {
     fn new(
         bins: Vec<Bin>,
         vehicle: Vehicle,
-        conduct: &Arc<Conduct>,
+        operations: &Arc<OperationsSettings>,
         planner: Planner,
         span: (TimestampMs, TimestampMs),
         request: &PlanRequest,
@@ -184,7 +190,7 @@ impl Reckoned {
             None => (0..bins.len()).filter(|index| bins[*index].is_due(span.0)).collect(),
             Some(order) => order.iter().filter_map(|id| bins.iter().position(|bin| bin.id == *id)).collect(),
         };
-        let (collection, calendar) = (&conduct.duties.collection, conduct.duties.calendar);
+        let (collection, calendar) = (&operations.teams.collection, operations.teams.calendar);
         let own: Vec<&Bin> = chosen.iter().map(|index| &bins[*index]).collect();
         let all: Vec<&Bin> = bins.iter().collect();
         let task = bins::task(&vehicle, collection, calendar, span, &own);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::duty::Duties;
 use sanimon_domain::TimestampMs;
+use sanimon_operations::Teams;
 use sanimon_store::{NewRules, Shared, Zone};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,7 +38,7 @@ impl SetupDocument {
 pub enum Sound {
     Rules(Box<NewRules>),
     Zones(Vec<Zone>),
-    Teams(Box<Duties>),
+    Teams(Box<Teams>),
 }
 
 /// A change of a document's text. What it does not touch stays as it is written, comments included.

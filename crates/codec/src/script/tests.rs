@@ -76,7 +76,7 @@ fn a_codec_that_loops_throws_or_gives_nonsense_costs_one_fault_and_the_next_fram
         if (i.bytes[0] === 7) return { errors: ['not mine'] };
         if (i.bytes[0] === 8) return { data: { x: 'y'.repeat(1 << 20) } };
         if (i.bytes[0] === 9) { const o = {}; o.o = o; return { data: o }; }
-        if (i.bytes[0] === 10) return new Promise(() => {});
+        if (i.bytes[0] === 10) return new Deadline(() => {});
         if (i.bytes[0] === 11) return { data: [1, 2] };
         if (i.bytes[0] === 12) throw null;
         if (i.bytes[0] === 13) while (true) { try { for (;;) {} } catch (e) {} }

@@ -1,6 +1,7 @@
 //! Silent devices over restarts: what counts as a word, and whose silence the site's own absence is.
 
-use sanimon_alerting::{Direction, Level, Rule, Title, Watch};
+use sanimon_alerting::{Direction, Level, Rule, Watch};
+use sanimon_domain::Title;
 use sanimon_domain::{DeviceKind, DeviceNo, RuleId, Severity};
 use sanimon_store::AlertFilter;
 

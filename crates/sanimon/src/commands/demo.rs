@@ -9,12 +9,12 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use clap::Args;
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::lifecycle::Policy;
-use sanimon_alerting::routing::Conduct;
 use sanimon_codec::Formats;
 use sanimon_domain::time::{DAY_MS, HOUR_MS};
 use sanimon_domain::{Calibration, Clock, DeviceId, GatewayId, SiteCalendar, TimestampMs, ZoneId};
 use sanimon_ingest::{Admission, Backfill, CommitterOptions, Message};
+use sanimon_operations::OperationsSettings;
+use sanimon_operations::lifecycle::Policy;
 use sanimon_simulator::{Simulation, Town, publish};
 use sanimon_store::{Device, LatLon, Store, Zone};
 
@@ -122,8 +122,9 @@ impl Demo {
         let files = SetupFiles::new(&self.data, NamedFiles::default(), TIME_ZONE).with_example_teams();
         let duties = files.read_teams().map_err(|faults| refused(&faults))?;
         // Nobody is told: the people are the example's.
-        let conduct = Conduct { policy: Policy::default(), duties, routes: Vec::new() };
-        store.writer.use_conduct(Arc::new(conduct.clone()));
+        let operations =
+            OperationsSettings { policy: Policy::default(), teams: duties, notification_rules: Vec::new() };
+        store.writer.use_conduct(Arc::new(operations.clone()));
         let saved_zones = (!files.zones.is_missing()).then(|| files.read_zones()).transpose();
         let saved_zones = saved_zones.map_err(|faults| refused(&faults))?;
         let (rules, rules_text) = files.read_rules().map_err(|faults| refused(&faults))?;
@@ -154,7 +155,7 @@ impl Demo {
                 rules,
                 clock: clock.clone(),
                 admission: Admission::default(),
-                conduct: Arc::new(conduct),
+                operations: Arc::new(operations),
                 rules_text,
                 reports_kept_ms: REPORTS_KEPT_MS,
                 formats: Formats::default(),

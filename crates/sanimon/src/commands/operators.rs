@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use sanimon_alerting::lifecycle::Action;
 use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{AlertId, Condition, Severity, TimestampMs};
 use sanimon_ingest::Backfill;
+use sanimon_operations::lifecycle::Action;
 use sanimon_store::{AlertAction, AlertFilter, CommandError};
 
 const DISPATCHERS: [&str; 2] = ["chen.fang", "li.wei"];

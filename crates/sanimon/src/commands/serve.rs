@@ -46,7 +46,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             rules: Arc::new(config.rules),
             clock: clock.clone(),
             admission: config.admission,
-            conduct: Arc::new(config.conduct),
+            operations: Arc::new(config.operations),
             rules_text: config.rules_text,
             reports_kept_ms: config.reports_kept_ms,
             formats: config.formats,

@@ -1,10 +1,10 @@
 //! `[[channel]]`: to whom alerts are told.
 
-use sanimon_alerting::routing::{Event, Route};
 use sanimon_domain::Severity;
 use sanimon_domain::hours::parse_span;
 use sanimon_domain::time::DAY_MS;
 use sanimon_notify::{ChannelKind, Credentials, Language, PLACEHOLDERS, Robot, Templates, Tls};
+use sanimon_operations::routing::{Event, NotificationRule};
 
 use super::hours::Calendars;
 use super::reader::{Section, duration_ms};
@@ -19,7 +19,7 @@ const DEFAULT_EVENTS: [Event; 5] =
 /// A channel: what it is told, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct ChannelConfig {
-    pub(crate) route: Route,
+    pub(crate) route: NotificationRule,
     pub(crate) language: Language,
     pub(crate) target: Target,
     pub(crate) templates: Templates,
@@ -50,24 +50,24 @@ fn channel(section: &mut Section<'_>) -> Option<ChannelConfig> {
     let name = section.text_required("name").map(|(name, _)| name);
     let language = section.parsed("language", "en or zh", Language::parse).unwrap_or(Language::Chinese);
     let target = target(section);
-    let mirrors = matches!(target, Some(Target::Broker(_)));
+    let publishes_state = matches!(target, Some(Target::Broker(_)));
     let events = section.all_parsed("events", &events_known(), Event::parse);
-    let least = section.parsed("severity", "critical, major, minor or warning", Severity::parse);
+    let min_severity = section.parsed("severity", "critical, major, minor or warning", Severity::parse);
     let digest_at_min = section.parsed("digest", "a time of day such as 08:00", |text| {
         parse_span(&format!("{text}-24:00")).map(|(minute, _)| minute)
     });
-    let quiet = section.table("quiet", |section| Calendars::default().hours(section)).flatten();
+    let quiet_hours = section.table("quiet", |section| Calendars::default().hours(section)).flatten();
     let expires_ms = section.parsed("expires", "a duration such as 24h", duration_ms).unwrap_or(DAY_MS);
     let teams = section.texts("teams").into_iter().map(|(team, _)| team).collect();
-    let route = Route {
+    let route = NotificationRule {
         channel: name?,
         events: if events.is_empty() { DEFAULT_EVENTS.to_vec() } else { events },
-        least: least.unwrap_or(Severity::Warning),
+        min_severity: min_severity.unwrap_or(Severity::Warning),
         zones: zones(section),
         teams,
         digest_at_min,
-        quiet,
-        mirrors,
+        quiet_hours,
+        publishes_state,
         expires_ms,
     };
     let templates = Templates { subject: template(section, "subject"), body: template(section, "body") };
@@ -182,9 +182,9 @@ mod tests {
                     [[channel]]\nname = \"state\"\nkind = \"mqtt\"\n";
         let found = channels(text).expect("sound channels");
         assert_eq!(found[0].route.digest_at_min, Some(510));
-        assert_eq!(found[0].route.least, Severity::Major);
-        assert!(found[0].route.quiet.is_some());
-        assert!(matches!(found[1].target, Target::Broker(None)) && found[1].route.mirrors);
+        assert_eq!(found[0].route.min_severity, Severity::Major);
+        assert!(found[0].route.quiet_hours.is_some());
+        assert!(matches!(found[1].target, Target::Broker(None)) && found[1].route.publishes_state);
     }
 
     #[test]

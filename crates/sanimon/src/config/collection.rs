@@ -1,9 +1,9 @@
 //! The parts of `teams.toml` about vehicles, rounds and goals.
 
-use sanimon_alerting::Title;
-use sanimon_alerting::collection::{Collection, Vehicle};
-use sanimon_alerting::measures::{GOALS, Goal};
+use sanimon_domain::Title;
 use sanimon_domain::collection::Pace;
+use sanimon_domain::collection::{Collection, Vehicle};
+use sanimon_operations::measures::{GOALS, Goal};
 
 use super::hours::Calendars;
 use super::reader::{Section, duration_ms};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::duty::Duties;
+use sanimon_operations::Teams;
 use sanimon_store::Zone;
 
 use super::reader::{ConfigFault, Document};
@@ -112,7 +112,7 @@ impl SetupFiles {
         zones::read(self.zones.document())
     }
 
-    pub(crate) fn read_teams(&self) -> Result<Duties, Vec<ConfigFault>> {
+    pub(crate) fn read_teams(&self) -> Result<Teams, Vec<ConfigFault>> {
         teams::read(self.teams.document(), self.time_zone)
     }
 
@@ -124,7 +124,7 @@ impl SetupFiles {
         zones::read(Document::of("zones.toml", text))
     }
 
-    pub(crate) fn teams_of(&self, text: &str) -> Result<Duties, Vec<ConfigFault>> {
+    pub(crate) fn teams_of(&self, text: &str) -> Result<Teams, Vec<ConfigFault>> {
         teams::read(Document::of("teams.toml", text), self.time_zone)
     }
 }

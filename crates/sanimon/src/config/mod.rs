@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::lifecycle::Policy;
-use sanimon_alerting::routing::Conduct;
 use sanimon_api::{MapSource, OidcOptions};
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::time::{DAY_MS, PlausibleWindow};
 use sanimon_ingest::client::{ClientOptions, Credentials};
 use sanimon_ingest::{Admission, SiteLimits};
+use sanimon_operations::OperationsSettings;
+use sanimon_operations::lifecycle::Policy;
 use sanimon_store::Zone;
 
 use crate::tls::TlsFiles;
@@ -63,7 +63,7 @@ pub(crate) struct Config {
     pub(crate) telemetry: Telemetry,
     pub(crate) formats: Formats,
     pub(crate) scripts: Vec<Script>,
-    pub(crate) conduct: Conduct,
+    pub(crate) operations: OperationsSettings,
     pub(crate) channels: Vec<ChannelConfig>,
     /// Where the console is, for links in messages and on signs.
     pub(crate) url: Option<String>,
@@ -137,7 +137,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         ..
     } = main;
     let routes = channels.iter().map(|channel| channel.route.clone()).collect();
-    let conduct = Conduct { policy, duties, routes };
+    let operations = OperationsSettings { policy, teams: duties, notification_rules: routes };
     Ok(Config {
         site_name,
         time_zone,
@@ -155,7 +155,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         telemetry,
         formats,
         scripts,
-        conduct,
+        operations,
         channels,
         url,
         files,

@@ -1,6 +1,7 @@
 //! `rules.toml`.
 
-use sanimon_alerting::{Direction, Level, Override, Rule, RuleSet, Selector, Title, Watch};
+use sanimon_alerting::{Direction, Level, Override, Rule, RuleSet, Selector, Watch};
+use sanimon_domain::Title;
 use sanimon_domain::{
     DeviceId, DeviceKind, GroupKind, MetricNo, Quality, RuleId, Severity, ZoneClass, ZoneId, metric,
 };

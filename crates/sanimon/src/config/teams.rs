@@ -1,24 +1,25 @@
 //! `teams.toml`: who is responsible for what, by when, and who hears of it when they are not.
 
 use chrono_tz::Tz;
-use sanimon_alerting::duty::{Duties, Responsibility, Shift, Team, TimeLimit};
 use sanimon_domain::{DeviceKind, Severity, SiteCalendar};
+use sanimon_operations::teams::{AssignmentRule, Shift, Team};
+use sanimon_operations::{Teams, TimeLimit};
 
 use super::collection;
 use super::hours::Calendars;
 use super::reader::{ConfigFault, Document, Section, duration_ms};
 use super::rules::{both_languages, is_yes, zone_classes, zones};
-use sanimon_alerting::Title;
+use sanimon_domain::Title;
 
 /// Without a word in the file: one team that everything belongs to, and the domain's time limits.
-fn standard(time_zone: Tz) -> Duties {
-    Duties::standard(SiteCalendar::new(time_zone))
+fn standard(time_zone: Tz) -> Teams {
+    Teams::standard(SiteCalendar::new(time_zone))
 }
 
 /// The example's: those of a demo.
 pub(crate) const EXAMPLE: &str = include_str!("../../../../config/teams.toml");
 
-pub(crate) fn read(mut document: Document, time_zone: Tz) -> Result<Duties, Vec<ConfigFault>> {
+pub(crate) fn read(mut document: Document, time_zone: Tz) -> Result<Teams, Vec<ConfigFault>> {
     let duties = document.parse(|root| duties(root, time_zone));
     match duties {
         Some(duties) if document.faults.is_empty() => Ok(duties),
@@ -26,7 +27,7 @@ pub(crate) fn read(mut document: Document, time_zone: Tz) -> Result<Duties, Vec<
     }
 }
 
-fn duties(root: &mut Section<'_>, time_zone: Tz) -> Duties {
+fn duties(root: &mut Section<'_>, time_zone: Tz) -> Teams {
     let mut duties = standard(time_zone);
     let calendars = Calendars::read(root);
     if let Some(hours) = root.table("working_hours", |section| calendars.hours(section)).flatten() {
@@ -39,7 +40,7 @@ fn duties(root: &mut Section<'_>, time_zone: Tz) -> Duties {
         duties.escalation = vec![duties.teams[0].id.clone()];
     }
     let known: Vec<String> = duties.teams.iter().map(|team| team.id.clone()).collect();
-    duties.responsibilities =
+    duties.assignment_rules =
         root.tables("responsible", |section| responsibility(section, &known)).into_iter().flatten().collect();
     let limits: Vec<Option<TimeLimit>> = root.tables("deadline", time_limit);
     // Those of the file count before the domain's, for the later of equals counts.
@@ -89,7 +90,7 @@ fn team(section: &mut Section<'_>, calendars: &Calendars) -> Option<Team> {
     Some(Team { id: id?, name: name?, members: known, shifts: shifts.into_iter().flatten().collect() })
 }
 
-fn responsibility(section: &mut Section<'_>, teams: &[String]) -> Option<Responsibility> {
+fn responsibility(section: &mut Section<'_>, teams: &[String]) -> Option<AssignmentRule> {
     let kinds = section.all_parsed("kinds", "bin, drain or toilet", DeviceKind::parse);
     let (zones, zone_classes) = (zones(section), zone_classes(section));
     let (team, line) = section.text_required("team")?;
@@ -97,7 +98,7 @@ fn responsibility(section: &mut Section<'_>, teams: &[String]) -> Option<Respons
         let message = format!("`{team}` is no [[team]] of this file; there are {}", teams.join(", "));
         section.fault(line, message);
     }
-    Some(Responsibility { kinds, zones, zone_classes, team })
+    Some(AssignmentRule { kinds, zones, zone_classes, team })
 }
 
 fn time_limit(section: &mut Section<'_>) -> Option<TimeLimit> {
@@ -120,8 +121,8 @@ fn time_limit(section: &mut Section<'_>) -> Option<TimeLimit> {
 
 #[cfg(test)]
 mod tests {
-    use sanimon_alerting::duty::Facts;
     use sanimon_domain::TimestampMs;
+    use sanimon_operations::teams::Facts;
 
     use super::*;
 

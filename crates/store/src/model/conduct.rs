@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sanimon_alerting::routing::Event;
 use sanimon_alerting::{MaintenanceWindow, RuleSet};
 use sanimon_domain::{AlertId, DeviceNo, ReportCategory, RuleId, Severity, TimestampMs, ZoneId};
+use sanimon_operations::routing::Event;
 
 /// A maintenance window or a snooze to be entered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
-use sanimon_alerting::duty::Deadlines;
 use sanimon_domain::{
     AlertId, Condition, DeviceKind, DeviceNo, GroupKind, Handling, MetricNo, RuleId, Severity, StepKind,
     Subject, TimestampMs, ZoneId,
 };
+use sanimon_operations::Deadlines;
 
 use super::Page;
 use super::rows::{optional_time, time, word};

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sanimon_alerting::MaintenanceWindow;
-use sanimon_alerting::routing::Event;
 use sanimon_domain::{AlertId, DeviceNo, ReportCategory, RuleId, Severity, Subject, TimestampMs, ZoneId};
+use sanimon_operations::routing::Event;
 
 use super::Page;
 use super::rows::{optional_time, time, word};

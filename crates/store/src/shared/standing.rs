@@ -3,13 +3,13 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sanimon_alerting::RuleSet;
-use sanimon_alerting::routing::Conduct;
+use sanimon_operations::OperationsSettings;
 
-/// The rules and the conduct that the writer works by.
+/// The rules and the operations that the writer works by.
 #[derive(Debug, Default)]
 pub struct Standing {
     rules: RwLock<Arc<RuleSet>>,
-    conduct: RwLock<Option<Arc<Conduct>>>,
+    operations: RwLock<Option<Arc<OperationsSettings>>>,
 }
 
 impl Standing {
@@ -18,15 +18,15 @@ impl Standing {
     }
 
     /// `None`: the site's writer has not started.
-    pub fn conduct(&self) -> Option<Arc<Conduct>> {
-        self.conduct.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn operations(&self) -> Option<Arc<OperationsSettings>> {
+        self.operations.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn set_rules(&self, rules: Arc<RuleSet>) {
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 
-    pub(crate) fn set_conduct(&self, conduct: Arc<Conduct>) {
-        *self.conduct.write().unwrap_or_else(PoisonError::into_inner) = Some(conduct);
+    pub(crate) fn set_operations(&self, operations: Arc<OperationsSettings>) {
+        *self.operations.write().unwrap_or_else(PoisonError::into_inner) = Some(operations);
     }
 }

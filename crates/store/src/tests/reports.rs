@@ -67,7 +67,7 @@ fn satisfaction_is_said_once_and_only_of_what_is_closed() {
     assert!(store.writer.rate_report("t1", 5, START).is_err(), "it is open");
     let dismiss = AlertAction {
         note: Some("a test".to_owned()),
-        ..AlertAction::new(AlertId(1), sanimon_alerting::lifecycle::Action::Dismiss, "lin")
+        ..AlertAction::new(AlertId(1), sanimon_operations::lifecycle::Action::Dismiss, "lin")
     };
     let closed = store.writer.act(&dismiss, START).expect("a step");
     assert_eq!(closed.condition, sanimon_domain::Condition::Cleared);

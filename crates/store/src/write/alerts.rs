@@ -1,9 +1,10 @@
 //! The engine's effects as rows.
 
 use rusqlite::{Transaction, params};
-use sanimon_alerting::routing::{Conduct, Event};
-use sanimon_alerting::{Effect, LevelState, Rule, RuleNo, RuleSet, Variant, lifecycle};
+use sanimon_alerting::{Effect, LevelState, Rule, RuleNo, RuleSet, Variant};
 use sanimon_domain::{AlertId, Handling, RuleId, Severity, StepKind, Subject, TimestampMs};
+use sanimon_operations::routing::Event;
+use sanimon_operations::{OperationsSettings, lifecycle};
 
 use super::conduct::{self, Change};
 use crate::error::{Result, StoreError};
@@ -25,7 +26,7 @@ pub(super) struct NewStep<'a> {
 pub(super) struct Effects<'a> {
     pub(super) all: &'a [Effect],
     pub(super) rules: &'a RuleSet,
-    pub(super) conduct: &'a Conduct,
+    pub(super) conduct: &'a OperationsSettings,
 }
 
 /// An alert to be entered.
@@ -175,10 +176,14 @@ fn step<'a>(alert: AlertId, at: TimestampMs, kind: StepKind, severity: Severity,
 }
 
 /// Enters an alert with its owner and its clocks, and tells whom it concerns.
-pub(super) fn enter(transaction: &Transaction<'_>, conduct: &Conduct, new: &NewAlert<'_>) -> Result<()> {
+pub(super) fn enter(
+    transaction: &Transaction<'_>,
+    conduct: &OperationsSettings,
+    new: &NewAlert<'_>,
+) -> Result<()> {
     let setting = conduct::setting(transaction, new.subject)?;
-    let owner = conduct.duties.team_for(setting.facts()).to_owned();
-    let deadlines = conduct.duties.deadlines(new.severity, setting.zone_class, new.at);
+    let owner = conduct.teams.team_for(setting.facts()).to_owned();
+    let deadlines = conduct.teams.deadlines(new.severity, setting.zone_class, new.at);
     let (device, group_kind, group_id) = subject_columns(new.subject);
     execute(
         transaction,

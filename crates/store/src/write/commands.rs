@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use rusqlite::{Transaction, params};
-use sanimon_alerting::lifecycle::{self, Action};
-use sanimon_alerting::routing::Event;
 use sanimon_domain::{DeviceId, DeviceNo, Handling, HardwareId, TimestampMs};
+use sanimon_operations::lifecycle::{self, Action};
+use sanimon_operations::routing::Event;
 
 use super::{Writer, alerts, commit, conduct};
 use crate::command::{AlertAction, CommandError};

@@ -1,11 +1,12 @@
 //! Owners, clocks and messages: what follows from a change of an alert, in the transaction of the change.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use sanimon_alerting::duty::Facts;
-use sanimon_alerting::routing::{Conduct, Event, Notice};
 use sanimon_domain::{
     AlertId, DeviceKind, GroupKind, Severity, StepKind, Subject, TimestampMs, ZoneClass, ZoneId,
 };
+use sanimon_operations::OperationsSettings;
+use sanimon_operations::routing::{Event, Notification};
+use sanimon_operations::teams::Facts;
 
 use super::alerts::{NewStep, append, execute};
 use super::outbox;
@@ -84,14 +85,14 @@ pub(super) fn setting(connection: &Connection, subject: &Subject) -> Result<Sett
 /// After a worse severity: the deadlines that it brings count where they are sooner. Those of the milder one stay.
 pub(super) fn sharpen(
     transaction: &Transaction<'_>,
-    conduct: &Conduct,
+    conduct: &OperationsSettings,
     alert: AlertId,
     severity: Severity,
     at: TimestampMs,
 ) -> Result<()> {
     let Some(found) = read::alert(transaction, alert)? else { return Ok(()) };
     let class = setting(transaction, &found.subject)?.zone_class;
-    let new = conduct.duties.deadlines(severity, class, at);
+    let new = conduct.teams.deadlines(severity, class, at);
     let sooner = |old: Option<TimestampMs>, new: Option<TimestampMs>| old.into_iter().chain(new).min();
     let old = found.deadlines;
     let acknowledge_by = match found.acknowledged_at {
@@ -106,12 +107,12 @@ pub(super) fn sharpen(
 /// After it came back: all clocks begin anew.
 pub(super) fn restart_clocks(
     transaction: &Transaction<'_>,
-    conduct: &Conduct,
+    conduct: &OperationsSettings,
     found: &Alert,
     at: TimestampMs,
 ) -> Result<()> {
     let class = setting(transaction, &found.subject)?.zone_class;
-    let new = conduct.duties.deadlines(found.severity, class, at);
+    let new = conduct.teams.deadlines(found.severity, class, at);
     set_deadlines(transaction, found.id, [new.acknowledge_by, new.arrive_by, new.resolve_by])
 }
 
@@ -129,15 +130,19 @@ fn set_deadlines(
 }
 
 /// Sets the clock of the next escalation anew and writes the messages that the change needs.
-pub(super) fn after(transaction: &Transaction<'_>, conduct: &Conduct, change: &Change<'_>) -> Result<()> {
+pub(super) fn after(
+    transaction: &Transaction<'_>,
+    conduct: &OperationsSettings,
+    change: &Change<'_>,
+) -> Result<()> {
     let Some(alert) = read::alert(transaction, change.alert)? else { return Ok(()) };
-    let next = conduct.duties.next_escalation(&alert.progress());
+    let next = conduct.teams.next_escalation(&alert.progress());
     execute(
         transaction,
         "UPDATE alert SET escalate_at = ?2 WHERE id = ?1",
         params![alert.id.0 as i64, next.map(|(at, _)| at.0)],
     )?;
-    let notice = Notice {
+    let notice = Notification {
         event: change.event,
         severity: alert.severity,
         zone: alert.zone.as_ref(),
@@ -145,8 +150,8 @@ pub(super) fn after(transaction: &Transaction<'_>, conduct: &Conduct, change: &C
         to: change.to,
         at: change.at,
     };
-    for route in &conduct.routes {
-        if let Some(due) = route.due(conduct.duties.calendar, &notice) {
+    for route in &conduct.notification_rules {
+        if let Some(due) = route.due(conduct.teams.calendar, &notice) {
             outbox::enqueue(transaction, route, change, alert.severity, due)?;
         }
     }
@@ -156,17 +161,17 @@ pub(super) fn after(transaction: &Transaction<'_>, conduct: &Conduct, change: &C
 /// Tells the promises that were broken by now; gives the alerts.
 pub(super) fn escalate(
     transaction: &Transaction<'_>,
-    conduct: &Conduct,
+    conduct: &OperationsSettings,
     now: TimestampMs,
 ) -> Result<Vec<AlertId>> {
     let mut touched = Vec::new();
     while let Some(id) = first_due(transaction, now)? {
         let Some(alert) = read::alert(transaction, id)? else { break };
         let Some((at, promise)) =
-            conduct.duties.next_escalation(&alert.progress()).filter(|(at, _)| *at <= now)
+            conduct.teams.next_escalation(&alert.progress()).filter(|(at, _)| *at <= now)
         else {
             // The duties have changed since the clock was set.
-            let next = conduct.duties.next_escalation(&alert.progress()).map(|(at, _)| at.0);
+            let next = conduct.teams.next_escalation(&alert.progress()).map(|(at, _)| at.0);
             execute(
                 transaction,
                 "UPDATE alert SET escalate_at = ?2 WHERE id = ?1",
@@ -174,7 +179,7 @@ pub(super) fn escalate(
             )?;
             continue;
         };
-        let to = conduct.duties.escalation_target(alert.escalations).to_owned();
+        let to = conduct.teams.escalation_target(alert.escalations).to_owned();
         execute(
             transaction,
             "UPDATE alert SET escalations = escalations + 1, escalated_at = ?2, escalated_to = ?3,

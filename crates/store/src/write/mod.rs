@@ -22,10 +22,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rusqlite::{Connection, Transaction};
-use sanimon_alerting::duty::Duties;
-use sanimon_alerting::routing::Conduct;
 use sanimon_alerting::{Effect, RuleSet};
 use sanimon_domain::{DeviceNo, Fault, MetricNo, TimestampMs};
+use sanimon_operations::OperationsSettings;
+use sanimon_operations::Teams;
 
 use crate::error::{Result, StoreError};
 use crate::influx::Influx;
@@ -127,7 +127,7 @@ pub struct Writer {
     retention: Retention,
     tidied: Option<retention::RetentionRound>,
     quarantine_rows: i64,
-    conduct: Arc<Conduct>,
+    conduct: Arc<OperationsSettings>,
     /// What the next transaction is to be remembered for.
     audited: Option<NewAudit>,
     /// When the next missed promise is to be told.
@@ -140,7 +140,7 @@ impl Writer {
             .query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))
             .map_err(StoreError::doing("count the quarantine"))?;
         let checkpointer = checkpoint::Checkpointer::start(readers.path())?;
-        let conduct = Arc::new(Conduct::standard(shared.calendar));
+        let conduct = Arc::new(OperationsSettings::standard(shared.calendar));
         let escalate_at = conduct::next_escalation(&connection)?;
         Ok(Self {
             connection,
@@ -172,20 +172,23 @@ impl Writer {
     }
 
     /// Who is responsible for what, and who is told, from now on.
-    pub fn use_conduct(&mut self, conduct: Arc<Conduct>) {
-        self.shared.standing.set_conduct(conduct.clone());
+    pub fn use_conduct(&mut self, conduct: Arc<OperationsSettings>) {
+        self.shared.standing.set_operations(conduct.clone());
         self.conduct = conduct;
     }
 
     /// Other teams, responsibilities, deadlines and goals. Clocks that run go on as they were set.
-    pub fn use_duties(&mut self, duties: Duties) -> Result<()> {
+    pub fn use_duties(&mut self, duties: Teams) -> Result<()> {
         // Their text is in a file; what is stored here is that somebody changed them.
         self.transaction()?.commit().map_err(StoreError::doing("commit a change of duties"))?;
-        self.use_conduct(Arc::new(Conduct { duties, ..Conduct::clone(&self.conduct) }));
+        self.use_conduct(Arc::new(OperationsSettings {
+            teams: duties,
+            ..OperationsSettings::clone(&self.conduct)
+        }));
         Ok(())
     }
 
-    pub fn conduct(&self) -> &Arc<Conduct> {
+    pub fn conduct(&self) -> &Arc<OperationsSettings> {
         &self.conduct
     }
 

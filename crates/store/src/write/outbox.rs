@@ -1,9 +1,9 @@
 //! Messages, from the change that they tell until somebody was told.
 
 use rusqlite::{Transaction, params};
-use sanimon_alerting::routing::{Due, Event, Route};
 use sanimon_domain::time::DAY_MS;
 use sanimon_domain::{Severity, TimestampMs};
+use sanimon_operations::routing::{Due, Event, NotificationRule};
 
 use super::Writer;
 use super::alerts::execute;
@@ -20,7 +20,7 @@ const TEST_EXPIRES_MS: i64 = 5 * sanimon_domain::time::MINUTE_MS;
 
 pub(super) fn enqueue(
     transaction: &Transaction<'_>,
-    route: &Route,
+    route: &NotificationRule,
     change: &Change<'_>,
     severity: Severity,
     due: Due,
@@ -54,7 +54,7 @@ impl Writer {
         channel: &str,
         now: TimestampMs,
     ) -> std::result::Result<i64, CommandError> {
-        if !self.conduct.routes.iter().any(|route| route.channel == channel) {
+        if !self.conduct.notification_rules.iter().any(|route| route.channel == channel) {
             return Err(CommandError::NotFound { what: "channel", id: channel.to_owned() });
         }
         let transaction = self.transaction()?;
@@ -74,7 +74,7 @@ impl Writer {
     pub fn mirror_open_alerts(&mut self, now: TimestampMs) -> Result<()> {
         let conduct = self.conduct.clone();
         let transaction = self.transaction()?;
-        for route in conduct.routes.iter().filter(|route| route.mirrors) {
+        for route in conduct.notification_rules.iter().filter(|route| route.publishes_state) {
             execute(
                 &transaction,
                 "INSERT INTO outbox (channel, alert_id, event, at, severity, value, is_digest, due_at, expires_at, state)

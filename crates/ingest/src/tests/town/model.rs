@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sanimon_alerting::lifecycle::{self, Action};
 use sanimon_domain::{Condition, Handling, StepKind, Subject, TimestampMs, metric};
+use sanimon_operations::lifecycle::{self, Action};
 use sanimon_store::{Alert, AlertFilter, NewWindow, Step};
 
 use super::script::SeenAlert;
@@ -188,6 +188,6 @@ fn handling_is_a_way_through_the_table(alert: &Alert, steps: &[Step]) -> Verdict
 
 fn no_promise_is_forgotten(alert: &Alert, now: TimestampMs) -> bool {
     let progress = alert.progress();
-    let duties = sanimon_alerting::duty::Duties::standard(sanimon_domain::SiteCalendar::utc());
+    let duties = sanimon_operations::Teams::standard(sanimon_domain::SiteCalendar::utc());
     duties.next_escalation(&progress).is_none_or(|(at, _)| at > now)
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sanimon_alerting::lifecycle::Action;
-use sanimon_alerting::routing::{Conduct, Event, Route};
-use sanimon_alerting::{Direction, Level, Rule, RuleSet, Title, Watch};
+use sanimon_alerting::{Direction, Level, Rule, RuleSet, Watch};
 use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{
     AlertId, DeviceId, DeviceKind, DeviceNo, GatewayId, GroupKind, Handling, RuleId, Severity, SiteCalendar,
-    TimestampMs, ZoneClass, ZoneId, metric,
+    TimestampMs, Title, ZoneClass, ZoneId, metric,
 };
+use sanimon_operations::OperationsSettings;
+use sanimon_operations::lifecycle::Action;
+use sanimon_operations::routing::{Event, NotificationRule};
 use sanimon_store::{AlertAction, CommandError, Device, DeviceState, NewWindow, Store, Zone};
 
 use super::Dice;
@@ -79,19 +80,19 @@ fn rules() -> Arc<RuleSet> {
     Arc::new(RuleSet::new(all).expect("sound rules"))
 }
 
-fn conduct() -> Conduct {
-    let all = Route {
+fn conduct() -> OperationsSettings {
+    let all = NotificationRule {
         channel: "all".to_owned(),
         events: vec![Event::Raised, Event::Cleared, Event::Escalated],
-        least: Severity::Warning,
+        min_severity: Severity::Warning,
         zones: Vec::new(),
         teams: Vec::new(),
         digest_at_min: None,
-        quiet: None,
-        mirrors: false,
+        quiet_hours: None,
+        publishes_state: false,
         expires_ms: DAY_MS,
     };
-    Conduct { routes: vec![all], ..Conduct::standard(SiteCalendar::utc()) }
+    OperationsSettings { notification_rules: vec![all], ..OperationsSettings::standard(SiteCalendar::utc()) }
 }
 
 /// Memory is quick enough for a thousand towns; where there is none, the disk is.

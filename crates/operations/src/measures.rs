@@ -1,11 +1,11 @@
 //! What managers ask: is it getting cleaner, who answers late, and which zone lags? Computed from cases, that is, alerts
 //! with their histories; the measures are those of the domain page.
 
+use sanimon_domain::collection::{Emptied, WASTED_BELOW_PCT};
 use sanimon_domain::time::{HOUR_MS, MINUTE_MS};
 use sanimon_domain::{DeviceKind, MetricNo, Severity, StepKind, TimestampMs, metric};
 
-use crate::collection::WASTED_BELOW_PCT;
-use crate::duty::Deadlines;
+use crate::deadlines::Deadlines;
 
 /// An alert as measures see it.
 #[derive(Debug, Clone)]
@@ -41,14 +41,6 @@ pub struct Fleet {
     pub toilets: usize,
     /// Who live there; 0: nobody has said.
     pub inhabitants: u64,
-}
-
-/// A bin was emptied.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Emptied {
-    pub at: TimestampMs,
-    /// How full it was.
-    pub fill_pct: f64,
 }
 
 impl Fleet {

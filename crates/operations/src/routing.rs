@@ -4,17 +4,14 @@ use sanimon_domain::{Hours, Severity, SiteCalendar, TimestampMs, ZoneId};
 
 pub use sanimon_domain::AlertEvent as Event;
 
-use crate::duty::Duties;
-use crate::lifecycle::Policy;
-
 /// What a channel is told.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Route {
+pub struct NotificationRule {
     /// The channel's name: unique in a site.
     pub channel: String,
     pub events: Vec<Event>,
     /// This severity and worse ones.
-    pub least: Severity,
+    pub min_severity: Severity,
     /// Empty: every zone, and what is in none.
     pub zones: Vec<ZoneId>,
     /// Empty: whoever's. Otherwise alerts of these teams or persons, and what is escalated to them.
@@ -22,16 +19,16 @@ pub struct Route {
     /// Warnings are gathered and told once a day at this minute.
     pub digest_at_min: Option<u16>,
     /// Hours in which only critical alerts are told; the rest waits for their end.
-    pub quiet: Option<Hours>,
+    pub quiet_hours: Option<Hours>,
     /// It holds the state of each open alert: every change goes there, at once and in order.
-    pub mirrors: bool,
+    pub publishes_state: bool,
     /// A message that could not be delivered for so long is given up.
     pub expires_ms: i64,
 }
 
 /// Something to be told.
 #[derive(Debug, Clone, Copy)]
-pub struct Notice<'a> {
+pub struct Notification<'a> {
     pub event: Event,
     pub severity: Severity,
     pub zone: Option<&'a ZoneId>,
@@ -50,24 +47,29 @@ pub struct Due {
     pub is_digest: bool,
 }
 
-impl Route {
+impl NotificationRule {
     /// When the channel is to be told; `None`: it is not its business.
-    pub fn due(&self, calendar: SiteCalendar, notice: &Notice<'_>) -> Option<Due> {
-        let at_once = Due { at: notice.at, is_digest: false };
-        let wants_event = self.mirrors || self.events.contains(&notice.event);
-        let wants_zone = self.zones.is_empty() || notice.zone.is_some_and(|zone| self.zones.contains(zone));
+    pub fn due(&self, calendar: SiteCalendar, notification: &Notification<'_>) -> Option<Due> {
+        let at_once = Due { at: notification.at, is_digest: false };
+        let wants_event = self.publishes_state || self.events.contains(&notification.event);
+        let wants_zone =
+            self.zones.is_empty() || notification.zone.is_some_and(|zone| self.zones.contains(zone));
         let is_theirs = |who: Option<&str>| who.is_some_and(|who| self.teams.iter().any(|team| team == who));
-        let wants_owner = self.teams.is_empty() || is_theirs(notice.owner) || is_theirs(notice.to);
-        if !(wants_event && wants_zone && wants_owner && notice.severity >= self.least) {
+        let wants_owner =
+            self.teams.is_empty() || is_theirs(notification.owner) || is_theirs(notification.to);
+        if !(wants_event && wants_zone && wants_owner && notification.severity >= self.min_severity) {
             return None;
         }
-        if self.mirrors || notice.severity == Severity::Critical {
+        if self.publishes_state || notification.severity == Severity::Critical {
             return Some(at_once);
         }
-        if let Some(minute) = self.digest_at_min.filter(|_| notice.severity == Severity::Warning) {
-            return Some(Due { at: next_minute(calendar, minute, notice.at), is_digest: true });
+        if let Some(minute) = self.digest_at_min.filter(|_| notification.severity == Severity::Warning) {
+            return Some(Due { at: next_minute(calendar, minute, notification.at), is_digest: true });
         }
-        let after_quiet = self.quiet.as_ref().map_or(notice.at, |quiet| end_of(quiet, calendar, notice.at));
+        let after_quiet = self
+            .quiet_hours
+            .as_ref()
+            .map_or(notification.at, |quiet_hours| end_of(quiet_hours, calendar, notification.at));
         Some(Due { at: after_quiet, is_digest: false })
     }
 }
@@ -90,21 +92,6 @@ fn end_of(hours: &Hours, calendar: SiteCalendar, at: TimestampMs) -> TimestampMs
     quarters.into_iter().find(|instant| !hours.contains(calendar, *instant)).unwrap_or(next)
 }
 
-/// Everything that a site has decided about what people do with alerts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conduct {
-    pub policy: Policy,
-    pub duties: Duties,
-    pub routes: Vec<Route>,
-}
-
-impl Conduct {
-    /// Of a site that has decided nothing.
-    pub fn standard(calendar: SiteCalendar) -> Self {
-        Self { policy: Policy::default(), duties: Duties::standard(calendar), routes: Vec::new() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use sanimon_domain::{Days, Span};
@@ -115,56 +102,63 @@ mod tests {
         TimestampMs::parse_rfc3339(text).expect("a time")
     }
 
-    fn route() -> Route {
+    fn rule() -> NotificationRule {
         let night = Hours {
             spans: vec![Span { days: Days::EVERY, from_min: 19 * 60, to_min: 7 * 60 }],
             except: Days::default(),
         };
-        Route {
+        NotificationRule {
             channel: "chat".to_owned(),
             events: vec![Event::Raised, Event::Escalated],
-            least: Severity::Warning,
+            min_severity: Severity::Warning,
             zones: Vec::new(),
             teams: Vec::new(),
             digest_at_min: Some(8 * 60),
-            quiet: Some(night),
-            mirrors: false,
+            quiet_hours: Some(night),
+            publishes_state: false,
             expires_ms: 0,
         }
     }
 
-    fn notice(severity: Severity, time: &str) -> Notice<'static> {
-        Notice { event: Event::Raised, severity, zone: None, owner: Some("east"), to: None, at: at(time) }
+    fn notification(severity: Severity, time: &str) -> Notification<'static> {
+        Notification {
+            event: Event::Raised,
+            severity,
+            zone: None,
+            owner: Some("east"),
+            to: None,
+            at: at(time),
+        }
     }
 
-    fn due(route: &Route, notice: Notice<'_>) -> Option<(String, bool)> {
+    fn due(rule: &NotificationRule, notification: Notification<'_>) -> Option<(String, bool)> {
         let calendar = SiteCalendar::named("Asia/Shanghai").expect("a zone");
-        route.due(calendar, &notice).map(|due| (due.at.to_string(), due.is_digest))
+        rule.due(calendar, &notification).map(|due| (due.at.to_string(), due.is_digest))
     }
 
     #[test]
     fn only_critical_alerts_page_at_night_and_warnings_come_once_a_day() {
         let night = "2026-03-05T23:10:00+08:00";
-        let told = |severity| due(&route(), notice(severity, night));
+        let told = |severity| due(&rule(), notification(severity, night));
         assert_eq!(told(Severity::Critical), Some(("2026-03-05T15:10:00.000Z".to_owned(), false)));
         assert_eq!(told(Severity::Major), Some(("2026-03-05T23:00:00.000Z".to_owned(), false)));
         assert_eq!(told(Severity::Warning), Some(("2026-03-06T00:00:00.000Z".to_owned(), true)));
-        let day = notice(Severity::Major, "2026-03-05T12:00:00+08:00");
-        assert_eq!(due(&route(), day), Some(("2026-03-05T04:00:00.000Z".to_owned(), false)));
+        let day = notification(Severity::Major, "2026-03-05T12:00:00+08:00");
+        assert_eq!(due(&rule(), day), Some(("2026-03-05T04:00:00.000Z".to_owned(), false)));
     }
 
     #[test]
     fn a_channel_hears_what_is_its_business() {
-        let noon = notice(Severity::Major, "2026-03-05T12:00:00+08:00");
-        let theirs = Route { teams: vec!["west".to_owned()], ..route() };
+        let noon = notification(Severity::Major, "2026-03-05T12:00:00+08:00");
+        let theirs = NotificationRule { teams: vec!["west".to_owned()], ..rule() };
         assert_eq!(due(&theirs, noon), None);
-        assert!(due(&theirs, Notice { to: Some("west"), ..noon }).is_some());
-        let worse = Route { least: Severity::Critical, ..route() };
+        assert!(due(&theirs, Notification { to: Some("west"), ..noon }).is_some());
+        let worse = NotificationRule { min_severity: Severity::Critical, ..rule() };
         assert_eq!(due(&worse, noon), None);
-        assert_eq!(due(&route(), Notice { event: Event::Cleared, ..noon }), None);
-        let zone = Route { zones: vec![ZoneId::new("market").expect("an id")], ..route() };
+        assert_eq!(due(&rule(), Notification { event: Event::Cleared, ..noon }), None);
+        let zone = NotificationRule { zones: vec![ZoneId::new("market").expect("an id")], ..rule() };
         assert_eq!(due(&zone, noon), None);
-        let mirror = Route { mirrors: true, ..route() };
-        assert!(due(&mirror, Notice { event: Event::Changed, ..noon }).is_some());
+        let mirror = NotificationRule { publishes_state: true, ..rule() };
+        assert!(due(&mirror, Notification { event: Event::Changed, ..noon }).is_some());
     }
 }
