@@ -149,12 +149,13 @@ impl Cell {
         (0..self.level_count()).filter_map(due).collect()
     }
 
-    /// What an alert tells at this time.
-    pub(crate) fn told(&self, at: TimestampMs) -> f64 {
+    /// The value that an alert has at this time. `None`: there is none to tell. A forecast is of its reading only, and no
+    /// reading may have come yet.
+    pub(crate) fn alert_value(&self, at: TimestampMs) -> Option<f64> {
         match self.memory {
-            Memory::Interval(_) | Memory::Together(_) => silent_minutes(self.last_at, at),
-            Memory::Filling(_) => f64::NAN,
-            _ => self.last_value,
+            Memory::Interval(_) | Memory::Together(_) => Some(silent_minutes(self.last_at, at)),
+            Memory::Filling(_) => None,
+            _ => Some(self.last_value).filter(|value| value.is_finite()),
         }
     }
 }
@@ -241,7 +242,7 @@ impl Step<'_> {
     pub(crate) fn ripen(&mut self, cell: &mut Cell, until: TimestampMs) {
         while let Some((due, level)) = self.next_due(cell).filter(|(due, _)| *due <= until) {
             self.set_level(cell, level, LevelState::Active { since: due });
-            let value = cell.told(due);
+            let value = cell.alert_value(due);
             self.settle(cell, due, value);
         }
     }
@@ -249,7 +250,7 @@ impl Step<'_> {
     /// A deadline of the cell has come: the level is due, or it waits for longer by now.
     pub(crate) fn fall_due(&mut self, cell: &mut Cell, level: u8, deadline: TimestampMs) {
         if level == RAISE {
-            let value = cell.told(deadline);
+            let value = cell.alert_value(deadline);
             return self.settle(cell, deadline, value);
         }
         match cell.due(self.rule, usize::from(level)) {
@@ -274,18 +275,18 @@ impl Step<'_> {
     }
 
     pub(crate) fn evaluate(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
-        // What is foretold is told; of all else, the value.
-        let mut told = value;
+        // The value of a forecast is the hours that are left; of all else, the reading's.
+        let mut alert_value = Some(value);
         for level in 0..cell.level_count() {
             let definition = self.level(cell, level);
             let quantity = cell.memory.quantity(self.rule.watch, definition.direction, at, value);
             if matches!(cell.memory, Memory::Filling(_)) {
-                told = if quantity.is_finite() { quantity } else { f64::NAN };
+                alert_value = Some(quantity).filter(|hours| hours.is_finite());
             }
             let next = definition.next(cell.state(level), at, quantity);
             self.set_level(cell, level, next);
         }
-        self.settle(cell, at, told);
+        self.settle(cell, at, alert_value);
     }
 
     pub(crate) fn set_level(&mut self, cell: &mut Cell, level: usize, next: LevelState) {
@@ -323,7 +324,7 @@ impl Step<'_> {
     }
 
     /// Brings the alert in line with the worst active level.
-    pub(crate) fn settle(&mut self, cell: &mut Cell, at: TimestampMs, value: f64) {
+    pub(crate) fn settle(&mut self, cell: &mut Cell, at: TimestampMs, value: Option<f64>) {
         let active =
             cell.states().enumerate().filter(|(_, state)| matches!(state, LevelState::Active { .. }));
         let worst = active.map(|(index, _)| self.level(cell, index).severity).max();

@@ -50,25 +50,26 @@ pub enum Input<'a> {
 /// What must be stored, in order, in the transaction of the input that caused it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// `value` is `None` where there is none to tell: a forecast that had to wait, an alert that the rules gave up.
     Raised {
         alert: AlertId,
         subject: Subject,
         rule: RuleNo,
         severity: Severity,
         at: TimestampMs,
-        value: f64,
+        value: Option<f64>,
     },
     SeverityChanged {
         alert: AlertId,
         from: Severity,
         to: Severity,
         at: TimestampMs,
-        value: f64,
+        value: Option<f64>,
     },
     Cleared {
         alert: AlertId,
         at: TimestampMs,
-        value: f64,
+        value: Option<f64>,
     },
     /// A wider alert stands for this one from now on.
     Replaced {
@@ -260,7 +261,7 @@ impl Engine {
                 step.wait_anew(cell, level, at);
             }
             // Its end tells how long it was.
-            let silent_min = cell.told(at);
+            let silent_min = cell.alert_value(at);
             cell.last_at = at;
             step.settle(cell, at, silent_min);
         }

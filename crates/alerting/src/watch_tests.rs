@@ -123,12 +123,12 @@ fn a_device_is_silent_after_its_own_intervals_and_heard_with_its_first_message()
     assert_eq!(words(&ticks(&mut engine, 44)), [""; 0]);
     let raised = ticks(&mut engine, 50);
     assert_eq!(words(&raised), ["45 raised minor"]);
-    let minutes_told = |effect: &Effect| matches!(effect, Effect::Raised { value, .. } if *value == 45.0);
+    let minutes_told = |effect: &Effect| matches!(effect, Effect::Raised { value, .. } if *value == Some(45.0));
     assert!(raised.iter().any(minutes_told), "{raised:?}");
     assert_eq!(words(&ticks(&mut engine, 24 * 60 + 15)), ["1455 minor->major"]);
     let cleared = hears(&mut engine, 2000);
     assert_eq!(words(&cleared), ["2000 cleared"]);
-    let length_told = |effect: &Effect| matches!(effect, Effect::Cleared { value, .. } if *value == 2000.0);
+    let length_told = |effect: &Effect| matches!(effect, Effect::Cleared { value, .. } if *value == Some(2000.0));
     assert!(cleared.iter().any(length_told), "{cleared:?}");
     assert_eq!(engine.next_deadline(), Some(TimestampMs(2045 * MINUTE_MS)));
 }

@@ -1,5 +1,6 @@
 //! What people must do about a case: pure functions, values in, values out.
 //!
+//! * [`consequences()`]: what follows from a change of a case, as decisions
 //! * [`lifecycle`]: the table of steps that people may take, and who may take them
 //! * [`Teams`]: whose a case is; [`deadlines`]: by when; [`escalation`]: who hears of a deadline that was missed
 //! * [`routing`]: who is told of what, and when
@@ -10,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod consequences;
 pub mod deadlines;
 pub mod escalation;
 pub mod lifecycle;
@@ -18,6 +20,7 @@ pub mod routing;
 mod settings;
 pub mod teams;
 
+pub use consequences::{CaseState, Change, Decision, Message, consequences, missed_deadline};
 pub use deadlines::{Deadline, Deadlines, Progress, TimeLimit};
 pub use routing::{Notification, NotificationRule};
 pub use settings::OperationsSettings;

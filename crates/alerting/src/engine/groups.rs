@@ -25,7 +25,7 @@ impl Engine {
         if rule.watch != Watch::Silence || (at <= group.heard_at && !is_back) {
             return;
         }
-        let silent_min = group.cell.told(at);
+        let silent_min = group.cell.alert_value(at);
         group.heard_at = group.heard_at.max(at);
         group.cell.last_at = group.heard_at;
         let waits = |state: LevelState| matches!(state, LevelState::Pending { .. });
@@ -37,7 +37,7 @@ impl Engine {
     }
 
     /// Waits for the group's next silence.
-    fn await_group(&mut self, index: u32, at: TimestampMs, silent_min: f64, effects: &mut Vec<Effect>) {
+    fn await_group(&mut self, index: u32, at: TimestampMs, silent_min: Option<f64>, effects: &mut Vec<Effect>) {
         self.expect_group(index);
         let Parts { groups, mut hand, .. } = self.parts(effects);
         let (cell, around) = groups[index as usize].cell_around(index);
@@ -151,7 +151,7 @@ impl Engine {
                     cell.wait_until(at.plus_ms(patience_ms));
                 }
                 let is_replaced = is_replaced(hand.rules, groups, own, cell.rule);
-                let value = cell.told(at);
+                let value = cell.alert_value(at);
                 let around = Around::device(member, zone.as_ref(), is_replaced);
                 hand.step(around, cell.rule).settle(cell, at, value);
             }

@@ -89,7 +89,7 @@ impl Engine {
                 hand.deadlines.extend(cell.deadlines(rule, Seat::Device(device)));
             }
             if cell.variant != chosen.variant {
-                let value = cell.told(now);
+                let value = cell.alert_value(now);
                 let mut step = hand.step(Around::device(device, zone.as_ref(), false), chosen.rule);
                 let states: Vec<(String, LevelState)> =
                     rule.levels_of(cell.variant).iter().map(crate::Level::key).zip(cell.states()).collect();
@@ -111,7 +111,7 @@ impl Engine {
             cells.push(cell);
         }
         for mut cell in old {
-            let value = cell.told(now);
+            let value = cell.alert_value(now);
             let mut step = hand.step(Around::device(device, zone.as_ref(), false), cell.rule);
             step.all_idle(&mut cell);
             step.settle(&mut cell, now, value);
@@ -155,7 +155,7 @@ impl Engine {
         let group = &mut groups[index as usize];
         group.heard_at = TimestampMs(i64::MIN);
         let (cell, around) = group.cell_around(index);
-        let value = cell.told(now);
+        let value = cell.alert_value(now);
         let mut step = hand.step(around, cell.rule);
         step.all_idle(cell);
         step.settle(cell, now, value);

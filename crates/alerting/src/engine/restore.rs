@@ -136,14 +136,14 @@ impl Engine {
             self.count(index, now, effects);
             let Parts { groups, mut hand, .. } = self.parts(effects);
             let (cell, around) = groups[index as usize].cell_around(index);
-            let value = cell.told(now);
+            let value = cell.alert_value(now);
             hand.step(around, cell.rule).settle(cell, now, value);
         }
         let Parts { devices, groups, mut hand } = self.parts(effects);
         for (index, known) in devices.iter_mut().enumerate() {
             let Known { cells, groups: own, zone, .. } = known;
             for cell in cells {
-                let value = cell.told(now);
+                let value = cell.alert_value(now);
                 let is_replaced = is_replaced(hand.rules, groups, own, cell.rule);
                 let around = Around::device(DeviceNo(index as u32), zone.as_ref(), is_replaced);
                 hand.step(around, cell.rule).settle(cell, now, value);
