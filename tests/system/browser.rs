@@ -39,6 +39,14 @@ fn a_dispatcher_sees_what_is_published_sends_somebody_and_is_told_of_a_lost_conn
 }
 
 #[test]
+fn in_a_storm_the_most_urgent_stand_on_top_and_the_counts_are_of_all() {
+    let gateway =
+        "[[mqtt.format]]\nformat = \"thingsboard\"\ntopics = [\"v1/gateway/telemetry\"]\nkind = \"bin\"\n";
+    let site = Site::started(gateway);
+    run("storm.mjs", site.http, &[("MQTT_PORT", site.mqtt.to_string())], || site.log());
+}
+
+#[test]
 fn a_crew_does_a_job_in_a_dead_spot_and_a_round_whose_bins_tick_themselves() {
     let site = Site::started("");
     let person = site.request("PUT", "/api/v1/users/wang", Some(r#"{"role":"crew"}"#)).unwrap();

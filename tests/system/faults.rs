@@ -1,20 +1,20 @@
 //! Bad input stops nothing; a bad start is one clear line.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use crate::harness::{BINARY, Site, publish, publish_file, wait_for};
 use crate::proof::SmallDisk;
 
-fn codes(site: &Site) -> Vec<String> {
-    let page = site.json("/api/v1/quarantine");
-    page["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|item| Some(item["code"].as_str()?.to_owned()))
-        .collect()
+/// The entries of the quarantine, by id.
+fn quarantine(site: &Site) -> BTreeMap<i64, Value> {
+    let page = site.json("/api/v1/quarantine?limit=500");
+    let items = page["items"].as_array().unwrap();
+    items.iter().map(|item| (item["id"].as_i64().unwrap(), item.clone())).collect()
 }
 
 #[test]
@@ -23,22 +23,33 @@ fn every_kind_of_bad_input_ends_as_a_reading_or_in_the_quarantine() {
     let topic = "sanitation/east/bin/b-1/telemetry";
     let long = format!("sanitation/east/bin/{}/telemetry", "x".repeat(500));
     let deep = format!(r#"{{"fill_pct":{}1{}}}"#, "[".repeat(1000), "]".repeat(1000));
-    for (topic, payload, code) in [
-        (topic, "hello", "not_json"),
-        (topic, r#"{"fill_pct":NaN}"#, "not_json"),
-        (topic, r#"{"fill_pct":1e999}"#, "not_json"),
-        (topic, r#"{"fill_pct":"full"}"#, "wrong_type"),
-        (topic, deep.as_str(), "wrong_type"),
-        (topic, r#"{"fill_pct":400}"#, "out_of_range"),
-        (topic, "[]", "empty"),
-        (topic, "17", "wrong_shape"),
-        ("sanitation/nowhere", "{}", "unknown_topic"),
-        (long.as_str(), r#"{"fill_pct":1}"#, "bad_device_id"),
-        (topic, r#"{"ts":"1970-01-02T00:00:00Z","fill_pct":12}"#, "clock_wrong"),
-        (topic, r#"{"ts":"2100-01-02T00:00:00Z","fill_pct":13}"#, "clock_wrong"),
+    let mut known = BTreeMap::new();
+    for (topic, payload, code, says) in [
+        (topic, "hello", "not_json", "JSON"),
+        (topic, r#"{"fill_pct":NaN}"#, "not_json", "JSON"),
+        (topic, r#"{"fill_pct":1e999}"#, "not_json", "JSON"),
+        (topic, r#"{"fill_pct":"full"}"#, "wrong_type", "fill_pct"),
+        (topic, deep.as_str(), "wrong_type", "fill_pct"),
+        (topic, r#"{"fill_pct":400}"#, "out_of_range", "fill_pct"),
+        (topic, "[]", "empty", ""),
+        (topic, "17", "wrong_shape", ""),
+        ("sanitation/nowhere", "{}", "unknown_topic", "sanitation"),
+        (long.as_str(), r#"{"fill_pct":1}"#, "bad_device_id", ""),
+        (topic, r#"{"ts":"1970-01-02T00:00:00Z","fill_pct":12}"#, "clock_wrong", "behind"),
+        (topic, r#"{"ts":"2100-01-02T00:00:00Z","fill_pct":13}"#, "clock_wrong", "ahead"),
     ] {
         assert!(publish(site.mqtt, topic, payload), "{code} was not acknowledged");
-        assert!(codes(&site).iter().any(|known| known == code), "{code} in {:?}", codes(&site));
+        let now = quarantine(&site);
+        // Each of them leaves an entry of its own, and changes none of the others.
+        let new: Vec<&Value> =
+            now.iter().filter(|(id, entry)| known.get(*id) != Some(*entry)).map(|(_, entry)| entry).collect();
+        let [entry] = new[..] else { panic!("{payload}: {new:#?}") };
+        assert_eq!((&entry["code"], &entry["count"]), (&json!(code), &json!(1)), "{payload}");
+        // A long topic is cut.
+        let kept = entry["topic"].as_str().unwrap();
+        assert!(topic.starts_with(kept) && kept.len() >= topic.len().min(200), "{entry:#}");
+        assert!(entry["message"].as_str().unwrap().contains(says), "{entry:#}");
+        known = now;
     }
     // What was good in it was kept, at the time of receipt.
     let values: Vec<f64> = site.points("b-1", "fill_pct").iter().map(|(_, value)| *value).collect();

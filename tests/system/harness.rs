@@ -179,6 +179,12 @@ impl Site {
         wait_for("sanimon stops", || process.0.try_wait().unwrap()).code().unwrap_or(-1)
     }
 
+    /// With what the process has ended by itself; `None`: it runs.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        let ended = self.process.as_mut()?.0.try_wait().unwrap()?;
+        Some(ended.code().unwrap_or(-1))
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
@@ -250,7 +256,7 @@ impl Site {
         loop {
             let page = self.json(&format!("/api/v1/alerts?limit=1000{cursor}"));
             all.extend(page["items"].as_array().unwrap().iter().cloned());
-            match page["next_cursor"].as_i64() {
+            match page["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => return all,
             }

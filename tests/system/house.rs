@@ -1,4 +1,7 @@
-//! The house's rules that a compiler does not know: who may know whom, and how long a file gets.
+//! The house's rules that a compiler does not know: who may know whom, what stays outside, and how long a file gets.
+
+mod circles;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,6 +9,16 @@ use std::process::Command;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn metadata() -> serde_json::Value {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]
@@ -16,21 +29,16 @@ fn crates_know_only_whom_they_may() {
         ("alerting", &["domain"]),
         ("operations", &["domain"]),
         ("store", &["alerting", "operations", "domain"]),
-        ("ingest", &["codec", "alerting", "operations", "store", "domain"]),
+        ("writer", &["codec", "alerting", "operations", "store", "domain"]),
+        ("ingest", &["writer", "codec", "store", "domain"]),
         ("notify", &["store", "domain"]),
-        ("api", &["alerting", "operations", "store", "domain"]),
+        ("api", &["writer", "alerting", "operations", "store", "domain"]),
         ("planning", &["domain"]),
         ("simulator", &["domain"]),
         ("console", &[]),
     ]);
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut seen = 0;
+    let metadata = metadata();
     for package in metadata["packages"].as_array().unwrap() {
         let Some(name) = package["name"].as_str().unwrap().strip_prefix("sanimon-") else { continue };
         let may_know =
@@ -42,6 +50,25 @@ fn crates_know_only_whom_they_may() {
         }
     }
     assert_eq!(seen, allowed.len());
+}
+
+#[test]
+fn the_writer_and_what_it_asks_have_no_clock_no_thread_and_no_socket() {
+    const OUTSIDE: [&str; 6] =
+        ["std::time::Instant", "Instant::now", "SystemTime", "std::thread", "std::net", "tokio"];
+    let metadata = metadata();
+    for name in ["writer", "operations"] {
+        let packages = metadata["packages"].as_array().unwrap();
+        let package = packages.iter().find(|package| package["name"] == format!("sanimon-{name}")).unwrap();
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let other = dependency["name"].as_str().unwrap();
+            assert!(!other.starts_with("tokio"), "sanimon-{name} must not know {other}");
+        }
+        for source in sources::of_crate(name) {
+            let found = OUTSIDE.into_iter().find(|outside| source.text.contains(outside));
+            assert_eq!(found, None, "{name}/src/{}: that is the driver's", source.path);
+        }
+    }
 }
 
 #[test]

@@ -109,3 +109,49 @@ fn an_outage_under_load_loses_nothing_and_doubles_nothing() {
     assert!(counted.contains(&format!(",{sent}\r\n")), "{sent}: {counted}");
     assert!(!site.log().contains(crate::influxd::TOKEN), "the token is in the log");
 }
+
+/// Processor time of the site so far, in hundredths of a second.
+fn processor_time(site: &Site) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", site.process().0.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    // User's and system's, fields 14 and 15 counted from the process's number.
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn damaged_blocks_stop_no_fresh_reading_and_keep_nobody_busy() {
+    let Some(influxd) = Influxd::start() else { return };
+    let mut site = site_with(&influxd, "town");
+    assert!(check(&site, &["--fix"]).0);
+    site.prepare();
+    let topic = "sanitation/east/bin/b-0/telemetry";
+    assert!(publish(site.mqtt, topic, r#"{"fill_pct":1}"#));
+    wait_for("InfluxDB has the first point", || (unsealed(&site) == 0).then_some(()));
+    site.stop();
+    // As if an outage had filled blocks, and the disk had lost them: more than a batch holds.
+    let database = rusqlite::Connection::open(site.data().join("sanimon.db")).unwrap();
+    for block in 0..15 {
+        let lost = "INSERT INTO closed_block (device_no, metric_no, first_at, last_at, count, points)
+                    VALUES (0, 0, ?1, ?1, 1, x'00112233445566')";
+        database.execute(lost, [block]).unwrap();
+    }
+    drop(database);
+
+    site.start();
+    let sent = Instant::now();
+    assert!(publish(site.mqtt, topic, r#"{"fill_pct":2}"#));
+    wait_for("the fresh reading is delivered", || {
+        let stored = influxd.query(r#"from(bucket: "town") |> range(start: 0) |> filter(fn: (r) => r._field == "fill_pct") |> group() |> count()"#);
+        stored.unwrap().contains(",2\r\n").then_some(())
+    });
+    assert!(sent.elapsed() < Duration::from_secs(5), "{:?}", sent.elapsed());
+    let (before, pause) = (processor_time(&site), Duration::from_secs(2));
+    std::thread::sleep(pause);
+    let cpu_used = processor_time(&site) - before;
+    assert!(cpu_used < 60, "{cpu_used} hundredths of a second in {pause:?}");
+    let (sound, said) = check(&site, &[]);
+    assert!(
+        !sound && said.contains("closed_block 15, since ") && said.contains("set aside from delivery"),
+        "{said}"
+    );
+}

@@ -2,7 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::harness::{Site, free_port, publish, wait_for};
 
@@ -16,13 +19,18 @@ struct LiveEvent {
     data: String,
 }
 
-/// Opens the stream, after an event if there is one, and reads until an event of this kind whose data holds the text.
-fn follow(site: &Site, last_event_id: Option<&str>, kind: &str, text: &str) -> LiveEvent {
+/// How long the stream may say nothing; it tells the time more often.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// Opens the stream, after an event if there is one, and gives all that it says up to the event of this kind whose data
+/// holds the text. Only the time, which is told when nothing else is, is left out.
+fn follow(site: &Site, last_event_id: Option<&str>, kind: &str, text: &str) -> Vec<LiveEvent> {
     let stream = site.open(
         "/api/v1/events",
         &last_event_id.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default(),
     );
-    let mut event = LiveEvent::default();
+    stream.set_read_timeout(Some(SILENCE_MAX)).unwrap();
+    let (mut events, mut event) = (Vec::new(), LiveEvent::default());
     for line in BufReader::new(stream).lines() {
         let line = line.unwrap();
         match line.split_once(": ") {
@@ -30,30 +38,65 @@ fn follow(site: &Site, last_event_id: Option<&str>, kind: &str, text: &str) -> L
             Some(("id", value)) => value.clone_into(&mut event.id),
             Some(("data", value)) => event.data.push_str(value),
             _ if line.is_empty() => {
-                if event.kind == kind && event.data.contains(text) {
-                    return event;
+                let event = std::mem::take(&mut event);
+                let is_last = event.kind == kind && event.data.contains(text);
+                if !matches!(event.kind.as_str(), "time" | "") {
+                    events.push(event);
                 }
-                event = LiveEvent::default();
+                if is_last {
+                    return events;
+                }
             }
             _ => {}
         }
     }
-    panic!("the stream ended without a `{kind}` with {text}");
+    panic!("the stream ended without a `{kind}` with {text}: {events:#?}");
+}
+
+fn kinds(events: &[LiveEvent]) -> Vec<&str> {
+    events.iter().map(|event| event.kind.as_str()).collect()
+}
+
+/// The values of all readings in the order in which they were told.
+fn values(events: &[LiveEvent]) -> Vec<f64> {
+    let changes = events.iter().filter(|event| event.kind == "change");
+    changes
+        .flat_map(|event| {
+            let change: Value = serde_json::from_str(&event.data).unwrap();
+            change["readings"].as_array().unwrap().clone()
+        })
+        .map(|reading| reading["value"].as_f64().unwrap())
+        .collect()
 }
 
 #[test]
-fn a_client_that_comes_back_gets_what_it_missed() {
+fn a_client_that_comes_back_gets_what_it_missed_in_its_order_once_and_nothing_else() {
     let mut site = Site::started("");
     assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":10}"#));
-    let hello = follow(&site, None, "hello", "");
-    assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":31}"#));
-    // It was away for that one, and hears of it first.
-    follow(&site, Some(&hello.id), "change", "31.0");
+    let hello = follow(&site, None, "hello", "").remove(0);
+    for missed in [31, 32, 33] {
+        assert!(publish(site.mqtt, TOPIC, &format!(r#"{{"fill_pct":{missed}}}"#)));
+    }
+    let events = follow(&site, Some(&hello.id), "change", "33.0");
+    assert_eq!((events[0].kind.as_str(), values(&events)), ("hello", vec![31.0, 32.0, 33.0]), "{events:#?}");
+    assert!(kinds(&events)[1..].iter().all(|kind| *kind == "change"), "{events:#?}");
+
+    // It has seen those; the next ones come live.
+    let seen = events.last().unwrap().id.clone();
+    let events = thread::scope(|scope| {
+        let follower = scope.spawn(|| follow(&site, Some(&seen), "change", "35.0"));
+        for live in [34, 35] {
+            assert!(publish(site.mqtt, TOPIC, &format!(r#"{{"fill_pct":{live}}}"#)));
+        }
+        follower.join().unwrap()
+    });
+    assert_eq!(values(&events), [34.0, 35.0], "{events:#?}");
 
     // Ids of an earlier run mean nothing to this one: load everything anew.
     assert_eq!(site.stop(), 0);
     site.start();
-    follow(&site, Some(&hello.id), "reset", "");
+    let events = follow(&site, Some(&hello.id), "reset", "");
+    assert_eq!(kinds(&events), ["hello", "reset"], "{events:#?}");
 }
 
 #[test]

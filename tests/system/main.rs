@@ -26,4 +26,5 @@ mod sensors;
 mod service;
 mod setup;
 mod sources;
+mod supervision;
 mod tls;

@@ -15,6 +15,8 @@ const TOPIC: &str = "sanitation/east/bin/b-1/telemetry";
 /// A receiver of webhooks: it answers what it is told to, and remembers what it got.
 struct Receiver {
     port: u16,
+    /// What it answers to messages about a device named `bad`, and to all others.
+    refuses: Arc<AtomicU16>,
     answers: Arc<AtomicU16>,
     got: Arc<Mutex<Vec<(String, String)>>>,
 }
@@ -23,16 +25,21 @@ impl Receiver {
     fn start(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (answers, got) = (Arc::new(AtomicU16::new(status)), Arc::new(Mutex::new(Vec::new())));
-        let (status, kept) = (answers.clone(), got.clone());
+        let (refuses, answers) = (Arc::new(AtomicU16::new(status)), Arc::new(AtomicU16::new(status)));
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let (bad, good, kept) = (refuses.clone(), answers.clone(), got.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if let Some(request) = receive(stream, status.load(Ordering::SeqCst)) {
+                let answer = |body: &str| {
+                    let status = if body.contains("\"bad\"") { &bad } else { &good };
+                    status.load(Ordering::SeqCst)
+                };
+                if let Some(request) = receive(stream, answer) {
                     kept.lock().unwrap().push(request);
                 }
             }
         });
-        Self { port, answers, got }
+        Self { port, refuses, answers, got }
     }
 
     fn got(&self) -> Vec<(String, String)> {
@@ -48,7 +55,7 @@ impl Receiver {
 }
 
 /// One request: its head in small letters, and its body.
-fn receive(mut stream: TcpStream, status: u16) -> Option<(String, String)> {
+fn receive(mut stream: TcpStream, status: impl Fn(&str) -> u16) -> Option<(String, String)> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut head = String::new();
     loop {
@@ -63,13 +70,15 @@ fn receive(mut stream: TcpStream, status: u16) -> Option<(String, String)> {
         head.lines().find_map(|line| line.strip_prefix("content-length:"))?.trim().parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    let body = String::from_utf8(body).ok()?;
+    let status = status(&body);
     let answer = r#"{"errcode":0,"errmsg":"ok"}"#;
     let text = format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
         answer.len()
     );
     stream.write_all(text.as_bytes()).ok()?;
-    Some((head, String::from_utf8(body).ok()?))
+    Some((head, body))
 }
 
 fn header<'a>(head: &'a str, name: &str) -> &'a str {
@@ -121,21 +130,28 @@ fn a_receiver_that_failed_gets_the_message_when_it_recovers_even_after_a_kill_si
 }
 
 #[test]
-fn a_message_that_is_refused_is_a_dead_letter_with_its_reason_and_can_be_tried_again() {
-    let receiver = Receiver::start(400);
+fn a_message_that_is_refused_while_others_pass_is_a_dead_letter_with_its_reason_and_can_be_tried_again() {
+    let receiver = Receiver::start(200);
+    receiver.refuses.store(400, Ordering::SeqCst);
     let site = Site::started(&receiver.section("events = [\"raised\"]\n"));
+    assert!(publish(site.mqtt, "sanitation/east/bin/bad/telemetry", r#"{"fill_pct":91}"#));
+    wait_for("a first refusal", || receiver.got().first().cloned());
+    let waiting = || site.json("/api/v1/messages?state=waiting")["items"].as_array().unwrap().len();
+    wait_for("it is put off", || (waiting() == 1).then_some(()));
     assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":91}"#));
     let dead = wait_for("a dead letter", || {
         let page = site.json("/api/v1/messages?state=dead");
         page["items"].as_array().unwrap().first().cloned()
     });
     assert!(dead["error"].as_str().unwrap().contains("answered 400"), "{dead}");
-    assert_eq!(site.json("/api/v1/messages")["dead"], 1);
-    receiver.answers.store(200, Ordering::SeqCst);
+    let page = site.json("/api/v1/messages");
+    assert_eq!((&page["dead"], &page["items"][0]["state"]), (&1.into(), &"sent".into()));
+    receiver.refuses.store(200, Ordering::SeqCst);
     let path = format!("/api/v1/messages/{}/retry", dead["id"]);
     assert_eq!(site.request("POST", &path, None).unwrap().0, 202);
     wait_for("it is sent", || {
-        (site.json("/api/v1/messages?state=sent")["items"][0]["id"] == dead["id"]).then_some(())
+        let page = site.json("/api/v1/messages?state=sent");
+        page["items"].as_array().unwrap().iter().any(|item| item["id"] == dead["id"]).then_some(())
     });
     assert_eq!(site.request("POST", &path, None).unwrap().0, 404, "it is not dead any more");
 }

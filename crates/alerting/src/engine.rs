@@ -20,6 +20,7 @@ use crate::group::{GONE_INTERVALS, Group};
 use crate::level::LevelState;
 use crate::rule::{Rule, Variant};
 use crate::rule_set::RuleSet;
+use crate::watch::Watch;
 use crate::window::MaintenanceWindow;
 
 mod groups;
@@ -37,8 +38,16 @@ pub enum Input<'a> {
     Device { device: DeviceNo, id: &'a DeviceId, placement: &'a Placement },
     /// A device is taken out of sight: its alerts are cleared, no rule selects it any more.
     Retired { device: DeviceNo },
-    /// A committed reading; rules see good ones, and suspect ones if they ask.
-    Reading { device: DeviceNo, metric: MetricNo, at: TimestampMs, value: f64, quality: Quality },
+    /// A reading; rules see good ones, and suspect ones if they ask. `is_dated`: when it was measured is known, so that what it
+    /// changed since the reading before it says something.
+    Reading {
+        device: DeviceNo,
+        metric: MetricNo,
+        at: TimestampMs,
+        value: f64,
+        quality: Quality,
+        is_dated: bool,
+    },
     /// A message of the device came at this time of the site, whatever it said.
     Heard { device: DeviceNo, at: TimestampMs },
     /// From now on these are the maintenance windows.
@@ -194,8 +203,8 @@ impl Engine {
     #[expect(clippy::needless_pass_by_value, reason = "an input is made for this call and used up by it")]
     pub fn apply(&mut self, now: TimestampMs, input: Input<'_>, effects: &mut Vec<Effect>) {
         match input {
-            Input::Reading { device, metric, at, value, quality } => {
-                self.reading(device, metric, (at, value, quality), effects);
+            Input::Reading { device, metric, at, value, quality, is_dated } => {
+                self.reading(device, metric, (at, value, quality, is_dated), effects);
             }
             Input::Tick => self.tick(now, effects),
             Input::Heard { device, at } => self.heard(device, at, effects),
@@ -212,7 +221,7 @@ impl Engine {
         &mut self,
         device: DeviceNo,
         metric: MetricNo,
-        (at, value, quality): (TimestampMs, f64, Quality),
+        (at, value, quality, is_dated): (TimestampMs, f64, Quality, bool),
         effects: &mut Vec<Effect>,
     ) {
         let before = effects.len();
@@ -221,7 +230,8 @@ impl Engine {
         let Known { chosen, cells, groups: own, zone, interval_ms, .. } = known;
         for chosen in chosen.iter().filter(|chosen| chosen.metric == Some(metric)) {
             let rule = hand.rules.rule(chosen.rule);
-            if !rule.accepts(quality) {
+            let needs_time = matches!(rule.watch, Watch::Rate { .. });
+            if !rule.accepts(quality) || (needs_time && !is_dated) {
                 continue;
             }
             let cell = cell_of(cells, *chosen, rule, *interval_ms);

@@ -82,7 +82,8 @@ impl Street {
         let at = TimestampMs(minute * MINUTE_MS);
         self.ticks_to(at);
         let device = DeviceNo(drain);
-        let input = Input::Reading { device, metric: metric::LEVEL_PCT, at, value, quality: Quality::Good };
+        let (metric, quality) = (metric::LEVEL_PCT, Quality::Good);
+        let input = Input::Reading { device, metric, at, value, quality, is_dated: true };
         self.engine.apply(at, input, &mut self.told);
     }
 

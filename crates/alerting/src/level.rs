@@ -71,6 +71,16 @@ impl Level {
     }
 }
 
+impl LevelState {
+    /// Since when it is bad.
+    pub(crate) const fn since(self) -> Option<TimestampMs> {
+        match self {
+            Self::Idle => None,
+            Self::Pending { since } | Self::Active { since } => Some(since),
+        }
+    }
+}
+
 /// What the engine remembers of a level of one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LevelState {

@@ -80,7 +80,7 @@ impl RuleSet {
     }
 
     /// The rule behind a number that was made from this set.
-    pub(crate) fn rule(&self, no: RuleNo) -> &Rule {
+    pub fn rule(&self, no: RuleNo) -> &Rule {
         &self.rules[usize::from(no.0)]
     }
 

@@ -66,6 +66,7 @@ fn play(engine: &mut Engine, beats: &[Beat]) -> Vec<Effect> {
                     at,
                     value,
                     quality: Quality::Good,
+                    is_dated: true,
                 };
                 engine.apply(at, input, &mut effects);
             }
@@ -279,6 +280,7 @@ fn a_suspect_reading_is_shown_only_to_rules_that_ask() {
             at: TimestampMs(minute * MINUTE_MS),
             value: 99.0,
             quality,
+            is_dated: true,
         };
         engine.apply(TimestampMs(0), reading(Quality::Suspect, 1), &mut effects);
         assert_eq!(engine.open_alerts().len(), raised, "{asks}");

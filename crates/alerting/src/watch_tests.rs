@@ -42,13 +42,14 @@ fn place(engine: &mut Engine, minute: i64, interval_min: i64) -> Vec<Effect> {
 }
 
 fn reads(engine: &mut Engine, readings: &[(i64, f64)]) -> Vec<Effect> {
+    readings.iter().flat_map(|(minute, value)| reads_one(engine, *minute, *value, true)).collect()
+}
+
+fn reads_one(engine: &mut Engine, minute: i64, value: f64, is_dated: bool) -> Vec<Effect> {
     let mut effects = Vec::new();
-    for (minute, value) in readings {
-        let (at, value) = (TimestampMs(minute * MINUTE_MS), *value);
-        let reading =
-            Input::Reading { device: DRAIN, metric: metric::LEVEL_PCT, at, value, quality: Quality::Good };
-        engine.apply(at, reading, &mut effects);
-    }
+    let at = TimestampMs(minute * MINUTE_MS);
+    let (device, metric, quality) = (DRAIN, metric::LEVEL_PCT, Quality::Good);
+    engine.apply(at, Input::Reading { device, metric, at, value, quality, is_dated }, &mut effects);
     effects
 }
 
@@ -96,6 +97,26 @@ fn a_fast_fall_is_a_change_as_well() {
 }
 
 #[test]
+fn a_reading_without_a_time_of_its_own_says_nothing_of_a_change_but_has_its_value() {
+    let levels = vec![level(Severity::Major, Direction::Rising, 80.0, 70.0, 0)];
+    let high = rules(Watch::Value, metric::LEVEL_PCT, levels);
+    let told = |rules: &Arc<RuleSet>, is_dated: bool| {
+        let mut engine = engine(rules);
+        let mut effects = reads_one(&mut engine, 0, 30.0, true);
+        effects.extend(reads_one(&mut engine, 5, 85.0, is_dated));
+        words(&effects)
+    };
+    assert_eq!(told(&rises(), true), ["5 raised major"]);
+    assert_eq!(told(&rises(), false), [""; 0]);
+    assert_eq!(told(&high, false), ["5 raised major"]);
+    // The next one that has a time is compared with the last that had one.
+    let mut engine = engine(&rises());
+    reads(&mut engine, &[(0, 30.0)]);
+    assert_eq!(words(&reads_one(&mut engine, 5, 85.0, false)), [""; 0]);
+    assert_eq!(words(&reads(&mut engine, &[(10, 45.0)])), [""; 0]);
+}
+
+#[test]
 fn a_change_across_a_restart_is_seen_as_if_there_had_been_none() {
     let rules = rises();
     let mut engine = engine(&rules);
@@ -123,12 +144,14 @@ fn a_device_is_silent_after_its_own_intervals_and_heard_with_its_first_message()
     assert_eq!(words(&ticks(&mut engine, 44)), [""; 0]);
     let raised = ticks(&mut engine, 50);
     assert_eq!(words(&raised), ["45 raised minor"]);
-    let minutes_told = |effect: &Effect| matches!(effect, Effect::Raised { value, .. } if *value == Some(45.0));
+    let minutes_told =
+        |effect: &Effect| matches!(effect, Effect::Raised { value, .. } if *value == Some(45.0));
     assert!(raised.iter().any(minutes_told), "{raised:?}");
     assert_eq!(words(&ticks(&mut engine, 24 * 60 + 15)), ["1455 minor->major"]);
     let cleared = hears(&mut engine, 2000);
     assert_eq!(words(&cleared), ["2000 cleared"]);
-    let length_told = |effect: &Effect| matches!(effect, Effect::Cleared { value, .. } if *value == Some(2000.0));
+    let length_told =
+        |effect: &Effect| matches!(effect, Effect::Cleared { value, .. } if *value == Some(2000.0));
     assert!(cleared.iter().any(length_told), "{cleared:?}");
     assert_eq!(engine.next_deadline(), Some(TimestampMs(2045 * MINUTE_MS)));
 }

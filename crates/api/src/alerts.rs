@@ -1,64 +1,24 @@
-//! Alerts: the list, one with its history, and the steps that people take.
+//! Alerts: the list ([`list`]), one with its history, and the steps that people take.
+
+pub(crate) mod list;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use sanimon_domain::{AlertId, Condition, DeviceId, DeviceKind, Handling, RuleId, Severity, metric};
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
+use sanimon_domain::{AlertId, DeviceId, Handling};
 use sanimon_operations::lifecycle::{self, Action, Role};
-use sanimon_store::{AlertAction, AlertFilter, Command};
+use sanimon_writer::TakeStep;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::access::User;
 use crate::error::Problem;
 use crate::state::ApiState;
-use crate::wire::{AlertBody, instant, words};
+use crate::wire::AlertBody;
 
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
 /// A remark's length in characters.
 const NOTE_CHARS_MAX: usize = 2_000;
 const ASSIGNEE_CHARS_MAX: usize = 64;
-
-/// Which alerts. Lists of words are separated by commas.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct AlertQuery {
-    /// `active`, `cleared`
-    condition: Option<String>,
-    /// `new`, `acknowledged`, ...
-    handling: Option<String>,
-    /// `critical`, `major`, `minor`, `warning`
-    severity: Option<String>,
-    /// Zone ids.
-    zone: Option<String>,
-    /// Teams or persons whose alerts they are.
-    team: Option<String>,
-    /// A device's id.
-    device: Option<String>,
-    /// `bin`, `drain`, `toilet`: about devices of these kinds.
-    kind: Option<String>,
-    /// Metrics that the alerts are about.
-    metric: Option<String>,
-    /// Ids of rules.
-    rule: Option<String>,
-    /// RFC 3339: open at some time from here on.
-    from: Option<String>,
-    /// RFC 3339: raised before this.
-    to: Option<String>,
-    /// From the page before.
-    cursor: Option<i64>,
-    /// 1 to 1000; 100 if left out.
-    limit: Option<usize>,
-}
-
-/// A page of alerts, the newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AlertPage {
-    items: Vec<AlertBody>,
-    next_cursor: Option<i64>,
-}
 
 /// An entry of an alert's history.
 #[derive(Debug, Serialize, ToSchema)]
@@ -94,45 +54,6 @@ pub(crate) struct StepEntry {
     assignee: Option<String>,
     /// The handling that the person saw: if somebody was quicker, the answer is 409 and nothing is changed.
     seen: Option<String>,
-}
-
-/// Alerts, the newest first.
-#[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", params(AlertQuery), responses(
-    (status = 200, body = AlertPage), (status = 400, body = Problem), (status = 401, body = Problem),
-))]
-pub(crate) async fn list(
-    State(state): State<ApiState>,
-    user: User,
-    query: Result<Query<AlertQuery>, QueryRejection>,
-) -> Result<Json<AlertPage>, Problem> {
-    let Query(query) = query?;
-    let device = match query.device.as_deref() {
-        None => None,
-        Some(id) => Some(device_number(&state, id)?),
-    };
-    let asked = words(query.zone.as_deref(), "zone", |zone| Some(zone.to_owned()))?;
-    let Some(zones) = user.zones_of(asked) else {
-        return Ok(Json(AlertPage { items: Vec::new(), next_cursor: None }));
-    };
-    let filter = AlertFilter {
-        conditions: words(query.condition.as_deref(), "condition", Condition::parse)?,
-        handlings: words(query.handling.as_deref(), "handling", Handling::parse)?,
-        severities: words(query.severity.as_deref(), "severity", Severity::parse)?,
-        zones,
-        assignees: words(query.team.as_deref(), "team", |team| Some(team.to_owned()))?,
-        device,
-        kinds: words(query.kind.as_deref(), "kind", DeviceKind::parse)?,
-        metrics: words(query.metric.as_deref(), "metric", metric::by_name)?,
-        rules: words(query.rule.as_deref(), "rule", |rule| RuleId::new(rule).ok())?,
-        from: instant(query.from.as_deref(), "from")?,
-        to: instant(query.to.as_deref(), "to")?,
-        before: query.cursor,
-    };
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-    let page = state.read(move |shared| shared.alerts(&filter, limit)).await?;
-    let directory = state.shared.directory.read();
-    let items = page.items.iter().map(|alert| AlertBody::new(alert, &directory)).collect();
-    Ok(Json(AlertPage { items, next_cursor: page.next_cursor }))
 }
 
 pub(crate) fn device_number(state: &ApiState, id: &str) -> Result<sanimon_domain::DeviceNo, Problem> {
@@ -296,14 +217,28 @@ async fn act(
                 .ok_or_else(|| Problem::bad_request(format!("`seen` is `{word}`, which is no handling")))?,
         ),
     };
-    let request = AlertAction {
+    let step = TakeStep {
         note: said(note, "note", NOTE_CHARS_MAX)?,
         assignee: said(assignee, "assignee", ASSIGNEE_CHARS_MAX)?,
         seen,
-        ..AlertAction::new(AlertId(id), action, &user.name)
+        ..TakeStep::new(AlertId(id), action)
     };
-    let alert = state.command(|reply| Command::Alert(request, reply)).await?;
+    let audit = state.audit(&user, audit_word(action), &id.to_string(), &serde_json::json!({}));
+    let alert = state.change(audit, step).await?;
     Ok(Json(AlertBody::new(&alert, &state.shared.directory.read())))
+}
+
+const fn audit_word(action: Action) -> &'static str {
+    match action {
+        Action::Acknowledge => "alert.acknowledge",
+        Action::Dispatch => "alert.dispatch",
+        Action::Arrive => "alert.arrive",
+        Action::Handle => "alert.handle",
+        Action::Verify => "alert.verify",
+        Action::Reopen => "alert.reopen",
+        Action::Dismiss => "alert.dismiss",
+        Action::Comment => "alert.comment",
+    }
 }
 
 /// The role that the table asks for from where the alert is; for a step that is not possible there, the lowest that ever

@@ -8,7 +8,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sanimon_domain::TimestampMs;
 use sanimon_domain::time::{DAY_MS, HOUR_MS};
-use sanimon_store::{AccessCommand, Command, NewCredential, secret_digest};
+use sanimon_store::{NewCredential, secret_digest};
+use sanimon_writer::{PutCredentials, RevokeCredential};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -123,8 +124,7 @@ pub(crate) async fn make(
     let username = new.username.clone();
     let detail = json!({ "publish": new.publish, "subscribe": new.subscribe });
     let audit = state.audit(&user, "credential.make", &username, &detail);
-    let put = |reply| Command::Access(AccessCommand::PutCredentials(vec![new], reply));
-    let ids = state.change(audit, put).await?;
+    let ids = state.change(audit, PutCredentials(vec![new])).await?;
     let id = ids.first().copied().unwrap_or_default();
     let made = Json(CredentialMade { id, username, secret });
     Ok((StatusCode::CREATED, [NO_STORE], made).into_response())
@@ -147,8 +147,7 @@ pub(crate) async fn provision(
     let (credentials, table) = provisioned(&table, &user.name, until).map_err(Problem::bad_request)?;
     let detail = json!({ "credentials": credentials.len() });
     let audit = state.audit(&user, "credentials.provision", "", &detail);
-    let put = |reply| Command::Access(AccessCommand::PutCredentials(credentials, reply));
-    state.change(audit, put).await?;
+    state.change(audit, PutCredentials(credentials)).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"credentials.csv\"")),
@@ -168,7 +167,7 @@ pub(crate) async fn revoke(
 ) -> Result<StatusCode, Problem> {
     let Path(id) = id?;
     let audit = state.audit(&user, "credential.revoke", &id.to_string(), &json!({}));
-    state.change(audit, |reply| Command::Access(AccessCommand::RevokeCredential { id, reply })).await?;
+    state.change(audit, RevokeCredential { id }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,7 +5,8 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sanimon_operations::lifecycle::NotAllowed;
-use sanimon_store::{CommandError, StoreError};
+use sanimon_store::{Class, StoreError};
+use sanimon_writer::Refusal;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,6 +58,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} `{id}`"))
     }
 
+    fn store_unavailable() -> Self {
+        let detail = "the store cannot be written or read now; /readyz says why";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     /// For what only the log should know.
     pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
@@ -66,9 +72,6 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::HardwareTaken { .. }) {
-            return Self::new(StatusCode::CONFLICT, error.to_string());
-        }
         if matches!(error, StoreError::Influx { .. }) {
             tracing::warn!(%error, "InfluxDB did not answer");
             let detail = format!(
@@ -76,21 +79,18 @@ impl From<StoreError> for Problem {
             );
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
         }
-        if error.is_passing() {
+        if error.class() == Class::Passing {
             tracing::error!(%error, "store not available");
-            return Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the store cannot be written or read now; /readyz says why",
-            );
+            return Self::store_unavailable();
         }
         Self::internal(error)
     }
 }
 
-impl From<CommandError> for Problem {
-    fn from(error: CommandError) -> Self {
-        match error {
-            CommandError::NotAllowed(not_allowed) => {
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotAllowed(not_allowed) => {
                 let allowed = not_allowed.allowed().iter().map(|action| action.as_str().to_owned()).collect();
                 let status = match not_allowed {
                     NotAllowed::Incomplete { .. } => StatusCode::BAD_REQUEST,
@@ -98,9 +98,11 @@ impl From<CommandError> for Problem {
                 };
                 Self { allowed, ..Self::new(status, not_allowed.to_string()) }
             }
-            CommandError::NotFound { what, id } => Self::not_found(what, &id),
-            CommandError::Store(error) => error.into(),
-            CommandError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "sanimon is stopping"),
+            Refusal::NotFound { what, id } => Self::not_found(what, &id),
+            Refusal::HardwareTaken { .. } => Self::new(StatusCode::CONFLICT, refusal.to_string()),
+            Refusal::Unavailable(_) => Self::store_unavailable(),
+            Refusal::Failed(why) => Self::internal(why),
+            Refusal::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string()),
         }
     }
 }

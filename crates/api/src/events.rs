@@ -33,6 +33,8 @@ const BEAT_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Commits joined into one event at most.
 const JOINED_MAX: usize = 256;
+/// Devices told of in one event. After more (a table was imported) a page loads everything anew, page by page.
+const DEVICES_PER_EVENT_MAX: usize = 1_000;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -141,9 +143,12 @@ impl Follower {
         event.id(format!("{}-{}", self.state.run_id, self.seen))
     }
 
+    fn reset(&self) -> SseEvent {
+        self.numbered(SseEvent::default().event("reset").data("load everything anew"))
+    }
+
     fn push_reset(&mut self) {
-        let reset = SseEvent::default().event("reset").data("load everything anew");
-        self.waiting.push_back(self.numbered(reset));
+        self.waiting.push_back(self.reset());
     }
 
     async fn next(mut self) -> Option<(Result<SseEvent, Infallible>, Self)> {
@@ -214,6 +219,9 @@ impl Follower {
     /// Several commits as one event; `None` when nothing in them is wanted.
     fn change(&self, events: &[Arc<Event>]) -> Option<SseEvent> {
         let directory = self.state.shared.directory.read();
+        if events.iter().map(|event| event.committed.devices.len()).sum::<usize>() > DEVICES_PER_EVENT_MAX {
+            return Some(self.reset());
+        }
         // Of an alert or device that changed twice, the last state counts.
         let mut alerts = BTreeMap::new();
         let mut devices: BTreeMap<DeviceNo, DeviceBody> = BTreeMap::new();

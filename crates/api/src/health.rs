@@ -27,12 +27,14 @@ pub(crate) struct Readiness {
     store: String,
     /// Each source: `ok`, or what it says of itself.
     sources: BTreeMap<String, String>,
+    /// Threads and tasks that the promises depend on: `ok`, or what is wrong with one.
+    parts: BTreeMap<String, String>,
     /// InfluxDB: `ok`, or why it takes no points now; null: the store is embedded. Without it sanimon is ready all the
     /// same, for points wait on disk.
     influxdb: Option<String>,
 }
 
-/// Ready: started, the store can be written, every source is connected.
+/// Ready: started, the store can be written, every source is connected, every part of sanimon lives.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, body = Readiness), (status = 503, description = "Not ready, and why", body = Readiness),
 ))]
@@ -41,13 +43,20 @@ pub(crate) async fn readyz(State(state): State<ApiState>) -> Response {
     let fault = health.store_fault();
     let sources = health.sources();
     let connected = sources.values().all(|source| source.connected);
-    let ready = health.is_ready() && fault.is_none() && connected;
+    let parts: BTreeMap<String, Option<String>> =
+        health.parts.all().into_iter().map(|(name, part)| (name, part.fault())).collect();
+    let are_well = parts.values().all(Option::is_none);
+    let ready = health.is_ready() && fault.is_none() && connected && are_well;
     let body = Readiness {
         ready,
         store: fault.unwrap_or_else(|| "ok".to_owned()),
         sources: sources
             .into_iter()
             .map(|(name, source)| (name, if source.connected { "ok".to_owned() } else { source.detail }))
+            .collect(),
+        parts: parts
+            .into_iter()
+            .map(|(name, fault)| (name, fault.unwrap_or_else(|| "ok".to_owned())))
             .collect(),
         influxdb: health.backend().map(|state| state.detail),
     };
@@ -61,6 +70,8 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
     let mut text = String::new();
     counters(&mut text, &state.shared.health);
     gauges(&mut text, &state);
+    limits(&mut text, &state.shared.health);
+    parts(&mut text, &state.shared.health);
     // When the file cannot be read, the rest is told all the same.
     if let Ok((waiting, dead)) = state.read(sanimon_store::Shared::message_counts).await {
         write(&mut text, "gauge", "outbox_waiting", "messages to people that wait to be sent", waiting);
@@ -80,13 +91,15 @@ fn write(text: &mut String, kind: &str, name: &str, help: &str, value: impl std:
 fn counters(text: &mut String, health: &Health) {
     let c = &health.counters;
     let (acknowledged, committed) = (Counters::get(&c.acknowledged), Counters::get(&c.committed));
-    // An acknowledgement without a commit would be a promise that was broken.
-    let lost = acknowledged.saturating_sub(committed);
+    // Two witnesses: the writer counts commits, the sources count what they told their senders.
+    let out = Counters::get(&c.acknowledgements_out);
+    let lost = out.saturating_sub(Counters::get(&c.committed_qos1));
     for (name, help, value) in [
         ("messages_acknowledged_total", "acknowledgements released after the synced commit", acknowledged),
+        ("acknowledgements_out_total", "acknowledgements that sources gave out, counted there", out),
         ("messages_committed_total", "messages whose transaction was synced", committed),
         ("points_forwarded_total", "points that InfluxDB has accepted", Counters::get(&c.delivered_points)),
-        ("messages_lost_total", "acknowledgements without a commit; always 0", lost),
+        ("messages_lost_total", "acknowledgements given out without a commit; always 0", lost),
         ("messages_received_total", "messages handed over by sources", Counters::get(&c.received)),
     ] {
         write(text, "counter", name, help, value);
@@ -96,8 +109,18 @@ fn counters(text: &mut String, health: &Health) {
         ("groups_total", "transactions of messages", &c.groups),
         ("duplicates_total", "readings received again with the same value", &c.duplicates),
         ("corrections_total", "readings replaced by another value", &c.corrections),
-        ("quarantined_total", "faults put into the quarantine", &c.quarantined),
-        ("dropped_qos0_total", "QoS 0 messages dropped because the queue was full", &c.dropped_qos0),
+        ("quarantined_total", "messages of which something was quarantined", &c.quarantined),
+        ("faults_total", "what was wrong with messages, each cause counted", &c.faults),
+        (
+            "engine_restores_total",
+            "times that the rules' memory was read from the file again",
+            &c.engine_restores,
+        ),
+        (
+            "job_failures_total",
+            "jobs beside the writer that failed or were lost, and are tried again",
+            &c.job_failures,
+        ),
         ("commit_failures_total", "commits that the disk refused", &c.commit_failures),
         ("sealed_points_total", "points sealed into blocks", &c.sealed_points),
         ("delivered_points_total", "points that InfluxDB has accepted", &c.delivered_points),
@@ -142,6 +165,32 @@ fn gauges(text: &mut String, state: &ApiState) {
         ("last_commit_at_ms", "the site's clock at the last commit", load(&health.last_commit_at)),
     ] {
         write(text, "gauge", name, help, value);
+    }
+}
+
+/// How often each limit was met, by its name.
+fn limits(text: &mut String, health: &Health) {
+    let (name, help) = ("limit_met_total", "what was left out because of a limit");
+    labelled(text, ("counter", name, help), "limit", health.limits.all());
+}
+
+/// Whether each part of sanimon lives.
+fn parts(text: &mut String, health: &Health) {
+    let all = health.parts.all().into_iter().map(|(name, part)| (name, u64::from(part.fault().is_none())));
+    labelled(text, ("gauge", "part_ok", "1 when the thread or task works"), "part", all);
+}
+
+fn labelled(
+    text: &mut String,
+    (kind, name, help): (&str, &str, &str),
+    label: &str,
+    values: impl IntoIterator<Item = (impl AsRef<str>, u64)>,
+) {
+    text.push_str(&format!("# HELP sanimon_{name} {help}\n# TYPE sanimon_{name} {kind}\n"));
+    for (of, value) in values {
+        // A name comes from the configuration: it may have quotes.
+        let of = of.as_ref().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
+        text.push_str(&format!("sanimon_{name}{{{label}=\"{of}\"}} {value}\n"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! HTTP: the JSON API under `/api/v1`, live events, sign-in, health and metrics.
 //!
 //! [`router`] takes an [`ApiState`] and gives an axum router; the caller adds the console and serves it. Reads are
-//! snapshots of the store off the async threads; every change is a [`sanimon_store::Command`] to the one writer.
+//! snapshots of the store off the async threads; every change is a [`sanimon_writer::Command`] to the one writer.
 //! [`openapi`] is the document that is checked in as `docs/openapi.json`.
 //!
 //! It does *not* know where messages come from, and it does not serve the console's files.
@@ -38,7 +38,7 @@ mod wire;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::compression::CompressionLayer;
 
 pub use access::client::{OverTls, Reached};
@@ -51,11 +51,13 @@ pub use error::Problem;
 pub use limits::REQUESTS_PER_S;
 pub use openapi::openapi;
 pub use rules::rules_again;
-pub use setup::source::{Edit, SetupDocument, SetupSource, Sound, Tried, TriedAlert, TriedRule};
+pub use setup::source::{
+    Checked, Edit, SetupDocument, SetupSource, StagedFile, Tried, TriedAlert, TriedRule,
+};
 pub use signin::oidc::{OIDC_CALLBACK_PATH, OidcOptions};
 pub use signin::password::{hash_password, random_password, random_text, valid_account_name};
 pub use site::{MAP_EXTRACT_PATH, MapBackground, MapSource, ModelInfo, Planner, SiteInfo};
-pub use state::ApiState;
+pub use state::{ApiState, WriterPort};
 
 use signin::{oidc, session, token};
 
@@ -66,7 +68,7 @@ const TABLE_BYTES_MAX: usize = 128 << 20;
 pub fn router(state: ApiState) -> Router {
     let polled = Router::new()
         .route("/devices", get(devices::list))
-        .route("/alerts", get(alerts::list))
+        .route("/alerts", get(alerts::list::list))
         .route("/zones", get(site::zones))
         .layer(axum::middleware::from_fn(etag::layer));
     let api = Router::new()
@@ -76,6 +78,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/me", get(session::me))
         .route("/site", get(site::site))
         .route("/metrics", get(site::metrics))
+        .route("/metrics/{name}", delete(site::remove_metric))
         .route("/devices/{id}", get(devices::one).put(devices::change::put).delete(devices::change::retire))
         .route("/devices/import", post(devices::table::import).layer(DefaultBodyLimit::max(TABLE_BYTES_MAX)))
         .route("/devices/export", get(devices::table::export))
@@ -132,6 +135,7 @@ pub fn router(state: ApiState) -> Router {
 /// One alert and what is done with it.
 fn alert_routes() -> Router<ApiState> {
     Router::new()
+        .route("/alerts/counts", get(alerts::list::counts))
         .route("/alerts/{id}", get(alerts::one))
         .route("/alerts/{id}/reports", get(reports::of_alert))
         .route(

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use sanimon_store::{Command, MessageState, OutboxMessage};
+use sanimon_store::{MessageState, OutboxMessage};
+use sanimon_writer::{RetryMessage, TestChannel};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -59,7 +60,7 @@ pub(crate) async fn test(
 ) -> Result<(StatusCode, Json<MessageNumber>), Problem> {
     let Path(channel) = name?;
     let audit = state.audit(&user, "channel.test", &channel, &serde_json::json!({}));
-    let id = state.change(audit, |reply| Command::TestChannel { channel, reply }).await?;
+    let id = state.change(audit, TestChannel { channel }).await?;
     Ok((StatusCode::ACCEPTED, Json(MessageNumber { id })))
 }
 
@@ -94,7 +95,7 @@ pub(crate) struct MessageBody {
     due_at: String,
     /// When it is given up.
     expires_at: String,
-    /// Why it has not gone out.
+    /// Why it has not gone out. Of one that is `sent`: whom it did not reach, and why.
     error: Option<String>,
     done_at: Option<String>,
 }
@@ -161,6 +162,6 @@ pub(crate) async fn retry(
 ) -> Result<StatusCode, Problem> {
     let Path(id) = id?;
     let audit = state.audit(&user, "message.retry", &id.to_string(), &serde_json::json!({}));
-    state.change(audit, |reply| Command::RetryMessage { id, reply }).await?;
+    state.change(audit, RetryMessage { id }).await?;
     Ok(StatusCode::ACCEPTED)
 }

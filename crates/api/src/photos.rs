@@ -7,7 +7,8 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sanimon_domain::AlertId;
-use sanimon_store::{Command, NewPhoto, SetupCommand};
+use sanimon_store::NewPhoto;
+use sanimon_writer::AddPhoto;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -71,7 +72,7 @@ pub(crate) async fn add(
         cleaned.ok_or_else(|| Problem::bad_request("this is no photo that can be read: send JPEG or PNG"))?;
     let audit = state.audit(&user, "photo.add", &alert.0.to_string(), &serde_json::json!({}));
     let new = NewPhoto { alert, who: user.name, photo };
-    state.change(audit, |reply| Command::Setup(SetupCommand::AddPhoto(new, reply))).await?;
+    state.change(audit, AddPhoto(new)).await?;
     Ok(StatusCode::CREATED)
 }
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use sanimon_domain::Condition;
-use sanimon_store::{AlertFilter, Counters, DeviceState};
+use sanimon_store::{Counters, DeviceState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -102,13 +101,10 @@ pub(crate) struct Stats {
     (status = 200, body = Stats), (status = 401, body = Problem),
 ))]
 pub(crate) async fn stats(State(state): State<ApiState>, user: User) -> Result<Json<Stats>, Problem> {
-    let zones = user.zones_of(Vec::new()).unwrap_or_default();
-    let filter = AlertFilter { conditions: vec![Condition::Active], zones, ..AlertFilter::default() };
-    let open = state.read(move |shared| shared.alerts(&filter, 100_000)).await?;
-    let mut open_alerts: BTreeMap<String, usize> = BTreeMap::new();
-    for alert in open.items {
-        *open_alerts.entry(alert.severity.to_string()).or_default() += 1;
-    }
+    let (zones, now) = (user.own_zones(), state.now());
+    let open = state.read(move |shared| shared.open_alert_counts(&zones, now)).await?;
+    let open_alerts =
+        open.by_severity.iter().map(|(severity, count)| (severity.to_string(), *count as usize)).collect();
     let counters = &state.shared.health.counters;
     let directory = state.shared.directory.read();
     let mut custom_metrics: Vec<String> = directory.custom_metrics().map(str::to_owned).collect();

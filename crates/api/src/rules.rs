@@ -6,14 +6,15 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use sanimon_alerting::{Level, Rule, Verdict};
 use sanimon_domain::metric;
-use sanimon_store::{Command, NewRules};
+use sanimon_store::NewRules;
+use sanimon_writer::PutRules;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::User;
 use crate::alerts::device_number;
 use crate::error::Problem;
-use crate::setup::source::{SetupDocument, SetupSource, Sound};
+use crate::setup::source::{Checked, SetupDocument, SetupSource};
 use crate::state::ApiState;
 use crate::wire::Text;
 
@@ -161,7 +162,7 @@ pub(crate) async fn versions(State(state): State<ApiState>) -> Result<Json<Vec<R
 pub fn rules_again(setup: &dyn SetupSource) -> Result<NewRules, Vec<String>> {
     let text = setup.text(SetupDocument::Rules, &[]).map_err(|why| vec![why])?;
     match setup.check(SetupDocument::Rules, &text) {
-        Ok(Sound::Rules(rules)) => Ok(*rules),
+        Ok(Checked::Rules(rules)) => Ok(*rules),
         Ok(_) => Err(vec!["the rules' file holds something else".to_owned()]),
         Err(faults) => {
             let file = setup.name(SetupDocument::Rules);
@@ -186,7 +187,7 @@ pub(crate) async fn reload(State(state): State<ApiState>, user: User) -> Result<
     let read = tokio::task::spawn_blocking(move || rules_again(&*setup)).await.map_err(Problem::internal)?;
     let rules = read.map_err(|faults| Problem::new(StatusCode::BAD_REQUEST, faults.join("\n")))?;
     let audit = state.audit(&user, "rules.reload", "", &serde_json::json!({}));
-    let version = state.change(audit, |reply| Command::PutRules(rules, reply)).await?;
+    let version = state.change(audit, PutRules { new: rules, document: None }).await?;
     tracing::info!(version, who = user.name, "rules were read again");
     Ok(Json(Reloaded { version }))
 }

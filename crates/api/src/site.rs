@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use chrono_tz::Tz;
 use sanimon_domain::collection::{RoundTask, Route};
 use sanimon_domain::metric;
+use sanimon_writer::RemoveMetric;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::access::User;
@@ -175,4 +179,20 @@ pub(crate) async fn metrics() -> Json<Vec<MetricBody>> {
         .iter()
         .map(|info| MetricBody { name: info.name.to_owned(), unit: info.unit.to_owned() });
     Json(body.collect())
+}
+
+/// Takes the name of a metric away that a device brought: its place is free for another one. Readings under that name stay stored
+/// and are not shown any more.
+#[utoipa::path(delete, path = "/api/v1/metrics/{name}", tag = "site", params(("name" = String, Path)), responses(
+    (status = 204, description = "Taken away"), (status = 403, body = Problem), (status = 404, body = Problem),
+))]
+pub(crate) async fn remove_metric(
+    State(state): State<ApiState>,
+    user: User,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(name) = name?;
+    let audit = state.audit(&user, "metric.remove", &name, &json!({}));
+    state.change(audit, RemoveMetric(name)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

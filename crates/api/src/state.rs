@@ -1,10 +1,12 @@
 //! What every handler can reach.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use sanimon_domain::{Clock, TimestampMs};
-use sanimon_store::{Command, CommandError, NewAudit, Reply, Shared};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use sanimon_store::Shared;
+use sanimon_writer::{Answer, Ask, Author, Command, Entry};
+use tokio::sync::{Semaphore, watch};
 
 use crate::access::{Remembered, User};
 use crate::error::Problem;
@@ -15,13 +17,19 @@ use crate::signin::password::Passwords;
 use crate::signin::throttle::Throttle;
 use crate::site::SiteInfo;
 
+/// The way to the writer: the binary hands in the queue.
+pub trait WriterPort: Send + Sync + std::fmt::Debug {
+    /// Resolves with the commit, or with why there was none.
+    fn ask(&self, entry: Entry, command: Command) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>>;
+}
+
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ApiState {
     pub shared: Shared,
     pub clock: Arc<dyn Clock>,
     pub site: Arc<SiteInfo>,
-    commands: mpsc::Sender<Command>,
+    pub(crate) writer: Arc<dyn WriterPort>,
     /// Becomes true when sanimon stops: event streams end then, or the server would wait for them for ever.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) passwords: Arc<Passwords>,
@@ -46,7 +54,7 @@ impl ApiState {
         shared: Shared,
         clock: Arc<dyn Clock>,
         site: SiteInfo,
-        commands: mpsc::Sender<Command>,
+        writer: Arc<dyn WriterPort>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let run_id = format!("{:08x}", rand::random::<u32>()).into();
@@ -57,7 +65,7 @@ impl ApiState {
             clock,
             limits: Arc::new(Limits::new(site.requests_per_s)),
             site: Arc::new(site),
-            commands,
+            writer,
             stop,
             passwords: Arc::new(Passwords::new()),
             throttle: Arc::default(),
@@ -74,33 +82,22 @@ impl ApiState {
         self.clock.now()
     }
 
-    /// What is remembered of a change. The detail holds no secrets.
+    /// What the audit log says of a change. The detail holds no secrets.
     pub(crate) fn audit(
         &self,
         user: &User,
-        what: &'static str,
-        about: &str,
+        action: &'static str,
+        subject: &str,
         detail: &serde_json::Value,
-    ) -> NewAudit {
-        let (who, about) = (user.name.clone(), about.to_owned());
-        NewAudit { at: self.now(), who, what, about, detail: detail.to_string() }
+    ) -> Entry {
+        let author = Author::Person(user.name.clone());
+        Entry::new(self.now(), author, action).about(subject).with_detail(detail.to_string())
     }
 
-    /// Sends a command that is remembered with who asked for it: both are stored together, or none.
-    pub(crate) async fn change<T>(
-        &self,
-        audit: NewAudit,
-        command: impl FnOnce(Reply<T>) -> Command,
-    ) -> Result<T, Problem> {
-        self.command(|reply| Command::Audited(audit, Box::new(command(reply)))).await
-    }
-
-    /// Sends a command to the writer and waits for its answer.
-    pub(crate) async fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Problem> {
-        let (reply, answer) = oneshot::channel();
-        let stopping = || Problem::from(CommandError::Stopping);
-        self.commands.send(command(reply)).await.map_err(|_| stopping())?;
-        Ok(answer.await.map_err(|_| stopping())??)
+    /// Asks the writer for a change and waits for its answer. Who asked is stored with it, or nothing is.
+    pub(crate) async fn change<C: Ask>(&self, entry: Entry, command: C) -> Result<C::Answer, Problem> {
+        let done = self.writer.ask(entry, command.command()).await?;
+        C::answer(done).ok_or_else(|| Problem::internal("the writer's answer is of another kind"))
     }
 
     /// Reads from the store off the async threads.

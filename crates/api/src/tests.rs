@@ -6,15 +6,17 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
-use sanimon_alerting::RuleSet;
 use sanimon_domain::time::{DAY_MS, MINUTE_MS};
 use sanimon_domain::{
     Clock, DeviceId, DeviceKind, DeviceNo, MetricNo, SiteCalendar, TimestampMs, ZoneClass, ZoneId,
 };
-use sanimon_store::{Account, Command, Device, Group, JournalMessage, JournalReading, Store, Writer, Zone};
-use tokio::sync::{mpsc, watch};
+use sanimon_operations::OperationsSettings;
+use sanimon_store::{Account, Device, Durability, JournalMessage, JournalReading, Store, Tx, Zone};
+use sanimon_writer::{History, Input, Options, PutAccount, SetZones};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
+use self::port::Port;
 use self::registry::models;
 use self::setup::{NoFiles, PLANNER};
 use crate::{ApiState, OidcOptions, Reached, SiteInfo, hash_password, openapi, router};
@@ -33,7 +35,7 @@ const HISTORY_DAYS: i64 = 20;
 
 /// Two bins in zones and teams of their own, a toilet without: a reading each 10 minutes for 20 days before now. Bin `b-1`
 /// says 10, `b-2` 30.
-fn history(writer: &mut Writer) {
+fn history(port: &Port) {
     let zone = |id: &str| Zone {
         id: ZoneId::new(id).expect("a sound id"),
         name_en: id.to_owned(),
@@ -42,7 +44,7 @@ fn history(writer: &mut Writer) {
         outline: Vec::new(),
         inhabitants: None,
     };
-    writer.put_zones(vec![zone("north"), zone("south")]).expect("zones");
+    port.enter(SetZones { zones: vec![zone("north"), zone("south")], document: None });
     let device = |no: u32, id: &str, kind, zone: Option<&str>| Device {
         no: DeviceNo(no),
         zone: zone.map(|zone| ZoneId::new(zone).expect("a sound id")),
@@ -60,67 +62,72 @@ fn history(writer: &mut Writer) {
         let value = [10.0, 30.0, 0.5][no as usize];
         let metric = if no == 2 { MetricNo(20) } else { MetricNo(0) };
         let readings = vec![JournalReading { metric, at, value }];
-        JournalMessage { device: DeviceNo(no), received_at: at, digest: None, readings }
+        JournalMessage { device: DeviceNo(no), received_at: at, digest: None, is_old_news: false, readings }
     };
     let messages = (0..steps).flat_map(|step| (0..3).map(move |no| message(step, no))).collect();
-    let group = Group { new_devices, messages, ..Group::default() };
-    writer.commit(&group, &RuleSet::default(), NOW).expect("a history");
+    let history = History { new_devices, messages, ..History::default() };
+    let _outputs = port.apply(Input::History(history));
 }
 
-/// An API over a store with a history and with one account of this role, and a writer that carries out sessions.
+/// An API over a store with a history, and the real writer.
 struct Api {
     router: axum::Router,
     state: ApiState,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _stop: watch::Sender<bool>,
+}
+
+/// The account that [`Api::sign_in`] signs in with.
+fn account(role: &str) -> Account {
+    Account::new("test", hash_password("a long password").expect("a hash"), role)
 }
 
 impl Api {
     fn new(role: &str) -> Self {
-        Self::with(|writer| {
-            let password_hash = hash_password("a long password").expect("a hash");
-            let account = Account::new("test", password_hash, role);
-            writer.put_account(&account, Fixed.now()).expect("an account");
-        })
+        Self::with(|port| port.enter(PutAccount(account(role))))
     }
 
     /// Over a store with the history and what is entered besides.
-    fn with(enter: impl FnOnce(&mut Writer)) -> Self {
+    fn with(enter: impl FnOnce(&Port)) -> Self {
         Self::of(enter, None)
     }
 
     /// The same with an OpenID provider.
-    fn of(enter: impl FnOnce(&mut Writer), oidc: Option<OidcOptions>) -> Self {
+    fn of(enter: impl FnOnce(&Port), oidc: Option<OidcOptions>) -> Self {
+        let (folder, store) = Self::store();
+        let operations = Arc::new(OperationsSettings::standard(store.shared.calendar));
+        let port = Port::open(store, Options::new(Arc::default(), operations));
+        Self::over(folder, port, enter, oidc)
+    }
+
+    /// Over rows that no rule of this site raised, and that none clears.
+    fn over_rows(rows: impl FnOnce(&Tx<'_>), account: Account) -> Self {
+        let (folder, mut store) = Self::store();
+        let tx = store.file.begin().expect("a transaction");
+        rows(&tx);
+        tx.commit().expect("a commit");
+        let options = Options::of_rows_only(store.shared.calendar);
+        Self::over(folder, Port::open(store, options), |port| port.enter(PutAccount(account)), None)
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().expect("a folder");
         let shanghai = SiteCalendar::named("Asia/Shanghai");
-        let Store { mut writer, shared, lock } = Store::open(folder.path(), shanghai).expect("a store");
-        history(&mut writer);
-        enter(&mut writer);
-        let (commands, mut receiver) = mpsc::channel(8);
-        std::thread::spawn(move || {
-            let _lock = lock;
-            while let Some(command) = receiver.blocking_recv() {
-                let command = match command {
-                    Command::Audited(entry, command) => {
-                        writer.begin_audited(entry);
-                        *command
-                    }
-                    command => command,
-                };
-                match command {
-                    Command::Access(access) => writer.access(access, NOW),
-                    Command::PutDevices(devices, reply) => {
-                        let _ = reply.send(writer.put_devices(devices, NOW).map(|_| ()).map_err(Into::into));
-                    }
-                    Command::Alert(action, reply) => {
-                        let _ = reply.send(writer.act(&action, Fixed.now()));
-                    }
-                    // Not carried out here: the asker is told that nobody answers.
-                    _ => {}
-                }
-                writer.end_audited();
-            }
-        });
+        let mut store = Store::open(folder.path(), shanghai).expect("a store");
+        // The folder goes with the test: nothing waits for the disk.
+        store.file.set_durability(Durability::Rebuildable).expect("a setting");
+        (folder, store)
+    }
+
+    fn over(
+        folder: tempfile::TempDir,
+        port: Port,
+        enter: impl FnOnce(&Port),
+        oidc: Option<OidcOptions>,
+    ) -> Self {
+        history(&port);
+        enter(&port);
+        let shared = port.shared();
         let (stop, stopped) = watch::channel(false);
         let site = SiteInfo {
             name: "T".to_owned(),
@@ -135,8 +142,8 @@ impl Api {
             setup: Arc::new(NoFiles),
             planner: PLANNER,
         };
-        let state = ApiState::new(shared, Arc::new(Fixed), site, commands, stopped);
-        Self { router: router(state.clone()), state, _folder: folder, _stop: stop }
+        let state = ApiState::new(shared, Arc::new(Fixed), site, Arc::new(port), stopped);
+        Self { router: router(state.clone()), state, folder, _stop: stop }
     }
 
     async fn send(&self, method: &str, path: &str, cookie: &str, body: &str) -> Response {
@@ -375,6 +382,8 @@ async fn trends_are_grouped_as_asked() {
     }
 }
 mod access;
+mod alerts;
 mod oidc;
+mod port;
 mod registry;
 mod setup;

@@ -6,7 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use sanimon_domain::time::DAY_MS;
 use sanimon_domain::{DeviceNo, RuleId, TimestampMs, ZoneId};
-use sanimon_store::{Command, DirectoryState, NewWindow, WindowEntry};
+use sanimon_store::{DirectoryState, NewWindow, WindowEntry};
+use sanimon_writer::{EndWindow, PutWindow};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -133,7 +134,7 @@ pub(crate) async fn begin(
     let detail = serde_json::json!({ "to": request.to, "reason": request.reason, "zone": request.zone, "rule": request.rule });
     let audit =
         state.audit(&user, "maintenance.begin", request.device.as_deref().unwrap_or_default(), &detail);
-    let id = state.change(audit, |reply| Command::PutWindow(window, reply)).await?;
+    let id = state.change(audit, PutWindow(window)).await?;
     Ok((StatusCode::CREATED, Json(WindowNumber { id })))
 }
 
@@ -186,7 +187,6 @@ pub(crate) async fn end(
 ) -> Result<StatusCode, Problem> {
     let Path(id) = id?;
     let audit = state.audit(&user, "maintenance.end", &id.to_string(), &serde_json::json!({}));
-    let who = user.name;
-    state.change(audit, |reply| Command::EndWindow { id, who, reply }).await?;
+    state.change(audit, EndWindow { id }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -192,8 +192,8 @@ pub(crate) struct AlertBody {
     pub(crate) title: Text,
     pub(crate) metric: String,
     pub(crate) unit: String,
-    /// The value at the last transition.
-    pub(crate) value: f64,
+    /// The value at the last transition; null: there was none to tell.
+    pub(crate) value: Option<f64>,
     pub(crate) severity: String,
     pub(crate) condition: String,
     pub(crate) handling: String,

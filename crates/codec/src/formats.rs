@@ -1,11 +1,12 @@
 //! Which format a topic's messages have: the native contract, and what a site has bound to other topics.
 
 use sanimon_domain::units::{self, Scale};
-use sanimon_domain::{DeviceKind, Fault, FaultCode, SiteCalendar, TimestampMs};
+use sanimon_domain::{DeviceKind, FaultCode, SiteCalendar, TimeReader, TimestampMs};
 
+use crate::decoded::Decoded;
 use crate::envelope;
-use crate::heard::{Body, Decoded, Heard};
 use crate::native;
+use crate::sample::Samples;
 use crate::topic::{self, Channel};
 
 macro_rules! formats {
@@ -265,45 +266,50 @@ impl Formats {
         })
     }
 
+    /// Reads times of devices that were heard at this time.
+    pub fn times(&self, received: TimestampMs) -> TimeReader {
+        TimeReader::new(self.calendar, received)
+    }
+
     /// Decodes a message. Binary frames stay as they are: their models are the registry's.
     pub fn decode(&self, message: Incoming<'_>) -> Decoded {
+        let times = self.times(message.received);
         match self.find(message.topic) {
             Some((binding, device)) => {
-                let mut decoded = envelope::decode(binding, device, message, self.calendar);
-                for heard in &mut decoded.heard {
-                    heard.speaker.kind = heard.speaker.kind.or(binding.kind);
-                    if heard.speaker.model.is_none() {
-                        heard.speaker.model.clone_from(&binding.model);
+                let mut decoded = envelope::decode(binding, device, message, times);
+                for report in &mut decoded.reports {
+                    report.sender.kind = report.sender.kind.or(binding.kind);
+                    if report.sender.model.is_none() {
+                        report.sender.model.clone_from(&binding.model);
                     }
                 }
                 decoded
             }
-            None => native_message(message),
+            None => native_message(message, times),
         }
     }
 }
 
-fn native_message(message: Incoming<'_>) -> Decoded {
-    let (speaker, channel) = match topic::parse(message.topic) {
+fn native_message(message: Incoming<'_>, times: TimeReader) -> Decoded {
+    let (sender, channel) = match topic::parse(message.topic) {
         Ok(parsed) => parsed,
-        Err(fault) => return Decoded { heard: Vec::new(), faults: vec![fault] },
+        Err(fault) => return Decoded::of(Err(fault), Samples::default()),
     };
-    let (body, faults) = match channel {
-        Channel::Telemetry => native::telemetry(message.payload, message.received),
-        Channel::Status => status(message.payload),
+    let status = match channel {
+        Channel::Telemetry => return Decoded::of(Ok(sender), native::telemetry(message.payload, times)),
+        Channel::Status => message.payload.trim_ascii(),
     };
-    Decoded { heard: vec![Heard { body, ..Heard::new(speaker) }], faults }
-}
-
-fn status(payload: &[u8]) -> (Body, Vec<Fault>) {
-    match payload.trim_ascii() {
-        b"online" => (Body::Status { online: true }, Vec::new()),
-        b"offline" => (Body::Status { online: false }, Vec::new()),
+    let mut decoded = Decoded::default();
+    match status {
+        b"online" => decoded.add_status(sender, true),
+        b"offline" => decoded.add_status(sender, false),
         _ => {
-            let fault = Fault::new(FaultCode::BadStatus, "a status is the text `online` or `offline`");
-            (Body::Nothing, vec![fault])
+            let mut samples = Samples::default();
+            samples.fault(FaultCode::BadStatus, "a status is the text `online` or `offline`");
+            decoded.add(Ok(sender), samples);
         }
     }
+    decoded
 }
 
 #[cfg(test)]

@@ -1,65 +1,47 @@
 //! The native payload: one JSON object or an array of them, `ts` optional, every other field a metric.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use sanimon_domain::{Fault, FaultCode, TimestampMs};
+use sanimon_domain::{FaultCode, TimeReader};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::heard::Body;
-use crate::sample::{Field, Samples};
+use crate::budget::{self, Budget};
+use crate::json::{FieldSeed, IsKey, Key, KeySeed, skip_elements};
+use crate::sample::{Field, SampleTime, Samples};
 use crate::senml;
 
+/// The field with a sample's time.
+const TIME: &str = "ts";
+
 /// Decodes an object, a backlog of objects, or a SenML pack (told apart by its reserved labels).
-pub(crate) fn telemetry(payload: &[u8], received: TimestampMs) -> (Body, Vec<Fault>) {
-    let mut message = Message::default();
+pub(crate) fn telemetry(payload: &[u8], times: TimeReader) -> Samples {
+    let mut message = Message { samples: Samples::default(), times, is_senml: false };
     let mut deserializer = serde_json::Deserializer::from_slice(payload);
     let parsed = TopLevel(&mut message).deserialize(&mut deserializer).and_then(|()| deserializer.end());
-    let samples = match parsed {
+    let mut samples = match parsed {
         Err(error) => {
             // A message that breaks off is not trusted in part: what follows the break is unknown.
-            let text = format!("not JSON: {error}");
-            return (Body::Nothing, vec![Fault::new(FaultCode::NotJson, text)]);
+            let mut samples = Samples::default();
+            samples.fault(FaultCode::NotJson, format!("not JSON: {}", budget::brief(&error)));
+            return samples;
         }
-        Ok(()) if message.is_senml => senml::decode(payload, received),
+        Ok(()) if message.is_senml => {
+            let mut samples = senml::decode(payload, times.received());
+            samples.budget.add(Budget { work: message.samples.budget.work, ..Budget::default() });
+            samples
+        }
         Ok(()) => message.samples,
     };
-    if samples.readings.is_empty() {
-        let mut faults = samples.faults;
-        if faults.is_empty() {
-            faults.push(Fault::new(FaultCode::Empty, "the message holds no metric"));
-        }
-        return (Body::Nothing, faults);
+    if samples.readings.is_empty() && samples.faults.is_empty() && samples.budget.met.is_zero() {
+        samples.fault(FaultCode::Empty, "the message holds no metric");
     }
-    (Body::Telemetry(samples.readings), samples.faults)
+    samples
 }
 
-#[derive(Debug, Default)]
 struct Message {
     samples: Samples,
+    times: TimeReader,
     is_senml: bool,
-}
-
-/// JSON text whose escapes, if any, were undone; borrowed otherwise.
-struct Key<'de>(Cow<'de, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a field's name")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
-    }
 }
 
 struct TopLevel<'a>(&'a mut Message);
@@ -142,6 +124,10 @@ impl Element<'_> {
 impl<'de> DeserializeSeed<'de> for Element<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        // A pack is read once more, by its own rules.
+        if self.0.is_senml || !self.0.samples.next_sample() {
+            return IgnoredAny::deserialize(deserializer).map(drop);
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -159,8 +145,8 @@ impl<'de> Visitor<'de> for Element<'_> {
         object(self.0, map, Place::InArray)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        skip_elements(seq)?;
         self.wrong_shape("an array", "an element of the array");
         Ok(())
     }
@@ -173,36 +159,50 @@ enum Place {
 }
 
 fn object<'de, A: MapAccess<'de>>(message: &mut Message, mut map: A, place: Place) -> Result<(), A::Error> {
-    let first = message.samples.readings.len();
-    let mut at = None;
-    while let Some(Key(name)) = map.next_key()? {
-        let field: Field = map.next_value()?;
+    let samples = &mut message.samples;
+    let first = samples.readings.len();
+    let mut at = SampleTime::Missing;
+    while !samples.has_all_fields() {
+        let Some(key) = map.next_key_seed(KeySeed(budget::NAME_BYTES_MAX))? else { break };
+        samples.next_field();
+        let Key::Name(name) = key else {
+            samples.budget.met.names += 1;
+            map.next_value::<IgnoredAny>()?;
+            continue;
+        };
+        let field = map.next_value_seed(FieldSeed(&mut samples.budget))?;
         match &*name {
-            "ts" => at = time(&field, &mut message.samples),
+            TIME => at = time(&field, message.times, samples),
             // SenML's labels for the base name, the name, the version: no metric is called so.
             "bn" | "n" | "bver" if place == Place::InArray => message.is_senml = true,
-            name => message.samples.field(name, &field, None),
+            name => samples.field(name, &field, SampleTime::Missing),
+        }
+    }
+    // Of what is beyond the limit only the time is of use: without it, all readings would have the receipt's.
+    while samples.has_all_fields()
+        && let Some(is_time) = map.next_key_seed(IsKey(TIME))?
+    {
+        if is_time {
+            let field = map.next_value_seed(FieldSeed(&mut samples.budget))?;
+            at = time(&field, message.times, samples);
+        } else {
+            samples.next_field();
+            map.next_value::<IgnoredAny>()?;
         }
     }
     // `ts` may stand anywhere in the object.
-    for reading in &mut message.samples.readings[first..] {
+    for reading in &mut samples.readings[first..] {
         reading.at = at;
     }
     Ok(())
 }
 
-fn time(field: &Field, samples: &mut Samples) -> Option<TimestampMs> {
+fn time(field: &Field<'_>, times: TimeReader, samples: &mut Samples) -> SampleTime {
     let at = match field {
-        Field::Number(number) => TimestampMs::from_unix_by_magnitude(*number),
-        Field::Text(text) => TimestampMs::parse_rfc3339(text.trim()).or_else(|| {
-            text.trim().parse::<i64>().ok().and_then(|n| TimestampMs::from_unix_by_magnitude(n as f64))
-        }),
-        Field::Null => return None,
-        Field::Bool(_) | Field::Nested => None,
+        Field::Number(number) => SampleTime::read(times.number(*number)),
+        Field::Text(text) => SampleTime::read(times.text(text)),
+        Field::Null => SampleTime::Missing,
+        Field::Bool(_) | Field::LongText | Field::Nested => SampleTime::Unreadable,
     };
-    if at.is_none() {
-        let message = "`ts` is neither RFC 3339 nor Unix time; the time of receipt is used".to_owned();
-        samples.fault(FaultCode::BadTime, message);
-    }
-    at
+    samples.time(TIME, at)
 }

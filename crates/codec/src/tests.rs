@@ -1,9 +1,12 @@
 //! The specification of decoding, as tables.
 
+mod times;
+
 use proptest::prelude::*;
 use sanimon_domain::{FaultCode, Metric, TimestampMs, metric};
 
-use crate::{Body, Heard, RawReading, decode};
+use crate::budget::READINGS_MAX;
+use crate::{Body, DeviceReport, RawReading, decode};
 
 const TOPIC: &str = "sanitation/east/bin/b-1/telemetry";
 const RECEIVED: TimestampMs = TimestampMs(1_772_323_200_000);
@@ -20,10 +23,10 @@ type Said = (Vec<(String, f64, Option<i64>)>, Vec<FaultCode>);
 
 fn hear(payload: &[u8]) -> Said {
     let decoded = decode(TOPIC, payload, RECEIVED);
-    let is_status = decoded.heard.iter().any(|heard| matches!(heard.body, Body::Status { .. }));
+    let is_status = decoded.reports.iter().any(|report| matches!(report.body, Body::Status { .. }));
     assert!(!is_status, "telemetry gave a status");
-    let readings = decoded.heard.iter().flat_map(Heard::readings);
-    let readings = readings.map(|r| (name_of(r), r.value, r.at.map(|t| t.0))).collect();
+    let readings = decoded.reports.iter().flat_map(DeviceReport::readings);
+    let readings = readings.map(|r| (name_of(r), r.value, r.at.given().map(|t| t.0))).collect();
     (readings, decoded.faults.into_iter().map(|f| f.code).collect())
 }
 
@@ -116,9 +119,10 @@ fn one_bad_field_does_not_cost_the_good_ones() {
 
 #[test]
 fn a_megabyte_of_readings_is_read_to_the_last() {
-    let payload = format!("[{}]", vec![r#"{"fill_pct":50}"#; 65_000].join(","));
+    let payload = format!("[{}]", vec![r#"{"ts":1772324100,"fill_pct":50}"#; READINGS_MAX].join(","));
     assert!(payload.len() > 1_000_000);
-    assert_eq!(hear(payload.as_bytes()).0.len(), 65_000);
+    let (readings, faults) = hear(payload.as_bytes());
+    assert_eq!((readings.len(), faults), (READINGS_MAX, vec![]));
 }
 
 #[test]
@@ -163,8 +167,8 @@ fn a_senml_text_is_a_fault() {
 #[test]
 fn a_status_is_online_or_offline() {
     let status = |payload: &[u8]| decode("sanitation/east/bin/b-1/status", payload, RECEIVED);
-    assert_eq!(status(b"online").heard[0].body, Body::Status { online: true });
-    assert_eq!(status(b" offline\n").heard[0].body, Body::Status { online: false });
+    assert_eq!(status(b"online").reports[0].body, Body::Status { online: true });
+    assert_eq!(status(b" offline\n").reports[0].body, Body::Status { online: false });
     assert_eq!(status(b"ONLINE?").faults[0].code, FaultCode::BadStatus);
 }
 

@@ -2,7 +2,7 @@
 
 use sanimon_domain::{DeviceId, DeviceKind, Fault, FaultCode};
 
-use crate::heard::Speaker;
+use crate::report::Sender;
 
 /// The longest district in bytes: it only fills the form of a device not known yet.
 const DISTRICT_BYTES_MAX: usize = 128;
@@ -25,7 +25,7 @@ pub(crate) fn shown(text: &str) -> String {
     short
 }
 
-pub(crate) fn parse(topic: &str) -> Result<(Speaker, Channel), Fault> {
+pub(crate) fn parse(topic: &str) -> Result<(Sender, Channel), Fault> {
     let mut levels = topic.split('/');
     let (Some("sanitation"), Some(district), Some(kind), Some(device), Some(channel), None) =
         (levels.next(), levels.next(), levels.next(), levels.next(), levels.next(), levels.next())
@@ -47,8 +47,8 @@ pub(crate) fn parse(topic: &str) -> Result<(Speaker, Channel), Fault> {
     }
     let device =
         DeviceId::new(device).map_err(|error| Fault::new(FaultCode::BadDeviceId, error.to_string()))?;
-    let speaker = Speaker { device, district: district.into(), kind: Some(kind), name: None, model: None };
-    Ok((speaker, channel))
+    let sender = Sender { device, district: district.into(), kind: Some(kind), name: None, model: None };
+    Ok((sender, channel))
 }
 
 fn unknown(why: &str) -> Fault {
@@ -61,9 +61,9 @@ mod tests {
 
     #[test]
     fn the_contract_s_topic_gives_district_kind_and_device() {
-        let (speaker, channel) = parse("sanitation/east/bin/b-1/telemetry").expect("a sound topic");
-        assert_eq!((&*speaker.district, speaker.kind), ("east", Some(DeviceKind::Bin)));
-        assert_eq!((speaker.device.as_str(), channel), ("b-1", Channel::Telemetry));
+        let (sender, channel) = parse("sanitation/east/bin/b-1/telemetry").expect("a sound topic");
+        assert_eq!((&*sender.district, sender.kind), ("east", Some(DeviceKind::Bin)));
+        assert_eq!((sender.device.as_str(), channel), ("b-1", Channel::Telemetry));
     }
 
     #[test]

@@ -104,7 +104,8 @@ impl SiteCalendar {
     }
 
     /// The instant of a wall clock's `2026-03-01T08:15:00`: the earlier of two, `None` in a gap or for another form.
-    pub fn parse_local(self, text: &str) -> Option<TimestampMs> {
+    /// Devices' times are read by [`crate::TimeReader`].
+    pub(crate) fn parse_local(self, text: &str) -> Option<TimestampMs> {
         let local = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%dT%H:%M:%S").ok()?;
         match self.zone.from_local_datetime(&local) {
             LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => {
@@ -112,6 +113,30 @@ impl SiteCalendar {
             }
             LocalResult::None => None,
         }
+    }
+
+    /// The instant at which a device's wall clock shows this: of two the one nearer to `near`. What the zone left out is
+    /// read as by a clock that was not put forward, so it is later by the gap and times in it stay apart.
+    pub(crate) fn at_wall_clock(self, local: NaiveDateTime, near: TimestampMs) -> TimestampMs {
+        let instant = |at: DateTime<Tz>| TimestampMs(at.timestamp_millis());
+        let mut before = local;
+        for _ in 0..=GAP_STEPS_MAX {
+            let step = TimeDelta::minutes(GAP_STEP_MINUTES);
+            match self.zone.from_local_datetime(&before) {
+                LocalResult::Ambiguous(one, other) if before == local => {
+                    let (one, other) = (instant(one), instant(other));
+                    let distance = |at: TimestampMs| at.since_ms(near).unsigned_abs();
+                    let is_other = distance(other) < distance(one);
+                    return if is_other { other } else { one };
+                }
+                LocalResult::Single(at) | LocalResult::Ambiguous(_, at) => {
+                    return instant(at).plus_ms((local - before).num_milliseconds());
+                }
+                // At the calendar's end, where no device is.
+                LocalResult::None => before = before.checked_sub_signed(step).unwrap_or(before),
+            }
+        }
+        TimestampMs(local.and_utc().timestamp_millis())
     }
 
     /// `2026-03-01 08:15`, as people there read it.

@@ -41,8 +41,14 @@ words! {
         BadFrame => "bad_frame",
         /// A line that InfluxDB will never take; its reason is in the message.
         RefusedByInfluxdb => "refused_by_influxdb",
+        /// What was stored, and cannot be read any more: a disk has changed its bytes.
+        DamagedRecord => "damaged_record",
         /// A status message that is neither `online` nor `offline`.
         BadStatus => "bad_status",
+        /// A message, or a row, that the database will never take: it is set aside, and the rest goes on.
+        CannotStore => "cannot_store",
+        /// The message holds more than is read of one: the rest was left out.
+        TooMuch => "too_much",
     }
 }
 

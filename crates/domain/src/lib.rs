@@ -3,13 +3,14 @@
 //! Everything here is data and pure functions. The entry types, in the order in which a message meets them:
 //!
 //! * [`DeviceId`], [`DeviceKind`]: who speaks; [`MetricNo`] and [`metric::METRICS`]: of what, in which unit
-//! * [`TimestampMs`]: when, UTC milliseconds; [`time::observed_or_received`] decides whose clock is believed
+//! * [`TimestampMs`]: when, UTC milliseconds; [`time::observed_or_received`] decides whose clock is believed;
+//!   [`TimeReader`] reads what devices write
 //! * [`Calibration`]: what a distance means in this bin or drain; [`Quality`] and [`Reason`]: how far it is trusted;
 //!   [`units`] and [`counter`]: names, units and running totals that are not ours
 //! * [`SiteCalendar`], [`Window`]: days, weeks and months where the site is
 //! * [`Hours`], [`Days`]: when people work and when rules look; [`Subject`]: what an alert is about
 //! * [`Severity`], [`Condition`], [`Handling`]: the words of an alert
-//! * [`Bucket`]: how much of something may be taken in a time
+//! * [`Bucket`]: how much of something may be taken in a time; [`Heartbeat`]: that a loop still runs
 //!
 //! It does *not* read a clock, a file or a socket, and it does not know how anything is encoded.
 
@@ -24,11 +25,13 @@ pub mod counter;
 pub mod device;
 pub mod fault;
 pub mod group;
+pub mod heartbeat;
 pub mod hours;
 pub mod ids;
 pub mod metric;
 pub mod quality;
 pub mod time;
+pub mod time_text;
 pub mod title;
 pub mod units;
 pub mod window;
@@ -40,10 +43,14 @@ pub use calibration::{Calibration, CalibrationFault, Shape};
 pub use device::{DeviceKind, Placement, ZoneClass};
 pub use fault::{Fault, FaultCode};
 pub use group::{GroupKey, GroupKind, Subject};
+#[cfg(debug_assertions)]
+pub use heartbeat::Trap;
+pub use heartbeat::{Heartbeat, HeartbeatState};
 pub use hours::{Days, Hours, Span};
 pub use ids::{DeviceId, DeviceNo, GatewayId, HardwareId, IdError, RuleId, ZoneId};
 pub use metric::{Metric, MetricNo};
 pub use quality::{Quality, Reason};
 pub use time::{Clock, TimestampMs};
+pub use time_text::TimeReader;
 pub use title::Title;
 pub use window::{Window, WindowError};

@@ -39,21 +39,21 @@ impl TimestampMs {
         DateTime::parse_from_rfc3339(text).ok().map(|t| Self(t.timestamp_millis()))
     }
 
-    /// `20151212T121212Z`, the basic form of ISO 8601 in UTC (Huawei IoTDA).
-    pub fn parse_basic_utc(text: &str) -> Option<Self> {
-        let time = chrono::NaiveDateTime::parse_from_str(text.trim(), "%Y%m%dT%H%M%SZ").ok()?;
-        Some(Self(time.and_utc().timestamp_millis()))
-    }
-
-    /// A Unix time in seconds or milliseconds, told apart by magnitude: 10^11 seconds is the year 5138,
-    /// 10^11 milliseconds is March 1973, and no sensor is of either time.
+    /// A Unix time in seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude: 10^11 seconds is the
+    /// year 5138, 10^11 milliseconds is March 1973, and no sensor is of either time.
     pub fn from_unix_by_magnitude(number: f64) -> Option<Self> {
         const SECONDS_BELOW: f64 = 1e11;
-        const MS_BELOW: f64 = 8.64e15;
-        if !number.is_finite() || number.abs() >= MS_BELOW {
-            return None;
-        }
-        let ms = if number.abs() < SECONDS_BELOW { number * 1000.0 } else { number };
+        const MS_BELOW: f64 = 1e14;
+        const US_BELOW: f64 = 1e17;
+        const NS_BELOW: f64 = 1e20;
+        let ms = match number.abs() {
+            seconds if seconds < SECONDS_BELOW => number * 1e3,
+            ms if ms < MS_BELOW => number,
+            us if us < US_BELOW => number / 1e3,
+            ns if ns < NS_BELOW => number / 1e6,
+            // Also what is no number.
+            _ => return None,
+        };
         Some(Self(ms.round() as i64))
     }
 }
@@ -71,6 +71,12 @@ impl fmt::Display for TimestampMs {
 /// The site's time, handed to every part that needs it: real in `serve`, faster in `demo`, seeded in tests.
 pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> TimestampMs;
+
+    /// How long it takes in real time until this clock shows `at`; not above 0 when it does already. A clock that does
+    /// not run at the real speed says so here.
+    fn real_ms_until(&self, at: TimestampMs) -> i64 {
+        at.since_ms(self.now())
+    }
 }
 
 /// How far a device's clock may be from the receipt before it is not believed.
@@ -132,10 +138,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_milliseconds_are_told_apart_by_magnitude() {
+    fn units_of_unix_time_are_told_apart_by_magnitude() {
         let expected = Some(TimestampMs(1_772_323_200_000));
-        assert_eq!(TimestampMs::from_unix_by_magnitude(1_772_323_200.0), expected);
-        assert_eq!(TimestampMs::from_unix_by_magnitude(1_772_323_200_000.0), expected);
+        for number in [1_772_323_200.0, 1_772_323_200e3, 1_772_323_200e6, 1_772_323_200e9] {
+            assert_eq!(TimestampMs::from_unix_by_magnitude(number), expected, "{number}");
+        }
         assert_eq!(TimestampMs::from_unix_by_magnitude(f64::NAN), None);
         assert_eq!(TimestampMs::from_unix_by_magnitude(1e300), None);
     }

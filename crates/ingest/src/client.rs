@@ -13,15 +13,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, Event, MqttOptions, Packet, Publish, QoS, SubscribeReasonCode,
+    AsyncClient, ConnectReturnCode, Event, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeReasonCode,
     TlsConfiguration, Transport,
 };
-use sanimon_store::{Health, SourceState};
+use sanimon_domain::Heartbeat;
+use sanimon_store::{Counters, Health, SourceState};
+use sanimon_writer::Qos;
 use tokio::sync::watch;
 use tokio_rustls::rustls::ClientConfig;
 
-use crate::message::{Ack, Connection};
-use crate::queue::{Arrival, Queue};
+use crate::message::{AckWay, Connection};
+use crate::queue::{Arrival, Queue, Share};
 
 /// A packet from a broker that somebody else configured: generous, for one that is too large comes again for ever.
 const PACKET_BYTES_MAX: usize = 16 << 20;
@@ -70,10 +72,16 @@ enum Ended {
 }
 
 /// Follows the broker until `stop` becomes true.
-pub async fn run(options: ClientOptions, queue: Queue, health: Arc<Health>, mut stop: watch::Receiver<bool>) {
+pub async fn run(
+    options: ClientOptions,
+    queue: Queue,
+    (health, heartbeat): (Arc<Health>, Arc<Heartbeat>),
+    mut stop: watch::Receiver<bool>,
+) {
     let mut backoff = BACKOFF_MIN;
     // The session may be from a run with other filters: subscribe once in any case.
     let mut must_subscribe = true;
+    let share = Share::of_broker();
     while !*stop.borrow() {
         let (client, event_loop) = AsyncClient::new(mqtt_options(&options), REQUESTS_MAX);
         let connection = Arc::new(Connection { client, alive: AtomicBool::new(true) });
@@ -81,8 +89,10 @@ pub async fn run(options: ClientOptions, queue: Queue, health: Arc<Health>, mut 
             options: &options,
             queue: &queue,
             health: &health,
+            heartbeat: &heartbeat,
             connection: connection.clone(),
             connected: false,
+            share: &share,
             must_subscribe: &mut must_subscribe,
         };
         let ended = session.follow(event_loop, &mut stop).await;
@@ -126,8 +136,10 @@ struct Session<'a> {
     options: &'a ClientOptions,
     queue: &'a Queue,
     health: &'a Health,
+    heartbeat: &'a Heartbeat,
     connection: Arc<Connection>,
     connected: bool,
+    share: &'a Share,
     must_subscribe: &'a mut bool,
 }
 
@@ -139,11 +151,13 @@ impl Session<'_> {
     ) -> Ended {
         let source: Arc<str> = self.options.name.as_str().into();
         loop {
+            self.heartbeat.waiting();
             let event = tokio::select! {
                 event = event_loop.poll() => event,
                 // The connection ends here, so a poll that is cut off half-way does no harm.
                 _ = stop.changed() => return self.finish(event_loop).await,
             };
+            self.heartbeat.working();
             match event {
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     if self.hand_over(&source, publish).await.is_err() {
@@ -166,7 +180,7 @@ impl Session<'_> {
                         );
                     }
                 }
-                Ok(_) => {}
+                Ok(event) => self.count_acknowledgement(&event),
                 Err(error) => return Ended::Lost(error.to_string()),
             }
         }
@@ -186,7 +200,8 @@ impl Session<'_> {
         };
         let poll = async {
             while let Ok(event) = event_loop.poll().await {
-                if matches!(event, Event::Outgoing(rumqttc::Outgoing::Disconnect)) {
+                self.count_acknowledgement(&event);
+                if matches!(event, Event::Outgoing(Outgoing::Disconnect)) {
                     break;
                 }
                 // A publish that arrives now is left unacknowledged: the broker keeps it for the next run.
@@ -194,6 +209,13 @@ impl Session<'_> {
         };
         let _ = tokio::time::timeout(LEAVE_WITHIN, async { tokio::join!(leave, poll) }).await;
         Ended::Stopped
+    }
+
+    /// What goes out is the other witness of the promise, besides the writer's count of commits.
+    fn count_acknowledgement(&self, event: &Event) {
+        if let Event::Outgoing(Outgoing::PubAck(_) | Outgoing::PubRec(_)) = event {
+            Counters::add(&self.health.counters.acknowledgements_out, 1);
+        }
     }
 
     fn welcome(&mut self, session_present: bool) -> Result<(), String> {
@@ -213,19 +235,27 @@ impl Session<'_> {
     }
 
     async fn hand_over(&self, source: &Arc<str>, publish: Publish) -> Result<(), crate::queue::Stopped> {
-        let ack = match publish.qos {
-            QoS::AtMostOnce => Ack::None,
-            qos => Ack::Client { connection: self.connection.clone(), packet_id: publish.pkid, qos },
+        let (ack, qos) = match publish.qos {
+            QoS::AtMostOnce => (AckWay::None, Qos::AtMostOnce),
+            qos => {
+                let (packet_id, is_dup) = (publish.pkid, publish.dup);
+                let ack = AckWay::Client { connection: self.connection.clone(), packet_id, qos };
+                (ack, Qos::AtLeastOnce { packet_id, is_dup })
+            }
         };
         let arrival = Arrival {
             source: source.clone(),
             topic: publish.topic,
             payload: publish.payload,
-            dup: publish.dup,
-            retained: publish.retain,
+            qos,
+            is_retained: publish.retain,
+            connection: sanimon_writer::Connection::Broker,
+            share: self.share,
             client_id: None,
             ack,
         };
+        // A full queue is no fault of this source's.
+        self.heartbeat.waiting();
         self.queue.message(arrival).await
     }
 }

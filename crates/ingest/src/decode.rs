@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use sanimon_codec::script::Script;
-use sanimon_codec::{Decoded, Formats, Heard, Incoming, device};
+use sanimon_codec::{Decoded, DeviceReport, Formats, Incoming, RawFrame, device};
 use sanimon_domain::{DeviceKind, Fault, FaultCode};
-use sanimon_store::{Device, Directory};
+use sanimon_store::{Device, Directory, Shared};
 
 use crate::scripts::Scripts;
 
@@ -21,8 +21,9 @@ struct Inner {
 }
 
 impl Decoder {
-    pub fn new(formats: Formats, scripts: Vec<Script>, directory: Arc<Directory>) -> Self {
-        Self(Arc::new(Inner { formats, scripts: Scripts::new(scripts), directory }))
+    pub fn new(formats: Formats, scripts: Vec<Script>, shared: &Shared) -> Self {
+        let scripts = Scripts::new(scripts, shared.health.parts.part("codecs"));
+        Self(Arc::new(Inner { formats, scripts, directory: shared.directory.clone() }))
     }
 
     pub fn formats(&self) -> &Formats {
@@ -32,47 +33,48 @@ impl Decoder {
     /// Decodes a message, binary frames by the models that the registry knows.
     pub async fn decode(&self, message: Incoming<'_>) -> Decoded {
         let mut decoded = self.0.formats.decode(message);
-        for heard in &mut decoded.heard {
-            if heard.frame.is_some() {
-                self.frame(heard, message, &mut decoded.faults).await;
+        for index in 0..decoded.reports.len() {
+            if let Some(frame) = decoded.reports[index].frame.clone() {
+                self.frame(&mut decoded, (index, *frame), message).await;
             }
         }
         decoded
     }
 
-    async fn frame(&self, heard: &mut Heard, message: Incoming<'_>, faults: &mut Vec<Fault>) {
-        let known = self.known(heard);
+    async fn frame(&self, decoded: &mut Decoded, (index, frame): (usize, RawFrame), message: Incoming<'_>) {
+        let report = &mut decoded.reports[index];
+        let known = self.known(report);
         let model = known.as_ref().and_then(|device| device.model.as_deref());
-        let Some(model) = model.or(heard.speaker.model.as_deref()) else {
-            faults.push(Fault::new(
-                FaultCode::UnknownModel,
-                format!(
-                    "`{}` sends frames, and its model is not known: accept the device with its model",
-                    heard.speaker.device
-                ),
-            ));
-            return;
+        let Some(model) = model.or(report.sender.model.as_deref()) else {
+            let message = format!(
+                "`{}` sends frames, and its model is not known: accept the device with its model",
+                report.sender.device
+            );
+            return decoded.add_fault(Fault::new(FaultCode::UnknownModel, message));
         };
         if let Some(script) = self.0.scripts.find(model) {
-            heard.speaker.kind = heard.speaker.kind.or(self.0.scripts.script(script).kind);
-            *heard = self.0.scripts.decode(script, heard.clone(), message.received, faults).await;
-            return;
+            report.sender.kind = report.sender.kind.or(self.0.scripts.script(script).kind);
+            let times = self.0.formats.times(message.received);
+            let said = self.0.scripts.decode(script, frame, times).await;
+            return match said {
+                Ok(samples) => decoded.add_samples(index, samples),
+                Err(fault) => decoded.add_fault(fault),
+            };
         }
         let model = model.to_owned();
-        heard.speaker.kind = heard.speaker.kind.or_else(|| likely_kind(&model));
-        native(heard, &model, known.as_deref(), faults);
+        report.sender.kind = report.sender.kind.or_else(|| likely_kind(&model));
+        native(decoded, (index, &frame), &model, known.as_deref());
     }
 
-    fn known(&self, heard: &Heard) -> Option<Arc<Device>> {
+    fn known(&self, report: &DeviceReport) -> Option<Arc<Device>> {
         let directory = self.0.directory.read();
-        directory.device(directory.find(&heard.speaker.device)?).cloned()
+        directory.device(directory.find(&report.sender.device)?).cloned()
     }
 }
 
-fn native(heard: &mut Heard, model: &str, known: Option<&Device>, faults: &mut Vec<Fault>) {
-    let Some(frame) = &heard.frame else { return };
-    let port = frame.port;
-    match device::decode_frame(model, port, &frame.bytes) {
+fn native(decoded: &mut Decoded, (index, raw): (usize, &RawFrame), model: &str, known: Option<&Device>) {
+    let port = raw.port;
+    match device::decode_frame(model, port, &raw.bytes) {
         Ok(mut frame) => {
             let range = known.and_then(|device| device.calibration.probe_bar);
             if let (Some(own), Some(nominal)) =
@@ -80,11 +82,11 @@ fn native(heard: &mut Heard, model: &str, known: Option<&Device>, faults: &mut V
             {
                 frame.rescale_probe(nominal, own);
             }
-            heard.add_frame(&frame, faults);
+            decoded.add_frame(index, &frame);
         }
         Err(fault) => {
             let message = format!("{model}, port {port}: {}", fault.message);
-            faults.push(Fault::new(fault.code, message));
+            decoded.add_fault(Fault::new(fault.code, message));
         }
     }
 }

@@ -12,6 +12,6 @@ pub enum IngestError {
     Thread { what: &'static str, source: std::io::Error },
     #[error("the broker address `{url}` is not understood: write mqtt://HOST:PORT")]
     BrokerUrl { url: String },
-    #[error(transparent)]
-    Store(#[from] sanimon_store::StoreError),
+    #[error("the data cannot be put in order: {0}")]
+    Writer(sanimon_writer::Failure),
 }

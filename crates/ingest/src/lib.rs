@@ -1,39 +1,28 @@
-//! Sources of messages and their whole way to the store.
+//! Sources of messages, the queue to the writer, and the thread that drives it.
 //!
-//! A source ([`broker`]: the rmqtt broker in this process; [`client`]: any external broker) decodes a message and
-//! puts it into the [`Queue`]. The [`Committer`], one thread, takes what is waiting, resolves devices, applies the
-//! rules and commits all of it in one synced transaction; only then it releases the acknowledgements. While it
-//! commits, the next group gathers: there is no timer.
+//! A source ([`broker`]: the rmqtt broker in this process; [`client`]: any external broker) takes a message's places in the
+//! [`Queue`], decodes it and puts it in. The [`Driver`], one thread, takes what is waiting, applies it to the writer
+//! (`sanimon-writer`) and sends out what was committed. While it commits, the next group gathers: there is no timer.
 //!
-//! Backpressure: the queue is bounded in messages and in bytes. When it is full, the embedded broker's sessions
-//! wait in their publish hook (and so the sensor's TCP connection), and the client stops reading (and so its broker
-//! keeps what it cannot deliver).
+//! Backpressure: the queue is bounded in messages and in bytes, for each connection and for all. When a share is full, the
+//! embedded broker's session waits in its publish hook (and so the sensor's TCP connection), and the client stops reading
+//! (and so its broker keeps what it cannot deliver).
 //!
-//! It does *not* serve HTTP and knows no person; what people ask for arrives as [`sanimon_store::Command`].
+//! It does *not* decide anything about messages, serve HTTP or know a person.
 
 #![forbid(unsafe_code)]
 
-mod backfill;
 pub mod broker;
 pub mod client;
-mod committer;
-mod core;
 mod decode;
+mod driver;
 mod error;
-mod meaning;
 mod message;
-mod pipeline;
 pub mod queue;
 mod scripts;
-mod trust;
 
-pub use backfill::Backfill;
-pub use committer::{Committer, CommitterOptions};
 pub use decode::Decoder;
+pub use driver::{Driver, DriverOptions};
 pub use error::IngestError;
-pub use message::{Ack, Message, Qos};
-pub use pipeline::{Admission, SiteLimits};
-pub use queue::{Queue, Work};
-
-#[cfg(test)]
-mod tests;
+pub use message::{Ack, AckWay};
+pub use queue::{Queue, Share, Stopped};

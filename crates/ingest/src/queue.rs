@@ -1,109 +1,365 @@
-//! The bounded way from the sources to the committer.
+//! The bounded way from the sources to the writer: messages, what people ask for, what jobs report.
+//!
+//! Places are taken before a message is decoded, first of its connection's share and then of all: a client that floods fills
+//! its own share, and the others go on. Waiting for a place is the back-pressure. People's commands have a lane of their own:
+//! they pass the messages that wait, and while the disk refuses they are answered at once.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sanimon_codec::Incoming;
 use sanimon_domain::{Clock, TimestampMs};
-use sanimon_store::Command;
-use tokio::sync::{Semaphore, mpsc};
+use sanimon_store::DeliveryOutcome;
+use sanimon_writer::{
+    Answer, Ask, Command, Connection, Entry, JobId, JobOutcome, Message, Qos, Received, Refusal,
+};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::decode::Decoder;
-use crate::message::{Ack, Message};
+use crate::message::{Ack, AckWay, Places};
 
 /// Messages waiting at most: some groups' worth. More would only add to the wait.
 const MESSAGES_MAX: usize = 4_096;
 /// Payload kilobytes waiting at most, so that large messages cannot fill the memory either.
 const KILOBYTES_MAX: usize = 64 * 1024;
+/// Of both, what one client's connection may take: a sixteenth of the places, an eighth of the bytes.
+const MESSAGES_OF_CLIENT_MAX: usize = MESSAGES_MAX / 16;
+const KILOBYTES_OF_CLIENT_MAX: usize = KILOBYTES_MAX / 8;
+/// Commands waiting at most: each is a person's click, or a channel's report.
+const COMMANDS_MAX: usize = 64;
+/// Steps of jobs waiting at most: each may hold a megabyte.
+const REPORTS_MAX: usize = 2;
+/// Messages in a group at most: bounds the memory of a group and the loss of time when its commit fails.
+const GROUP_MESSAGES_MAX: usize = 4_096;
+/// Readings in a group after which no further message joins: backlogs are large.
+const GROUP_READINGS_MAX: usize = 100_000;
 
-/// One task for the committer.
+/// The way of an answer back to who asked.
+pub(crate) type Reply = oneshot::Sender<Answer>;
+
+/// One task for the driver.
 #[derive(Debug)]
-pub enum Work {
-    Message(Box<Message>),
-    Command(Box<Command>),
-    /// Time went on.
-    Tick,
-    /// A step of a running seal.
-    Seal(Box<sanimon_store::SealStep>),
-    /// The seal broke off; the reason is logged where it broke.
-    SealFailed,
-    /// What InfluxDB has accepted.
-    Delivered(Box<sanimon_store::DeliveryStep>),
-    /// A delivery of this generation ended without a step.
-    DeliveryBrokeOff(u64),
+pub(crate) enum Work {
+    /// What was waiting; empty: time went on.
+    Messages(Vec<Received<Ack>>),
+    Asked(Asked),
+    Job(JobId, JobOutcome),
     /// The last one: what came before is committed, what comes after is refused.
     Stop,
 }
 
-/// The sending side; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Queue {
-    sender: mpsc::Sender<Work>,
+/// What somebody asked for, and who waits for the answer.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Command(Entry, Box<Command>, Reply),
+    Deliveries(Vec<DeliveryOutcome>, Reply),
+}
+
+impl Asked {
+    pub(crate) fn refuse(self, refusal: Refusal) {
+        let (Self::Command(.., reply) | Self::Deliveries(_, reply)) = self;
+        // The asker may have gone.
+        let _ = reply.send(Err(refusal));
+    }
+}
+
+/// How far the queue has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Phase {
+    #[default]
+    Open,
+    /// What waits is still taken.
+    Stopping,
+    /// Nobody takes anything any more.
+    Closed,
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    messages: VecDeque<Received<Ack>>,
+    asked: VecDeque<Asked>,
+    reports: VecDeque<(JobId, JobOutcome)>,
+    has_tick: bool,
+    phase: Phase,
+    /// Messages had to wait for what was asked: they are next.
+    are_messages_next: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    lanes: Mutex<Lanes>,
+    /// Something arrived.
+    arrived: Condvar,
+    /// A report was taken: there is room for the next one.
+    taken: Condvar,
+    messages: Arc<Semaphore>,
     kilobytes: Arc<Semaphore>,
+    commands: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
     decoder: Decoder,
 }
 
-/// The committer has stopped.
+/// The queue; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queue(Arc<Inner>);
+
+/// The writer has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("sanimon is stopping")]
 pub struct Stopped;
 
+/// What one connection may take of the queue; a clone is the same share.
+#[derive(Debug, Clone)]
+pub struct Share {
+    messages: Arc<Semaphore>,
+    kilobytes: Arc<Semaphore>,
+}
+
+impl Share {
+    /// Of a client of its own: a device, or a gateway.
+    pub fn of_client() -> Self {
+        Self::new(MESSAGES_OF_CLIENT_MAX, KILOBYTES_OF_CLIENT_MAX)
+    }
+
+    /// Of an external broker, which brings the messages of a town: all that there is.
+    pub fn of_broker() -> Self {
+        Self::new(MESSAGES_MAX, KILOBYTES_MAX)
+    }
+
+    fn new(messages: usize, kilobytes: usize) -> Self {
+        Self { messages: Arc::new(Semaphore::new(messages)), kilobytes: Arc::new(Semaphore::new(kilobytes)) }
+    }
+}
+
 /// What a source knows of a message before it is decoded.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct Arrival<'a> {
     pub source: Arc<str>,
     pub topic: String,
     pub payload: Bytes,
-    pub dup: bool,
-    pub retained: bool,
-    /// Who published it, where the source knows: a client of the embedded broker.
-    pub client_id: Option<Arc<str>>,
-    pub ack: Ack,
+    pub qos: Qos,
+    pub is_retained: bool,
+    pub connection: Connection,
+    pub share: &'a Share,
+    /// Who published it, where a format's topic does not say it.
+    pub client_id: Option<&'a str>,
+    pub ack: AckWay,
 }
 
 impl Queue {
-    pub(crate) fn new(clock: Arc<dyn Clock>, decoder: Decoder) -> (Self, mpsc::Receiver<Work>) {
-        let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
-        (Self { sender, kilobytes: Arc::new(Semaphore::new(KILOBYTES_MAX)), clock, decoder }, receiver)
+    pub(crate) fn new(clock: Arc<dyn Clock>, decoder: Decoder) -> Self {
+        Self(Arc::new(Inner {
+            lanes: Mutex::default(),
+            arrived: Condvar::new(),
+            taken: Condvar::new(),
+            messages: Arc::new(Semaphore::new(MESSAGES_MAX)),
+            kilobytes: Arc::new(Semaphore::new(KILOBYTES_MAX)),
+            commands: Arc::new(Semaphore::new(COMMANDS_MAX)),
+            clock,
+            decoder,
+        }))
     }
 
     pub fn decoder(&self) -> &Decoder {
-        &self.decoder
+        &self.0.decoder
     }
 
     pub fn now(&self) -> TimestampMs {
-        self.clock.now()
+        self.0.clock.now()
     }
 
-    /// Decodes a message and waits for its place in the queue. The wait is the backpressure.
-    pub async fn message(&self, arrival: Arrival) -> Result<(), Stopped> {
-        let Arrival { source, topic, payload, dup, retained, client_id, ack } = arrival;
-        let kilobytes = (payload.len() / 1024 + 1).min(KILOBYTES_MAX) as u32;
-        let share = self.kilobytes.clone().acquire_many_owned(kilobytes).await.map_err(|_| Stopped)?;
-        let received_at = self.clock.now();
-        let client_id = client_id.as_deref();
+    /// Takes a message's places, decodes it and puts it into the queue. The wait is the back-pressure.
+    pub async fn message(&self, arrival: Arrival<'_>) -> Result<(), Stopped> {
+        let Arrival { source, topic, payload, qos, is_retained, connection, share, client_id, ack } = arrival;
+        let places = self.places(share, payload.len()).await?;
+        let received_at = self.now();
         let incoming = Incoming { topic: &topic, payload: &payload, received: received_at, client_id };
-        let decoded = self.decoder.decode(incoming).await;
-        let message = Message::new(source, topic, payload, received_at, decoded);
-        let message = Message { dup, retained, ack, _share: Some(share), ..message };
-        self.sender.send(Work::Message(Box::new(message))).await.map_err(|_| Stopped)
+        let decoded = self.0.decoder.decode(incoming).await;
+        let message = Message {
+            source,
+            topic,
+            payload,
+            received_at,
+            known_at: received_at,
+            qos,
+            is_retained,
+            connection,
+            decoded,
+        };
+        self.push(|lanes| {
+            lanes.messages.push_back(Received { message, ack: Ack { way: ack, _places: places } });
+        })
     }
 
-    pub async fn command(&self, command: Command) -> Result<(), Stopped> {
-        self.sender.send(Work::Command(Box::new(command))).await.map_err(|_| Stopped)
+    async fn places(&self, share: &Share, bytes: usize) -> Result<Places, Stopped> {
+        let kilobytes = |max: usize| (bytes / 1024 + 1).min(max) as u32;
+        let mut permits = Vec::with_capacity(4);
+        for (semaphore, number) in [
+            (&share.messages, 1),
+            (&share.kilobytes, kilobytes(KILOBYTES_OF_CLIENT_MAX)),
+            (&self.0.messages, 1),
+            (&self.0.kilobytes, kilobytes(KILOBYTES_MAX)),
+        ] {
+            permits.push(semaphore.clone().acquire_many_owned(number).await.map_err(|_| Stopped)?);
+        }
+        Ok(Places(permits))
     }
 
-    pub async fn send(&self, work: Work) -> Result<(), Stopped> {
-        self.sender.send(work).await.map_err(|_| Stopped)
+    /// Asks for a change and waits for the answer.
+    pub async fn ask(&self, entry: Entry, command: Command) -> Answer {
+        self.asked(|reply| Asked::Command(entry, Box::new(command), reply)).await
     }
 
-    pub(crate) fn blocking_send(&self, work: Work) -> Result<(), Stopped> {
-        self.sender.blocking_send(work).map_err(|_| Stopped)
+    /// The same, with the answer's own type.
+    pub async fn ask_for<C: Ask>(&self, entry: Entry, command: C) -> Result<C::Answer, Refusal> {
+        let done = self.ask(entry, command.command()).await?;
+        C::answer(done).ok_or_else(|| Refusal::Failed("the answer is of another kind".to_owned()))
     }
 
-    /// How many tasks wait.
+    /// Reports what became of messages to people.
+    pub async fn deliveries(&self, outcomes: Vec<DeliveryOutcome>) -> Answer {
+        self.asked(|reply| Asked::Deliveries(outcomes, reply)).await
+    }
+
+    async fn asked(&self, asked: impl FnOnce(Reply) -> Asked) -> Answer {
+        let stopping = || Refusal::Stopping;
+        let place = self.0.commands.clone().acquire_owned().await.map_err(|_| stopping())?;
+        let (reply, answer) = oneshot::channel();
+        self.push(|lanes| lanes.asked.push_back(asked(reply))).map_err(|_| stopping())?;
+        let answer = answer.await;
+        drop(place);
+        answer.map_err(|_| stopping())?
+    }
+
+    /// Time went on.
+    pub fn tick(&self) -> Result<(), Stopped> {
+        self.push(|lanes| lanes.has_tick = true)
+    }
+
+    /// A job's report. Blocks while others wait: a job is no faster than the writer.
+    pub(crate) fn report(&self, id: JobId, outcome: JobOutcome) -> Result<(), Stopped> {
+        let mut lanes = self.lanes();
+        while lanes.reports.len() >= REPORTS_MAX && lanes.phase < Phase::Closed {
+            lanes = self.0.taken.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+        }
+        if lanes.phase == Phase::Closed {
+            return Err(Stopped);
+        }
+        lanes.reports.push_back((id, outcome));
+        self.0.arrived.notify_one();
+        Ok(())
+    }
+
+    /// What waits is committed, then the driver ends.
+    pub(crate) fn stop(&self) {
+        let mut lanes = self.lanes();
+        lanes.phase = lanes.phase.max(Phase::Stopping);
+        self.0.arrived.notify_one();
+    }
+
+    /// How many messages and commands wait.
     pub fn depth(&self) -> usize {
-        self.sender.max_capacity() - self.sender.capacity()
+        let lanes = self.lanes();
+        lanes.messages.len() + lanes.asked.len()
+    }
+
+    fn push(&self, put: impl FnOnce(&mut Lanes)) -> Result<(), Stopped> {
+        let mut lanes = self.lanes();
+        if lanes.phase == Phase::Closed {
+            return Err(Stopped);
+        }
+        put(&mut lanes);
+        self.0.arrived.notify_one();
+        Ok(())
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The driver's end.
+impl Queue {
+    /// The next task; waits for one. `takes_messages`: false where there is no room for readings; time goes on.
+    pub(crate) fn next(&self, takes_messages: bool) -> Work {
+        let mut lanes = self.lanes();
+        loop {
+            if let Some(work) = lanes.take(takes_messages) {
+                self.0.taken.notify_all();
+                return work;
+            }
+            lanes = self.0.arrived.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whether a message waits.
+    pub(crate) fn has_messages(&self) -> bool {
+        !self.lanes().messages.is_empty()
+    }
+
+    /// For as long as the disk refuses: waits for what is asked, and gives it to be refused. Reports of jobs are dropped:
+    /// what they were about is in the journal. True: sanimon is stopping.
+    pub(crate) fn asked_within(&self, wait: Duration) -> (Vec<Asked>, bool) {
+        let lanes = self.lanes();
+        let is_quiet = |lanes: &mut Lanes| lanes.asked.is_empty() && lanes.phase == Phase::Open;
+        let waited = self.0.arrived.wait_timeout_while(lanes, wait, is_quiet);
+        let (mut lanes, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        lanes.reports.clear();
+        self.0.taken.notify_all();
+        (lanes.asked.drain(..).collect(), lanes.phase > Phase::Open)
+    }
+
+    /// Refuses what is still waiting, and all that comes.
+    pub(crate) fn close(&self) {
+        let mut lanes = self.lanes();
+        lanes.phase = Phase::Closed;
+        lanes.messages.clear();
+        let asked: Vec<Asked> = lanes.asked.drain(..).collect();
+        drop(lanes);
+        asked.into_iter().for_each(|asked| asked.refuse(Refusal::Stopping));
+        self.0.taken.notify_all();
+        for semaphore in [&self.0.messages, &self.0.kilobytes, &self.0.commands] {
+            semaphore.close();
+        }
+    }
+}
+
+impl Lanes {
+    fn take(&mut self, takes_messages: bool) -> Option<Work> {
+        let has_messages = takes_messages && !self.messages.is_empty();
+        if let Some((id, outcome)) = self.reports.pop_front() {
+            return Some(Work::Job(id, outcome));
+        }
+        if !(has_messages && self.are_messages_next)
+            && let Some(asked) = self.asked.pop_front()
+        {
+            self.are_messages_next = true;
+            return Some(Work::Asked(asked));
+        }
+        if has_messages || self.has_tick {
+            (self.has_tick, self.are_messages_next) = (false, false);
+            return Some(Work::Messages(if takes_messages { self.group() } else { Vec::new() }));
+        }
+        (self.phase > Phase::Open).then_some(Work::Stop)
+    }
+
+    /// What waits, up to a group's size.
+    fn group(&mut self) -> Vec<Received<Ack>> {
+        let readings = |received: &Received<Ack>| {
+            received.message.decoded.reports.iter().map(|report| report.readings().len()).sum::<usize>()
+        };
+        let mut sum = 0;
+        let fits = self.messages.iter().take(GROUP_MESSAGES_MAX).take_while(|received| {
+            let is_room = sum < GROUP_READINGS_MAX;
+            sum += readings(received);
+            is_room
+        });
+        let count = fits.count();
+        if count == self.messages.len() {
+            return std::mem::take(&mut self.messages).into();
+        }
+        self.messages.drain(..count).collect()
     }
 }

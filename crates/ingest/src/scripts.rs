@@ -5,12 +5,14 @@
 //! start, and a new thread takes the others.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sanimon_codec::Heard;
 use sanimon_codec::script::{Host, Script};
-use sanimon_domain::{Fault, FaultCode, TimestampMs};
+use sanimon_codec::{RawFrame, Samples};
+use sanimon_domain::{Fault, FaultCode, Heartbeat, TimeReader};
+use sanimon_store::Part;
 use tokio::sync::{mpsc, oneshot};
 
 /// Frames that wait for the thread at most: sources wait beyond that, as they do for the committer.
@@ -20,9 +22,9 @@ const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 struct Job {
     script: usize,
-    heard: Heard,
-    received: TimestampMs,
-    reply: oneshot::Sender<(Heard, Vec<Fault>)>,
+    frame: RawFrame,
+    times: TimeReader,
+    reply: oneshot::Sender<Result<Samples, Fault>>,
 }
 
 /// What the thread is doing since when.
@@ -38,13 +40,14 @@ struct Worker {
 #[derive(Debug)]
 pub(crate) struct Scripts {
     all: Arc<[Script]>,
+    part: Arc<Part>,
     worker: Mutex<Option<Worker>>,
     stuck: Mutex<HashSet<usize>>,
 }
 
 impl Scripts {
-    pub(crate) fn new(scripts: Vec<Script>) -> Self {
-        Self { all: scripts.into(), worker: Mutex::default(), stuck: Mutex::default() }
+    pub(crate) fn new(scripts: Vec<Script>, part: Arc<Part>) -> Self {
+        Self { all: scripts.into(), part, worker: Mutex::default(), stuck: Mutex::default() }
     }
 
     /// The codec for a model.
@@ -56,36 +59,31 @@ impl Scripts {
         &self.all[index]
     }
 
-    /// Runs a codec on what was heard. If nobody can, one fault says why.
+    /// Runs a codec on a frame. If nobody can, the fault says why.
     pub(crate) async fn decode(
         &self,
         script: usize,
-        mut heard: Heard,
-        received: TimestampMs,
-        faults: &mut Vec<Fault>,
-    ) -> Heard {
+        frame: RawFrame,
+        times: TimeReader,
+    ) -> Result<Samples, Fault> {
         loop {
             if self.stuck.lock().unwrap_or_else(PoisonError::into_inner).contains(&script) {
-                faults.push(self.fault(script, "was found stuck: it is not used until the next start"));
-                return heard;
+                return Err(self.fault(script, "was found stuck: it is not used until the next start"));
             }
             let Some(worker) = self.worker() else {
-                faults.push(self.fault(script, "cannot be run: there is no thread for it"));
-                return heard;
+                return Err(self.fault(script, "cannot be run: there is no thread for it"));
             };
             let (reply, mut answer) = oneshot::channel();
-            let job = Job { script, heard: heard.clone(), received, reply };
+            let job = Job { script, frame: frame.clone(), times, reply };
             if worker.jobs.send(job).await.is_err() {
+                self.part.fail("panicked");
                 self.replace(&worker);
+                self.part.recover();
                 continue;
             }
             loop {
                 match tokio::time::timeout(STUCK_AFTER / 2, &mut answer).await {
-                    Ok(Ok((decoded, said))) => {
-                        heard = decoded;
-                        faults.extend(said);
-                        return heard;
-                    }
+                    Ok(Ok(said)) => return said,
                     // The thread was replaced while the job waited: once more.
                     Ok(Err(_)) => break,
                     Err(_) if self.is_stuck(&worker) => break,
@@ -102,7 +100,7 @@ impl Scripts {
     fn worker(&self) -> Option<Worker> {
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         if worker.is_none() {
-            *worker = start(self.all.clone());
+            *worker = start(self.all.clone(), self.part.clone());
         }
         worker.clone()
     }
@@ -130,31 +128,41 @@ impl Scripts {
     }
 }
 
-fn start(scripts: Arc<[Script]>) -> Option<Worker> {
+fn start(scripts: Arc<[Script]>, part: Arc<Part>) -> Option<Worker> {
     let (sender, receiver) = mpsc::channel(JOBS_MAX);
     let current = Current::default();
     let doing = current.clone();
     let thread = std::thread::Builder::new().name("codecs".to_owned());
-    if let Err(error) = thread.spawn(move || run(&scripts, receiver, &doing)) {
+    if let Err(error) = thread.spawn(move || run(&scripts, receiver, &doing, &part.heartbeat)) {
         tracing::error!(%error, "cannot start the codecs' thread");
         return None;
     }
     Some(Worker { jobs: sender, current })
 }
 
-fn run(scripts: &[Script], mut jobs: mpsc::Receiver<Job>, current: &Current) {
+fn run(scripts: &[Script], mut jobs: mpsc::Receiver<Job>, current: &Current, heartbeat: &Heartbeat) {
     let mut hosts: Vec<Option<Result<Host, Fault>>> = scripts.iter().map(|_| None).collect();
     let set = |doing| *current.lock().unwrap_or_else(PoisonError::into_inner) = doing;
-    while let Some(Job { script, mut heard, received, reply }) = jobs.blocking_recv() {
+    loop {
+        heartbeat.waiting();
+        let Some(Job { script, frame, times, reply }) = jobs.blocking_recv() else { return };
+        heartbeat.working();
         set(Some((script, Instant::now())));
-        let mut faults = Vec::new();
         // Each on its first frame: a codec that nobody needs costs nothing.
-        match hosts[script].get_or_insert_with(|| Host::new(scripts[script].clone())) {
-            Ok(host) => host.decode(&mut heard, received, &mut faults),
-            Err(fault) => faults.push(fault.clone()),
+        let said = match hosts[script].get_or_insert_with(|| Host::new(scripts[script].clone())) {
+            Ok(host) => catch_unwind(AssertUnwindSafe(|| host.decode(&frame, times))).map_err(|_| {
+                Fault::new(
+                    FaultCode::BadScript,
+                    "its interpreter panicked: it is not used until the next start",
+                )
+            }),
+            Err(fault) => Err(fault.clone()),
+        };
+        if let Err(fault) = &said {
+            hosts[script] = Some(Err(fault.clone()));
         }
         set(None);
         // The asker may have given up.
-        let _ = reply.send((heard, faults));
+        let _ = reply.send(said);
     }
 }

@@ -48,9 +48,9 @@ pub enum Tls {
     None,
 }
 
-/// A group chat's robot.
+/// Whose group chat a bot writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Robot {
+pub enum ChatBot {
     WeCom,
     DingTalk,
     Feishu,
@@ -76,8 +76,8 @@ pub struct MqttServer {
 pub enum ChannelKind {
     /// A POST of JSON, signed with HMAC-SHA256 if there is a secret.
     Webhook { url: String, secret: Option<String> },
-    /// The robot's address holds its key; DingTalk and Feishu may want a signature besides.
-    Robot { robot: Robot, url: String, secret: Option<String> },
+    /// The bot's address holds its key; DingTalk and Feishu may want a signature besides.
+    ChatBot { bot: ChatBot, url: String, secret: Option<String> },
     Email {
         host: String,
         port: u16,

@@ -35,9 +35,9 @@ pub(crate) struct Text {
     pub(crate) body: String,
 }
 
-/// What is around a message when it is put into words.
+/// Puts messages into words: what is around them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wording<'a> {
+pub(crate) struct MessageText<'a> {
     pub(crate) language: Language,
     pub(crate) templates: &'a Templates,
     pub(crate) calendar: SiteCalendar,
@@ -53,7 +53,7 @@ const BODY: &str = "Value: {value}\nSince: {time}\nResponsible: {owner}\nDeadlin
 const BODY_ZH: &str =
     "数值：{value}\n时间：{time}\n负责：{owner}\n时限：{deadline}\n操作：{who}\n备注：{note}\n{link}";
 
-impl Wording<'_> {
+impl MessageText<'_> {
     const fn pick<'t>(&self, en: &'t str, zh: &'t str) -> &'t str {
         match self.language {
             Language::English => en,
@@ -78,7 +78,10 @@ impl Wording<'_> {
     /// Several messages as one.
     pub(crate) fn digest(&self, messages: &[(OutboxMessage, Alert)]) -> Text {
         let line = |(message, alert): &(OutboxMessage, Alert)| {
-            let template = self.pick("- {title}, {place}: {value}", "- {title}，{place}：{value}");
+            let template = match message.value.or(alert.value) {
+                Some(_) => self.pick("- {title}, {place}: {value}", "- {title}，{place}：{value}"),
+                None => self.pick("- {title}, {place}", "- {title}，{place}"),
+            };
             fill_line(template, &|name: &str| self.fact(name, message, alert))
         };
         let count = messages.len();
@@ -98,7 +101,9 @@ impl Wording<'_> {
             "severity" => self.severity(message.severity).to_owned(),
             "title" => self.pick(&alert.title_en, &alert.title_zh).to_owned(),
             "place" => self.place(alert),
-            "value" => self.value(alert, message.value.unwrap_or(alert.value)),
+            "value" => {
+                message.value.or(alert.value).map(|value| self.value(alert, value)).unwrap_or_default()
+            }
             "time" => self.calendar.text_of(message.at),
             "owner" => text(&alert.assignee),
             "deadline" => self.deadline(alert),

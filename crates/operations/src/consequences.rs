@@ -218,7 +218,9 @@ impl FollowUp {
                 Action::Dispatch => AlertEvent::Dispatched,
                 Action::Reopen => AlertEvent::Reopened,
                 Action::Verify | Action::Dismiss => AlertEvent::Closed,
-                Action::Acknowledge | Action::Arrive | Action::Handle | Action::Comment => AlertEvent::Changed,
+                Action::Acknowledge | Action::Arrive | Action::Handle | Action::Comment => {
+                    AlertEvent::Changed
+                }
             },
         }
     }

@@ -6,8 +6,6 @@
 
 use sanimon_domain::{Condition, Handling, Severity, TimestampMs, ZoneClass};
 
-use crate::teams::Teams;
-
 /// How long people have, for a severity and zones of some classes (empty: all). `None`: no clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeLimit {
@@ -58,33 +56,21 @@ pub struct Progress {
     pub escalated_at: Option<TimestampMs>,
 }
 
-impl Teams {
-    fn limit(&self, severity: Severity, class: Option<ZoneClass>) -> Option<&TimeLimit> {
-        let fits = |limit: &&TimeLimit| {
-            limit.severity == severity
-                && (limit.zone_classes.is_empty()
-                    || class.is_some_and(|class| limit.zone_classes.contains(&class)))
-        };
-        let all = self.limits.iter().enumerate().filter(|(_, limit)| fits(limit));
-        all.max_by_key(|(index, limit)| (!limit.zone_classes.is_empty(), *index)).map(|(_, limit)| limit)
+impl TimeLimit {
+    /// Whether it is for such alerts.
+    pub(crate) fn fits(&self, severity: Severity, class: Option<ZoneClass>) -> bool {
+        self.severity == severity
+            && (self.zone_classes.is_empty() || class.is_some_and(|class| self.zone_classes.contains(&class)))
     }
 
-    /// By when an alert of this severity, raised or come back at this time, must be where.
-    pub fn deadlines(&self, severity: Severity, class: Option<ZoneClass>, at: TimestampMs) -> Deadlines {
-        let Some(limit) = self.limit(severity, class) else { return Deadlines::default() };
-        let by = |ms: Option<i64>| {
-            ms.map(|ms| {
-                if limit.around_the_clock {
-                    at.plus_ms(ms)
-                } else {
-                    self.working_hours.after(self.calendar, at, ms)
-                }
-            })
-        };
+    /// By when what began at this time must be where; `until`: when so many milliseconds of working time are over.
+    pub(crate) fn deadlines(&self, at: TimestampMs, until: impl Fn(i64) -> TimestampMs) -> Deadlines {
+        let by =
+            |ms: Option<i64>| ms.map(|ms| if self.around_the_clock { at.plus_ms(ms) } else { until(ms) });
         Deadlines {
-            acknowledge_by: by(limit.acknowledge_ms),
-            arrive_by: by(limit.arrive_ms),
-            resolve_by: by(limit.resolve_ms),
+            acknowledge_by: by(self.acknowledge_ms),
+            arrive_by: by(self.arrive_ms),
+            resolve_by: by(self.resolve_ms),
         }
     }
 }

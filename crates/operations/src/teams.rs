@@ -6,7 +6,7 @@ use sanimon_domain::{
     Days, DeviceKind, Hours, Severity, SiteCalendar, Span, TimestampMs, Title, ZoneClass, ZoneId,
 };
 
-use crate::deadlines::TimeLimit;
+use crate::deadlines::{Deadlines, TimeLimit};
 use crate::measures::Goal;
 
 /// Who does the work.
@@ -131,6 +131,15 @@ impl Teams {
         let there = team.shifts.iter().filter(|shift| shift.hours.contains(self.calendar, at));
         let there: Vec<&str> = there.flat_map(|shift| &shift.members).map(String::as_str).collect();
         if there.is_empty() { team.members.iter().map(String::as_str).collect() } else { there }
+    }
+
+    /// By when an alert of this severity, raised or come back at this time, must be where. Limits for some classes of zones
+    /// count before those for all, and the later of equals.
+    pub fn deadlines(&self, severity: Severity, class: Option<ZoneClass>, at: TimestampMs) -> Deadlines {
+        let fitting = self.limits.iter().enumerate().filter(|(_, limit)| limit.fits(severity, class));
+        let best = fitting.max_by_key(|(index, limit)| (!limit.zone_classes.is_empty(), *index));
+        let until = |ms| self.working_hours.after(self.calendar, at, ms);
+        best.map(|(_, limit)| limit.deadlines(at, until)).unwrap_or_default()
     }
 
     pub fn team(&self, id: &str) -> Option<&Team> {

@@ -4,20 +4,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sanimon_api::{SetupSource, rules_again};
+use sanimon_domain::Heartbeat;
+use sanimon_ingest::Queue;
 use sanimon_ingest::broker::OwnClient;
 use sanimon_ingest::client::ClientOptions;
 use sanimon_notify::{Channel, ChannelKind, Credentials, MqttServer};
-use sanimon_store::Command;
-use tokio::sync::mpsc;
+use sanimon_writer::{Author, Entry, PutRules};
 
 use crate::config::{ChannelConfig, Target};
-use crate::site::ask;
 
 /// `kill -HUP` reads the rules again; faulty ones are refused whole, and those in force stay.
-pub(crate) async fn reload_on_hangup(setup: Arc<dyn SetupSource>, commands: mpsc::Sender<Command>) {
+pub(crate) async fn reload_on_hangup(setup: Arc<dyn SetupSource>, queue: Queue, heartbeat: Arc<Heartbeat>) {
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let Ok(mut hangup) = hangup else { return };
-    while hangup.recv().await.is_some() {
+    loop {
+        heartbeat.waiting();
+        if hangup.recv().await.is_none() {
+            return;
+        }
+        heartbeat.working();
         let reading = setup.clone();
         let Ok(read) = tokio::task::spawn_blocking(move || rules_again(&*reading)).await else { return };
         let rules = match read {
@@ -27,7 +32,9 @@ pub(crate) async fn reload_on_hangup(setup: Arc<dyn SetupSource>, commands: mpsc
                 continue;
             }
         };
-        match ask(&commands, |reply| Command::PutRules(rules, reply)).await {
+        let entry = Entry::new(queue.now(), Author::Site("hangup"), "rules.reload");
+        heartbeat.waiting();
+        match queue.ask_for(entry, PutRules { new: rules, document: None }).await {
             Ok(version) => tracing::info!(version, "the rules were read again"),
             Err(error) => tracing::error!(%error, "the rules were not changed"),
         }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use sanimon_api::{OidcOptions, Reached};
 use sanimon_ingest::broker::{EmbeddedOptions, OwnClient};
-use sanimon_store::Shared;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{EmbeddedConfig, HttpConfig};
 use crate::http;
+use crate::supervisor::Supervisor;
 use crate::tls::{Tls, TlsFiles};
 
 /// Of sanimon itself on its own broker.
@@ -70,7 +70,8 @@ pub(crate) struct Served {
     pub(crate) http: SocketAddr,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) tls: Option<Tls>,
-    pub(crate) tasks: Vec<JoinHandle<()>>,
+    /// Ends when all servers have.
+    pub(crate) tasks: JoinHandle<()>,
 }
 
 impl Served {
@@ -78,18 +79,20 @@ impl Served {
         doors: HttpDoors,
         tls: Option<TlsFiles>,
         router: Router,
-        shared: &Shared,
+        supervisor: &Supervisor,
         stop: &watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let tls = tls.map(|files| Tls::start(files, shared.health.clone())).transpose()?;
+        let tls = tls.map(|files| Tls::start(files, supervisor)).transpose()?;
         let http = doors.plain.local_addr()?;
         let https = doors.over_tls.as_ref().map(TcpListener::local_addr).transpose()?;
         let server = http::Server::new(router);
-        let mut tasks = vec![tokio::spawn(Arc::clone(&server).serve(doors.plain, None, stop.clone()))];
+        let mut tasks = JoinSet::new();
+        let heartbeat = |name: &str| supervisor.health().parts.part(name).heartbeat.clone();
+        tasks.spawn(Arc::clone(&server).serve(doors.plain, None, heartbeat("http"), stop.clone()));
         if let (Some(listener), Some(tls)) = (doors.over_tls, &tls) {
-            tasks.push(tokio::spawn(server.serve(listener, Some(tls.http.clone()), stop.clone())));
+            tasks.spawn(server.serve(listener, Some(tls.http.clone()), heartbeat("https"), stop.clone()));
         }
-        Ok(Self { http, https, tls, tasks })
+        Ok(Self { http, https, tls, tasks: supervisor.watch("http", tasks) })
     }
 }
 

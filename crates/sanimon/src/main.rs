@@ -17,6 +17,7 @@ mod screen;
 mod service;
 mod setup;
 mod site;
+mod supervisor;
 mod tls;
 
 use std::process::ExitCode;

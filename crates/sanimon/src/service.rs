@@ -4,8 +4,7 @@
 //! that tells it is not stuck. A full disk is no reason to be restarted, for a restart mends no disk: the thread comes
 //! around while it waits.
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sanimon_store::Shared;
 use sd_notify::NotifyState;
@@ -30,19 +29,15 @@ pub(crate) fn stopping(watchdog: Watchdog) {
 }
 
 async fn beat(within: Duration, shared: Shared) {
-    let (mut seen, mut came_around) = (0, Instant::now());
+    let writer = shared.health.parts.part("writer");
     loop {
         tokio::time::sleep(within / 4).await;
-        let beats = shared.health.beats.load(Ordering::Relaxed);
-        if seen != beats {
-            (seen, came_around) = (beats, Instant::now());
-        }
-        if came_around.elapsed() < within {
-            tell(&[NotifyState::Watchdog, NotifyState::Status(&status(&shared))]);
-        } else {
-            tracing::error!(
-                "the writer's thread does not come around: the service manager is not told that all is well"
-            );
+        match writer.fault() {
+            None => tell(&[NotifyState::Watchdog, NotifyState::Status(&status(&shared))]),
+            Some(fault) => tracing::error!(
+                fault,
+                "the writer does not live: the service manager is not told that all is well"
+            ),
         }
     }
 }

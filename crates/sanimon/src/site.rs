@@ -2,19 +2,23 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use chrono_tz::Tz;
-use sanimon_api::{ApiState, MapSource, Planner, SetupSource, SiteInfo};
-use sanimon_domain::SiteCalendar;
-use sanimon_ingest::broker::Embedded;
+use sanimon_api::{ApiState, MapSource, Planner, SetupSource, SiteInfo, WriterPort};
+use sanimon_codec::Formats;
+use sanimon_codec::script::Script;
+use sanimon_domain::{Clock, Heartbeat, SiteCalendar};
+use sanimon_ingest::broker::{Embedded, EmbeddedOptions, OwnClient};
 use sanimon_ingest::client::{self, ClientOptions};
-use sanimon_ingest::{Committer, CommitterOptions, Queue, Work};
-use sanimon_notify::Notifier;
-use sanimon_store::{AccessCommand, Account, Command, SetupCommand, Shared, Store, Zone};
-use tokio::sync::{mpsc, oneshot, watch};
+use sanimon_ingest::{Decoder, Driver, DriverOptions, Queue};
+use sanimon_notify::{ChannelDelivery, DeliveryParts, OutcomeSink, Recording, run_channel};
+use sanimon_store::{Account, DeliveryOutcome, Shared, Store};
+use sanimon_writer::{Answer, Command, Entry, Options, PutAccount};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::channels::{Brokers, reload_on_hangup};
@@ -22,15 +26,15 @@ use crate::commands::place::audit;
 use crate::config::{ChannelConfig, SetupFiles};
 use crate::doors::{Doors, Served, embedded_options, own_client};
 use crate::setup::SiteSetup;
+use crate::setup::at_start::OnRecord;
+use crate::supervisor::Supervisor;
 use crate::{http, models};
 
-/// Commands waiting at most: each is a person's click.
-const COMMANDS_MAX: usize = 64;
 /// How often time moves the engine when nothing arrives, in real time.
 const TICK_EVERY: Duration = Duration::from_millis(500);
 /// The whole stop takes at most 5 s; HTTP gets what is left after the last commit.
 const HTTP_DRAIN_MAX: Duration = Duration::from_secs(1);
-const NOTIFIER_END_MAX: Duration = Duration::from_millis(500);
+const CHANNELS_END_MAX: Duration = Duration::from_millis(500);
 const STOP_MAX: Duration = Duration::from_millis(4_500);
 
 /// Who makes an order of a round's stops.
@@ -47,9 +51,12 @@ pub(crate) struct SiteParts {
     pub(crate) simulation_speed: Option<f64>,
     pub(crate) map: Option<MapSource>,
     pub(crate) store: Store,
-    pub(crate) committer: CommitterOptions,
-    /// Those of the zones' file; `None`: there is none, and the store knows them.
-    pub(crate) zones: Option<Vec<Zone>>,
+    pub(crate) writer: Options,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) formats: Formats,
+    pub(crate) scripts: Vec<Script>,
+    /// What the start itself changes.
+    pub(crate) on_record: OnRecord,
     pub(crate) doors: Doors,
     pub(crate) brokers: Vec<ClientOptions>,
     pub(crate) channels: Vec<ChannelConfig>,
@@ -64,14 +71,13 @@ pub(crate) struct Site {
     pub(crate) http: SocketAddr,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) embedded: Option<Embedded>,
-    committer: Committer,
-    commands: mpsc::Sender<Command>,
+    driver: Driver,
+    supervisor: Supervisor,
     stop_sources: watch::Sender<bool>,
     stop_http: watch::Sender<bool>,
     clients: Vec<JoinHandle<()>>,
-    servers: Vec<JoinHandle<()>>,
-    ticker: JoinHandle<()>,
-    notifier: Notifier,
+    servers: JoinHandle<()>,
+    channels: Vec<JoinHandle<()>>,
 }
 
 /// Opens the store; the error says where and what to do.
@@ -83,78 +89,84 @@ pub(crate) fn open_store(data: &Path, calendar: Option<SiteCalendar>) -> anyhow:
 
 impl Site {
     pub(crate) async fn start(parts: SiteParts) -> anyhow::Result<Self> {
-        let SiteParts { name, time_zone, simulation_speed, map, doors, zones, channels, url, files, .. } =
-            parts;
-        let clock = parts.committer.clock.clone();
-        let models = models::known(&parts.committer.scripts);
-        let committer = Committer::start(parts.store, parts.committer)?;
-        let shared = committer.shared.clone();
-        let queue = committer.queue.clone();
-        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        tokio::spawn(forward(receiver, queue.clone()));
-        if let Some(zones) = zones {
-            ask(&commands, |reply| Command::Setup(SetupCommand::SetZones(zones, reply))).await?;
+        let (clock, doors) = (parts.clock, parts.doors);
+        let models = models::known(&parts.scripts);
+        let decoder = Decoder::new(parts.formats, parts.scripts, &parts.store.shared);
+        let supervisor = Supervisor::start(parts.store.shared.health.clone())?;
+        let mut driver = Driver::start(
+            parts.store,
+            DriverOptions { writer: parts.writer, clock: clock.clone(), decoder },
+        )?;
+        supervisor.watch_thread("writer", driver.ended());
+        let (shared, queue) = (driver.shared.clone(), driver.queue.clone());
+        for (entry, command) in parts.on_record {
+            queue.ask(entry, command).await?;
         }
         let (stop_sources, sources_stopped) = watch::channel(false);
         let (stop_http, http_stopped) = watch::channel(false);
 
-        let background = map.as_ref().map(|map| map.background.clone());
-        let setup: Arc<dyn SetupSource> = Arc::new(SiteSetup(files));
-        let site = sanimon_notify::Site { name: name.clone(), url: url.clone() };
+        let background = parts.map.as_ref().map(|map| map.background.clone());
+        let setup: Arc<dyn SetupSource> = Arc::new(SiteSetup(parts.files));
+        let site = sanimon_notify::Site { name: parts.name.clone(), url: parts.url.clone() };
         let info = SiteInfo {
-            name,
-            time_zone,
-            simulation_speed,
-            map,
+            name: parts.name,
+            time_zone: parts.time_zone,
+            simulation_speed: parts.simulation_speed,
+            map: parts.map,
             models,
             setup: setup.clone(),
             planner: PLANNER,
-            url,
+            url: parts.url,
             reached: doors.http.reached.clone(),
             requests_per_s: doors.http.requests_per_s,
             oidc: doors.oidc,
         };
-        tokio::spawn(reload_on_hangup(setup, commands.clone()));
-        let state =
-            ApiState::new(shared.clone(), clock.clone(), info, commands.clone(), http_stopped.clone());
+        let (reading, asking) = (setup, queue.clone());
+        supervisor
+            .run("hangup", move |heartbeat| reload_on_hangup(reading.clone(), asking.clone(), heartbeat));
+        let way = Arc::new(WriterQueue(queue.clone()));
+        let state = ApiState::new(shared.clone(), clock.clone(), info, way.clone(), http_stopped.clone());
         let router = http::with_console(sanimon_api::router(state), background);
-        let served = Served::start(doors.http, doors.tls, router, &shared, &http_stopped)?;
+        let served = Served::start(doors.http, doors.tls, router, &supervisor, &http_stopped)?;
 
         let own = own_client();
-        let embedded = match doors.embedded {
-            Some(config) => {
-                let options = embedded_options(&config, served.tls.as_ref());
-                Some(Embedded::start(options, own.clone(), queue.clone(), &shared).await?)
-            }
-            None => None,
-        };
+        let embedded = doors.embedded.map(|config| embedded_options(&config, served.tls.as_ref()));
+        let embedded = embed(embedded, &own, &queue, &shared, &supervisor).await?;
         let brokers = Brokers {
             embedded: embedded.as_ref().map(|embedded| embedded.tcp),
             own,
             external: &parts.brokers,
         };
-        let channels = brokers.channels(channels);
-        let notifier = sanimon_notify::start(channels, &site, &shared, &clock, &commands, &sources_stopped);
-        let clients = follow(parts.brokers, &queue, &shared, &sources_stopped);
-        let ticker = tokio::spawn(tick(queue));
+        let delivery = DeliveryParts { site, shared: shared.clone(), clock, outcomes: way };
+        let channels = deliver(brokers.channels(parts.channels), &delivery, &supervisor, &sources_stopped);
+        let clients = follow(parts.brokers, &queue, &supervisor, &sources_stopped);
+        let ticking = queue.clone();
+        supervisor.run("ticks", move |heartbeat| tick(ticking.clone(), heartbeat));
         shared.health.set_ready();
         Ok(Self {
             http: served.http,
             https: served.https,
             embedded,
-            committer,
-            commands,
+            driver,
+            supervisor,
             stop_sources,
             stop_http,
             clients,
             servers: served.tasks,
-            ticker,
-            notifier,
+            channels,
         })
     }
 
     pub(crate) fn shared(&self) -> Shared {
-        self.committer.shared.clone()
+        self.driver.shared.clone()
+    }
+
+    /// Resolves when somebody ends sanimon; an error: a part failed that it cannot do without.
+    pub(crate) async fn until_stopped(&self) -> anyhow::Result<()> {
+        tokio::select! {
+            () = until_stopped() => Ok(()),
+            failed = self.supervisor.failed() => Err(anyhow::anyhow!("sanimon cannot go on: {failed}")),
+        }
     }
 
     /// Enters an account or gives it a new password.
@@ -162,37 +174,28 @@ impl Site {
         let hash = tokio::task::spawn_blocking(move || sanimon_api::hash_password(&password)).await?;
         let password_hash = hash.map_err(|error| anyhow::anyhow!("cannot hash the password: {error}"))?;
         let account = Account::new(name, password_hash, role);
-        let detail = format!("{{\"role\":\"{role}\"}}");
-        let put = |reply| Command::Access(AccessCommand::PutAccount(account, reply));
-        let entry = audit("user.put", name, detail);
-        ask(&self.commands, |reply| Command::Audited(entry, Box::new(put(reply)))).await
+        let entry = audit("user.put", name, format!("{{\"role\":\"{role}\"}}"));
+        Ok(self.driver.queue.ask_for(entry, PutAccount(account)).await?)
     }
 
     /// Sources stop, the last group commits, acknowledgements go out, the feed closes, HTTP drains, the store closes.
     pub(crate) async fn stop(self) {
-        let pending = self.committer.queue.depth();
+        let pending = self.driver.queue.depth();
+        self.supervisor.stop();
         let stopping = async {
             let _ = self.stop_sources.send(true);
-            self.ticker.abort();
             // A message that is under way is given a moment; it is sent again after the next start otherwise.
-            let _ = tokio::time::timeout(NOTIFIER_END_MAX, self.notifier.ended()).await;
+            let _ = tokio::time::timeout(CHANNELS_END_MAX, all(self.channels)).await;
             if let Some(embedded) = &self.embedded {
                 embedded.close();
             }
-            self.committer.stop().await;
+            self.driver.stop().await;
             if let Some(embedded) = &self.embedded {
                 embedded.drained().await;
             }
-            for client in self.clients {
-                let _ = client.await;
-            }
+            all(self.clients).await;
             let _ = self.stop_http.send(true);
-            let all = async {
-                for server in self.servers {
-                    let _ = server.await;
-                }
-            };
-            let _ = tokio::time::timeout(HTTP_DRAIN_MAX, all).await;
+            let _ = tokio::time::timeout(HTTP_DRAIN_MAX, self.servers).await;
         };
         if tokio::time::timeout(STOP_MAX, stopping).await.is_err() {
             tracing::warn!(
@@ -203,46 +206,86 @@ impl Site {
     }
 }
 
-/// Sends a command and waits for its answer.
-pub(crate) async fn ask<T>(
-    commands: &mpsc::Sender<Command>,
-    command: impl FnOnce(sanimon_store::Reply<T>) -> Command,
-) -> anyhow::Result<T> {
-    let (reply, answer) = oneshot::channel();
-    commands.send(command(reply)).await.context("the writer has stopped")?;
-    Ok(answer.await.context("the writer has stopped")??)
-}
-
-async fn forward(mut commands: mpsc::Receiver<Command>, queue: Queue) {
-    while let Some(command) = commands.recv().await {
-        if queue.command(command).await.is_err() {
-            return;
-        }
+async fn all(tasks: Vec<JoinHandle<()>>) {
+    for task in tasks {
+        let _ = task.await;
     }
 }
 
-async fn tick(queue: Queue) {
+/// The way to the writer, for those who do not know its queue.
+#[derive(Debug)]
+struct WriterQueue(Queue);
+
+impl WriterPort for WriterQueue {
+    fn ask(&self, entry: Entry, command: Command) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>> {
+        Box::pin(self.0.ask(entry, command))
+    }
+}
+
+impl OutcomeSink for WriterQueue {
+    fn record(&self, outcomes: Vec<DeliveryOutcome>) -> Recording<'_> {
+        Box::pin(async move {
+            let noted = self.0.deliveries(outcomes).await;
+            noted.map(drop).map_err(|refusal| refusal.to_string())
+        })
+    }
+}
+
+async fn tick(queue: Queue, heartbeat: Arc<Heartbeat>) {
     let mut interval = tokio::time::interval(TICK_EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        heartbeat.working();
         interval.tick().await;
-        if queue.send(Work::Tick).await.is_err() {
+        if queue.tick().is_err() {
             return;
         }
     }
+}
+
+/// Starts the embedded broker, if there is to be one.
+async fn embed(
+    options: Option<EmbeddedOptions>,
+    own: &OwnClient,
+    queue: &Queue,
+    shared: &Shared,
+    supervisor: &Supervisor,
+) -> anyhow::Result<Option<Embedded>> {
+    let Some(options) = options else { return Ok(None) };
+    let mut embedded = Embedded::start(options, own.clone(), queue.clone(), shared).await?;
+    supervisor.watch("broker", embedded.take_tasks());
+    Ok(Some(embedded))
+}
+
+/// Starts the deliveries of each channel.
+fn deliver(
+    channels: Vec<sanimon_notify::Channel>,
+    delivery: &DeliveryParts,
+    supervisor: &Supervisor,
+    stop: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let run = |channel| {
+        let (delivery, stop) = (Arc::new(ChannelDelivery::new(channel, delivery)), stop.clone());
+        let part = format!("channel {}", delivery.name());
+        supervisor.run(&part, move |heartbeat| run_channel(delivery.clone(), heartbeat, stop.clone()))
+    };
+    channels.into_iter().map(run).collect()
 }
 
 /// Starts a client for each external broker.
 fn follow(
     brokers: Vec<ClientOptions>,
     queue: &Queue,
-    shared: &Shared,
+    supervisor: &Supervisor,
     stop: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
     let clients = brokers.into_iter().map(|broker| {
+        let (queue, health, stop) = (queue.clone(), supervisor.health().clone(), stop.clone());
         let detail = format!("connecting to {}:{}", broker.host, broker.port);
-        shared.health.set_source(&broker.name, sanimon_store::SourceState { connected: false, detail });
-        tokio::spawn(client::run(broker, queue.clone(), shared.health.clone(), stop.clone()))
+        health.set_source(&broker.name, sanimon_store::SourceState { connected: false, detail });
+        supervisor.run(&format!("source {}", broker.name), move |heartbeat| {
+            client::run(broker.clone(), queue.clone(), (health.clone(), heartbeat), stop.clone())
+        })
     });
     clients.collect()
 }
@@ -267,6 +310,14 @@ pub(crate) async fn until_stopped() {
         }
         std::process::exit(130);
     });
+}
+
+/// Runs a site until it has stopped. What hangs is not waited for any more.
+pub(crate) fn run(site: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(site);
+    runtime.shutdown_background();
+    ended
 }
 
 /// The runtime for a long-lived command.

@@ -15,7 +15,17 @@ pub struct DirectoryState {
     pub(crate) by_hardware: HashMap<HardwareId, DeviceNo>,
     pub(crate) zones: Vec<Arc<Zone>>,
     pub(crate) custom_metrics: HashMap<Box<str>, MetricNo>,
-    pub(crate) custom_names: HashMap<MetricNo, Arc<str>>,
+    pub(crate) custom_names: HashMap<MetricNo, CustomMetric>,
+    /// The first number that no metric of devices' own has had.
+    pub(crate) next_custom: u16,
+}
+
+/// A metric that no table knows.
+#[derive(Debug, Clone)]
+pub(crate) struct CustomMetric {
+    name: Arc<str>,
+    /// Who brought it; `None`: nobody has kept that.
+    device: Option<DeviceNo>,
 }
 
 impl DirectoryState {
@@ -79,7 +89,9 @@ impl DirectoryState {
     }
 
     pub fn metric_name(&self, no: MetricNo) -> Option<&str> {
-        metric::info(no).map(|info| info.name).or_else(|| self.custom_names.get(&no).map(|name| &**name))
+        metric::info(no)
+            .map(|info| info.name)
+            .or_else(|| self.custom_names.get(&no).map(|custom| &*custom.name))
     }
 
     /// The names that no table knows.
@@ -89,6 +101,26 @@ impl DirectoryState {
 
     pub fn custom_metric_count(&self) -> usize {
         self.custom_metrics.len()
+    }
+
+    /// Who brought a metric of devices' own; `None`: nobody has kept that.
+    pub fn metric_brought_by(&self, no: MetricNo) -> Option<DeviceNo> {
+        self.custom_names.get(&no)?.device
+    }
+
+    /// The numbers of metrics that no table knows.
+    pub fn custom_metric_numbers(&self) -> impl Iterator<Item = MetricNo> {
+        self.custom_names.keys().copied()
+    }
+
+    pub(crate) fn free_hardware(&mut self, no: DeviceNo) {
+        let Some(device) = self.devices.get_mut(no.index()).filter(|device| device.hardware_id.is_some())
+        else {
+            return;
+        };
+        if let Some(gone) = Arc::make_mut(device).hardware_id.take() {
+            self.by_hardware.remove(&gone);
+        }
     }
 
     pub(crate) fn put_device(&mut self, device: Device) {
@@ -108,15 +140,29 @@ impl DirectoryState {
         }
     }
 
-    pub(crate) fn put_metric(&mut self, no: MetricNo, name: &str) {
-        self.custom_metrics.insert(name.into(), no);
-        self.custom_names.insert(no, name.into());
+    /// How many metrics were brought by devices that nobody has accepted.
+    pub fn metrics_of_discovered(&self) -> usize {
+        let of_discovered = |custom: &&CustomMetric| {
+            let device = custom.device.and_then(|no| self.device(no));
+            device.is_some_and(|device| device.state == DeviceState::Discovered)
+        };
+        self.custom_names.values().filter(of_discovered).count()
     }
 
-    pub(crate) fn put_zone(&mut self, zone: Zone) {
-        match self.zones.iter_mut().find(|known| known.id == zone.id) {
-            Some(place) => *place = Arc::new(zone),
-            None => self.zones.push(Arc::new(zone)),
+    /// The number of the next metric of devices' own. Numbers are never given twice.
+    pub fn next_custom_metric(&self) -> u16 {
+        self.next_custom.max(metric::CUSTOM_FROM)
+    }
+
+    pub(crate) fn put_metric(&mut self, no: MetricNo, name: &str, device: Option<DeviceNo>) {
+        self.custom_metrics.insert(name.into(), no);
+        self.custom_names.insert(no, CustomMetric { name: name.into(), device });
+        self.next_custom = self.next_custom.max(no.0.saturating_add(1));
+    }
+
+    pub(crate) fn remove_metric(&mut self, no: MetricNo) {
+        if let Some(custom) = self.custom_names.remove(&no) {
+            self.custom_metrics.remove(&*custom.name);
         }
     }
 }

@@ -23,8 +23,6 @@ pub enum StoreError {
     Backup { path: PathBuf, detail: String },
     #[error("InfluxDB could not {doing}: {detail}")]
     Influx { doing: &'static str, detail: String },
-    #[error("the hardware `{hardware}` belongs to the device `{device}`: take it from there first")]
-    HardwareTaken { hardware: String, device: String },
     #[error("{what} in the database is damaged: {detail}")]
     Damaged { what: &'static str, detail: String },
 }
@@ -33,31 +31,6 @@ impl StoreError {
     /// For `map_err`: names what was being done.
     pub(crate) fn doing(doing: &'static str) -> impl Fn(rusqlite::Error) -> Self {
         move |source| Self::Sqlite { doing, source }
-    }
-
-    /// Whether waiting can help: a full disk, a busy or failing device. What is damaged stays damaged.
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Sqlite { source, .. } => matches!(
-                source.sqlite_error_code(),
-                Some(
-                    rusqlite::ErrorCode::DiskFull
-                        | rusqlite::ErrorCode::SystemIoFailure
-                        | rusqlite::ErrorCode::DatabaseBusy
-                        | rusqlite::ErrorCode::DatabaseLocked
-                        | rusqlite::ErrorCode::ReadOnly
-                        | rusqlite::ErrorCode::CannotOpen
-                )
-            ),
-            Self::Influx { .. } => true,
-            Self::Open { .. }
-            | Self::Directory { .. }
-            | Self::InUse { .. }
-            | Self::TooNew { .. }
-            | Self::Backup { .. }
-            | Self::HardwareTaken { .. }
-            | Self::Damaged { .. } => false,
-        }
     }
 }
 

@@ -89,8 +89,8 @@ impl Feed {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called after the commit, on the writer's thread.
-    pub(crate) fn publish(&self, committed: Committed) {
+    /// Called after the commit, in the order of the commits.
+    pub fn publish(&self, committed: Committed) {
         if committed.is_empty() {
             return;
         }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+mod parts;
+
+pub use parts::{Part, Parts};
 
 /// Counters since the start of the process. Each is a promise's witness in `/metrics`.
 #[derive(Debug, Default)]
@@ -20,11 +24,15 @@ pub struct Counters {
     pub corrections: AtomicU64,
     /// Messages of which something went to the quarantine.
     pub quarantined: AtomicU64,
+    /// What was wrong with messages, each cause counted.
+    pub faults: AtomicU64,
+    /// How often the rules' memory was read from the file again.
+    pub engine_restores: AtomicU64,
     /// Readings that are not simply believed, kept beside telemetry.
     pub doubted: AtomicU64,
-    /// QoS 0 messages dropped because the queue was full: their weaker promise.
-    pub dropped_qos0: AtomicU64,
     pub commit_failures: AtomicU64,
+    /// Jobs beside the writer (sealing, delivery) that failed or were lost.
+    pub job_failures: AtomicU64,
     pub sealed_points: AtomicU64,
     /// Points that the service behind the store has accepted.
     pub delivered_points: AtomicU64,
@@ -32,6 +40,10 @@ pub struct Counters {
     pub expired_points: AtomicU64,
     /// Messages whose transaction was synced.
     pub committed: AtomicU64,
+    /// Of these, the ones whose sender waits for an acknowledgement.
+    pub committed_qos1: AtomicU64,
+    /// Acknowledgements that sources really gave out, counted by them: none may be without its commit.
+    pub acknowledgements_out: AtomicU64,
     /// Connections to the embedded broker.
     pub mqtt_connections: AtomicU64,
     /// Clients that are signed in to the embedded broker now.
@@ -62,6 +74,22 @@ impl Counters {
     }
 }
 
+/// How often each limit was met: what was over it was not kept.
+#[derive(Debug, Default)]
+pub struct LimitCounters(Mutex<BTreeMap<&'static str, u64>>);
+
+impl LimitCounters {
+    /// Adds to a limit's count; with 0 it is only made known.
+    pub fn count(&self, limit: &'static str, number: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(limit).or_default() += number;
+    }
+
+    /// Each limit's name, and how often it was met.
+    pub fn all(&self) -> BTreeMap<&'static str, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Whether a source of messages is up, and what it says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceState {
@@ -73,14 +101,14 @@ pub struct SourceState {
 #[derive(Debug, Default)]
 pub struct Health {
     pub counters: Counters,
+    pub limits: LimitCounters,
+    pub parts: Parts,
     /// Why commits fail at the moment, in one line; `None` when they succeed.
     store_fault: RwLock<Option<String>>,
     ready: AtomicBool,
     sources: RwLock<BTreeMap<String, SourceState>>,
     /// The service behind the store, if there is one. Without it messages are taken all the same.
     backend: RwLock<Option<SourceState>>,
-    /// Raised whenever the writer's thread comes around, also while it waits for a disk: standing still means that it hangs.
-    pub beats: AtomicU64,
     /// When the site's certificate expires, in Unix seconds; 0: it has none.
     pub tls_expires_at_s: AtomicI64,
     /// The files of the certificates were changed, and cannot be read: those in force stay.
@@ -90,11 +118,6 @@ pub struct Health {
 }
 
 impl Health {
-    /// The writer's thread lives.
-    pub fn beat(&self) {
-        self.beats.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub fn set_store_fault(&self, fault: Option<String>) {
         *self.store_fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
     }

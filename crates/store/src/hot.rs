@@ -1,6 +1,6 @@
 //! What is kept in memory: the newest reading of each series, and the points that are not sealed yet.
 //!
-//! It is derived from the file and can be rebuilt from it at any time (`latest`, `payload_digest`, then the
+//! It is derived from the file and can be rebuilt from it at any time (`latest`, `device_memory`, then the
 //! journal's rows in order). Its size is bounded by the sealing threshold, not by the town's history.
 
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -8,8 +8,9 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
 
 use crate::block::merge;
-use crate::journal::{Digest, JournalMessage, JournalReading};
+use crate::journal::{JournalMessage, JournalReading};
 use crate::model::{Latest, Point};
+use crate::recent::{RecentMessage, RecentMessages};
 
 /// A series' share of the memory.
 #[derive(Debug)]
@@ -46,15 +47,39 @@ impl SeriesHot {
 
 #[derive(Debug, Default)]
 pub(crate) struct DeviceHot {
+    /// By metric, ascending: a device may have hundreds.
     pub(crate) series: Vec<(MetricNo, SeriesHot)>,
-    /// The newest payloads that are known by their digest, the newest first: an uplink may come again after others.
-    pub(crate) digests: Vec<(Digest, TimestampMs)>,
-    /// When it was last heard in this run, whatever it said.
+    pub(crate) recent: RecentMessages,
+    /// A message without a reading is among them that only the journal knows: no series' seal takes it along.
+    pub(crate) has_bare_message: bool,
+    /// When it was last heard, whatever it said.
     pub(crate) heard_at: Option<TimestampMs>,
+    /// How far its clock is behind the site's, where that is constant.
+    pub(crate) clock_behind_ms: Option<i64>,
 }
 
-/// Digests kept of a device: an uplink that came again 48 s later has been seen, and nobody sends more often than that.
-const DIGESTS_KEPT: usize = 4;
+impl DeviceHot {
+    fn find(&self, metric: MetricNo) -> Option<&SeriesHot> {
+        let place = self.series.binary_search_by_key(&metric, |(no, _)| *no).ok()?;
+        Some(&self.series[place].1)
+    }
+
+    fn find_mut(&mut self, metric: MetricNo) -> Option<&mut SeriesHot> {
+        let place = self.series.binary_search_by_key(&metric, |(no, _)| *no).ok()?;
+        Some(&mut self.series[place].1)
+    }
+
+    fn find_or_insert(&mut self, latest: Latest) -> &mut SeriesHot {
+        let place = match self.series.binary_search_by_key(&latest.metric, |(no, _)| *no) {
+            Ok(place) => place,
+            Err(place) => {
+                self.series.insert(place, (latest.metric, SeriesHot::new(latest)));
+                place
+            }
+        };
+        &mut self.series[place].1
+    }
+}
 
 /// The state behind the lock.
 #[derive(Debug, Default)]
@@ -64,6 +89,9 @@ pub struct HotState {
     pub(crate) unsealed_points: usize,
     /// Series with a tail: counted as they come, for looking through all of them at each commit takes too long.
     pub(crate) tails: usize,
+    /// Rows of the journal that could not be read when this was loaded: what they said is not here, so they must be
+    /// kept ([`crate::journal::set_aside`]) before the journal lets go of them.
+    pub(crate) damaged_rows: Vec<i64>,
 }
 
 impl HotState {
@@ -75,12 +103,7 @@ impl HotState {
     }
 
     pub(crate) fn series(&self, device: DeviceNo, metric: MetricNo) -> Option<&SeriesHot> {
-        self.devices
-            .get(device.index())?
-            .series
-            .iter()
-            .find(|(no, _)| *no == metric)
-            .map(|(_, series)| series)
+        self.devices.get(device.index())?.find(metric)
     }
 
     /// The value stored under a reading's identity, as far as memory knows: sealed points are not looked up.
@@ -88,15 +111,18 @@ impl HotState {
         self.series(device, metric)?.value_at(at)
     }
 
-    /// The newest payload of a device that carried no time of its own.
-    pub fn digest(&self, device: DeviceNo) -> Option<(Digest, TimestampMs)> {
-        self.devices.get(device.index())?.digests.first().copied()
+    /// Messages of a device by which a redelivery is known.
+    pub fn recent_messages(&self, device: DeviceNo) -> Option<&RecentMessages> {
+        self.devices.get(device.index()).map(|hot| &hot.recent)
     }
 
-    /// When one of the newest payloads of a device was received, by its digest.
-    pub fn digest_received(&self, device: DeviceNo, digest: &Digest) -> Option<TimestampMs> {
-        let kept = self.devices.get(device.index())?.digests.iter();
-        kept.filter(|(known, _)| known == digest).map(|(_, at)| *at).next()
+    /// How far a device's clock is behind the site's, where that is constant.
+    pub fn clock_behind_ms(&self, device: DeviceNo) -> Option<i64> {
+        self.devices.get(device.index())?.clock_behind_ms
+    }
+
+    pub(crate) fn set_clock_behind(&mut self, device: DeviceNo, behind_ms: Option<i64>) {
+        self.device_mut(device).clock_behind_ms = behind_ms;
     }
 
     /// Since when the newest value of a series has not changed.
@@ -115,16 +141,14 @@ impl HotState {
     }
 
     pub(crate) fn set_held(&mut self, device: DeviceNo, metric: MetricNo, held: Option<Point>) {
-        let series = self.device_mut(device).series.iter_mut().find(|(no, _)| *no == metric);
-        if let Some((_, series)) = series {
+        if let Some(series) = self.device_mut(device).find_mut(metric) {
             series.held = held;
         }
     }
 
     /// When a device was last heard, whatever it said.
     pub fn heard_at(&self, device: DeviceNo) -> Option<TimestampMs> {
-        let hot = self.devices.get(device.index())?;
-        hot.heard_at.max(hot.series.iter().map(|(_, series)| series.latest.received_at).max())
+        self.devices.get(device.index())?.heard_at
     }
 
     pub(crate) fn note_heard(&mut self, device: DeviceNo, at: TimestampMs) {
@@ -138,7 +162,7 @@ impl HotState {
     }
 
     /// Every series that was ever heard: each has a newest reading.
-    pub(crate) fn all_series(&self) -> Vec<(DeviceNo, MetricNo)> {
+    pub fn all_series(&self) -> Vec<(DeviceNo, MetricNo)> {
         let devices = self.devices.iter().enumerate();
         devices
             .flat_map(|(no, device)| {
@@ -149,6 +173,11 @@ impl HotState {
 
     pub fn unsealed_points(&self) -> usize {
         self.unsealed_points
+    }
+
+    /// How many series have unsealed points that no job has put aside.
+    pub fn series_with_points(&self) -> usize {
+        self.tails
     }
 
     /// The unsealed points of a series between two times, both included, ascending.
@@ -176,47 +205,36 @@ impl HotState {
     }
 
     pub(crate) fn set_latest(&mut self, device: DeviceNo, latest: Latest) {
-        let hot = self.device_mut(device);
-        match hot.series.iter_mut().find(|(metric, _)| *metric == latest.metric) {
-            Some((_, series)) => {
-                series.latest = latest;
-                series.unchanged_since = latest.at;
-            }
-            None => hot.series.push((latest.metric, SeriesHot::new(latest))),
-        }
+        let series = self.device_mut(device).find_or_insert(latest);
+        series.latest = latest;
+        series.unchanged_since = latest.at;
     }
 
     pub(crate) fn set_unchanged_since(&mut self, device: DeviceNo, metric: MetricNo, since: TimestampMs) {
-        let series = self.device_mut(device).series.iter_mut().find(|(no, _)| *no == metric);
-        if let Some((_, series)) = series {
+        if let Some(series) = self.device_mut(device).find_mut(metric) {
             series.unchanged_since = since;
         }
     }
 
-    pub(crate) fn set_digest(&mut self, device: DeviceNo, digest: Digest, received_at: TimestampMs) {
-        remember_digest(&mut self.device_mut(device).digests, digest, received_at);
-    }
-
-    /// The digests of a device as the file keeps them, the newest first.
-    pub(crate) fn digests(&self, device: DeviceNo) -> &[(Digest, TimestampMs)] {
-        self.devices.get(device.index()).map_or(&[], |hot| &hot.digests)
+    pub(crate) fn set_recent(&mut self, device: DeviceNo, recent: RecentMessages) {
+        self.device_mut(device).recent = recent;
     }
 
     /// Takes a committed message in.
     pub(crate) fn add(&mut self, message: &JournalMessage) {
         let received_at = message.received_at;
         let hot = self.device_mut(message.device);
+        if !message.is_old_news {
+            hot.heard_at = hot.heard_at.max(Some(received_at));
+        }
         if let Some(digest) = message.digest {
-            remember_digest(&mut hot.digests, digest, received_at);
+            hot.recent.add(RecentMessage { digest, received_at });
+            hot.has_bare_message |= message.readings.is_empty();
         }
         let (mut added, mut new_tails) = (0, 0);
         for &JournalReading { metric, at, value } in &message.readings {
             let latest = Latest { metric, at, received_at, value };
-            let index = hot.series.iter().position(|(no, _)| *no == metric).unwrap_or_else(|| {
-                hot.series.push((metric, SeriesHot::new(latest)));
-                hot.series.len() - 1
-            });
-            let series = &mut hot.series[index].1;
+            let series = hot.find_or_insert(latest);
             if at >= series.latest.at {
                 if value.to_bits() != series.latest.value.to_bits() {
                     series.unchanged_since = at;
@@ -229,12 +247,6 @@ impl HotState {
         self.unsealed_points += added;
         self.tails += new_tails;
     }
-}
-
-fn remember_digest(digests: &mut Vec<(Digest, TimestampMs)>, digest: Digest, received_at: TimestampMs) {
-    digests.retain(|(known, _)| *known != digest);
-    digests.truncate(DIGESTS_KEPT - 1);
-    digests.insert(0, (digest, received_at));
 }
 
 /// Keeps the tail ascending; the newer value replaces one at the same time. True if the tail grew.

@@ -7,10 +7,11 @@ mod setup;
 pub use access::{Account, Credential, NewCredential, NewSession, NewToken, Session, Token};
 pub use conduct::{
     DeliveryOutcome, DeliveryResult, MessageState, NewReport, NewRules, NewWindow, OutboxMessage, Place,
-    PlaceCode, Report, RulesVersion, WindowEntry,
+    PlaceCode, Report, RulesVersion, WaitingMessage, WindowEntry,
 };
 pub use setup::{
-    AuditEntry, NewAudit, NewPhoto, NewRound, PhotoEntry, PlannedStop, Round, RoundStop, StopMark, StopState,
+    AuditEntry, NewAudit, NewPhoto, NewRound, PhotoEntry, PlannedStop, Round, RoundStop, SavedDocument,
+    StopMark, StopState,
 };
 
 use sanimon_domain::device::INTERVAL_DEFAULT_MS;
@@ -19,7 +20,8 @@ use sanimon_domain::{
     MetricNo, Placement, Quality, Reason, RuleId, Severity, StepKind, Subject, TimestampMs, ZoneClass,
     ZoneId,
 };
-use sanimon_operations::{Deadlines, Progress};
+use sanimon_operations::teams::Facts;
+use sanimon_operations::{CaseState, Deadlines};
 
 /// How a device came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +121,11 @@ pub struct DeviceEvent {
     pub last_at: TimestampMs,
 }
 
+impl DeviceEvent {
+    /// What a person says of a device: its place was cleaned. The device itself has said nothing.
+    pub const CLEANED: &str = "cleaned";
+}
+
 /// A reading that is not simply believed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Doubted {
@@ -215,7 +222,7 @@ pub struct Alert {
     pub id: AlertId,
     pub subject: Subject,
     pub rule: RuleId,
-    /// Of the rules that raised it ([`crate::Writer::adopt_rules`]).
+    /// Of the rules that raised it.
     pub rules_version: Option<i64>,
     pub title_en: String,
     pub title_zh: String,
@@ -225,8 +232,12 @@ pub struct Alert {
     pub severity: Severity,
     pub condition: Condition,
     pub handling: Handling,
-    pub value: f64,
+    /// At the last transition; `None`: there was none to tell.
+    pub value: Option<f64>,
+    /// When the condition began to hold, by the time of the readings.
     pub raised_at: TimestampMs,
+    /// When sanimon knew: deadlines and messages count from here.
+    pub known_at: TimestampMs,
     pub changed_at: TimestampMs,
     pub cleared_at: Option<TimestampMs>,
     /// The wider alert that stands for it.
@@ -240,6 +251,10 @@ pub struct Alert {
     pub escalations: u32,
     pub escalated_at: Option<TimestampMs>,
     pub escalated_to: Option<String>,
+    /// When the next missed deadline is to be told; `None`: nothing is waited for.
+    pub next_escalation_at: Option<TimestampMs>,
+    /// A resident's report opened it: it has no sensor, its condition is what people say.
+    pub is_report: bool,
     /// Who said that it is done.
     pub handled_by: Option<String>,
     pub handled_at: Option<TimestampMs>,
@@ -248,16 +263,38 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// How far it has come, as deadlines see it.
-    pub const fn progress(&self) -> Progress {
-        Progress {
+    /// Its case, as far as what follows from a change depends on it.
+    pub fn case_state(&self, zone_class: Option<ZoneClass>) -> CaseState {
+        CaseState {
+            severity: self.severity,
             condition: self.condition,
             handling: self.handling,
+            zone: self.zone.clone(),
+            zone_class,
+            owner: self.assignee.clone(),
             deadlines: self.deadlines,
-            arrived: self.arrived_at.is_some(),
+            is_acknowledged: self.acknowledged_at.is_some(),
+            has_arrived: self.arrived_at.is_some(),
             escalations: self.escalations,
             escalated_at: self.escalated_at,
         }
+    }
+}
+
+/// Where a subject is, as far as the owner and the deadlines of its case depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaseSetting {
+    pub kind: Option<DeviceKind>,
+    pub zone: Option<ZoneId>,
+    pub zone_class: Option<ZoneClass>,
+    /// The team that the registry names for the device.
+    pub team: Option<String>,
+}
+
+impl CaseSetting {
+    pub fn facts(&self) -> Facts<'_> {
+        let Self { kind, zone, zone_class, team } = self;
+        Facts { kind: *kind, zone: zone.as_ref(), zone_class: *zone_class, team: team.as_deref() }
     }
 }
 

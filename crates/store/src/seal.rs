@@ -5,11 +5,13 @@
 //!   merges by identity, and the next seal merges the same points into the same blocks again.
 //! * Killed between the last step's commit and the memory's update: the journal's rows are gone, the blocks are
 //!   there; the next start simply has a shorter tail.
-//! * A commit fails while a seal runs: the writer reloads the memory and raises its generation; steps of an older
-//!   generation are dropped, the journal still has everything.
+//! * A commit fails while a seal runs, or its job breaks off: the journal still has everything, and the next seal begins
+//!   with what this one had put aside.
+//! * One series cannot be sealed (its blocks cannot be read, say): it is named and left out, the others go on.
 //! * Late points: they are in the tail like any other; the blocks that they touch are decoded, merged and written
 //!   again, and their days are summed up anew.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -19,10 +21,11 @@ use crate::aggregate::Aggregate;
 use crate::block::{Block, PART_POINTS, merge};
 use crate::days::{self, Days};
 use crate::error::Result;
+use crate::failure::Class;
 use crate::hot::Hot;
 use crate::model::Point;
-use crate::read::ReaderPool;
 use crate::sealed::{self, Damage, Series, StoredBlock};
+use crate::sqlite::ReaderPool;
 
 /// Series a step: a transaction of some milliseconds, between two groups of messages.
 const SERIES_PER_STEP: usize = 64;
@@ -30,7 +33,6 @@ const SERIES_PER_STEP: usize = 64;
 /// What is to be sealed: everything that the journal held when the job was made.
 #[derive(Debug)]
 pub struct SealJob {
-    pub(crate) generation: u64,
     pub(crate) up_to_seq: i64,
     pub(crate) series: Vec<Series>,
     pub(crate) hot: Arc<Hot>,
@@ -41,25 +43,24 @@ pub struct SealJob {
 /// One transaction of a seal.
 #[derive(Debug)]
 pub struct SealStep {
-    pub(crate) generation: u64,
-    pub(crate) changes: Vec<SeriesChange>,
-    pub(crate) points: u64,
-    pub(crate) corrections: u64,
+    pub changes: Vec<SeriesChange>,
+    pub points: u64,
+    /// Series that cannot be sealed, and why: their points stay in the journal.
+    pub failed: Vec<(Series, String)>,
     /// Set in the last step: the journal's rows up to here are in blocks now.
-    pub(crate) done_up_to_seq: Option<i64>,
-    pub(crate) series: Vec<Series>,
+    pub done_up_to_seq: Option<i64>,
 }
 
 /// What becomes of the blocks and days of a series.
 #[derive(Debug)]
-pub(crate) struct SeriesChange {
-    pub(crate) series: Series,
+pub struct SeriesChange {
+    pub series: Series,
     pub(crate) remove_closed: Vec<i64>,
     pub(crate) add_closed: Vec<Block>,
     /// The open block afterwards.
     pub(crate) open: Option<Block>,
     pub(crate) months: Vec<(i32, Vec<u8>)>,
-    pub(crate) corrections: u64,
+    pub corrections: u64,
 }
 
 impl SealJob {
@@ -71,33 +72,38 @@ impl SealJob {
         let last = chunks.len().saturating_sub(1);
         for (index, chunk) in chunks.into_iter().enumerate() {
             let mut step = SealStep {
-                generation: self.generation,
-                changes: Vec::new(),
+                changes: Vec::with_capacity(chunk.len()),
                 points: 0,
-                corrections: 0,
+                failed: Vec::new(),
                 done_up_to_seq: (index == last).then_some(self.up_to_seq),
-                series: chunk.to_vec(),
             };
             self.readers.with(|connection| {
-                chunk.iter().try_for_each(|series| {
-                    let points = self
-                        .hot
-                        .read()
-                        .series(series.0, series.1)
-                        .map(|s| s.sealing.clone())
-                        .unwrap_or_default();
-                    step.points += points.len() as u64;
-                    let sealer = Sealer { connection, damage: &self.readers.damage, calendar: self.calendar };
-                    let change = sealer.change(*series, &points)?;
-                    step.corrections += change.corrections;
-                    step.changes.push(change);
-                    Ok(())
-                })
+                chunk.iter().try_for_each(|series| self.seal_series(connection, *series, &mut step))
             })?;
             if !hand_over(step) {
                 return Ok(());
             }
         }
+        Ok(())
+    }
+
+    /// A disk that fails for a while ends the job; what is wrong with one series leaves that one out.
+    fn seal_series(&self, connection: &Connection, series: Series, step: &mut SealStep) -> Result<()> {
+        let points =
+            self.hot.read().series(series.0, series.1).map(|s| s.sealing.clone()).unwrap_or_default();
+        let sealer = Sealer { connection, damage: &self.readers.damage, calendar: self.calendar };
+        let change = catch_unwind(AssertUnwindSafe(|| sealer.change(series, &points)));
+        let why = match change {
+            Ok(Ok(change)) => {
+                step.points += points.len() as u64;
+                step.changes.push(change);
+                return Ok(());
+            }
+            Ok(Err(error)) if error.class() == Class::Passing => return Err(error),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the sealer panicked on it".to_owned(),
+        };
+        step.failed.push((series, why));
         Ok(())
     }
 }

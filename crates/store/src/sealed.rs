@@ -1,7 +1,6 @@
 //! The rows of sealed telemetry: closed blocks, open blocks, months of day aggregates.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+mod waiting;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sanimon_domain::{DeviceNo, MetricNo, TimestampMs};
@@ -10,8 +9,11 @@ use crate::block::{Block, decode, decode_open};
 use crate::error::{Result, StoreError};
 use crate::model::Point;
 
+pub(crate) use crate::damage::Damage;
+pub(crate) use waiting::{BlockRows, blocks_set_aside, delete, has_blocks, oldest_blocks, set_aside};
+
 /// One metric of one device.
-pub(crate) type Series = (DeviceNo, MetricNo);
+pub type Series = (DeviceNo, MetricNo);
 
 /// A block with its row's number, which is never given twice.
 #[derive(Debug, Clone)]
@@ -24,27 +26,6 @@ pub(crate) struct StoredBlock {
 impl StoredBlock {
     pub(crate) fn decode(&self) -> Result<Vec<Point>> {
         if self.is_open { decode_open(&self.block.points) } else { decode(&self.block.points) }
-    }
-}
-
-/// What was found to be damaged: each place is said once, however often it is read.
-#[derive(Debug, Default)]
-pub(crate) struct Damage(Mutex<BTreeSet<(Series, TimestampMs)>>);
-
-/// Places remembered at most. A disk that loses more has been noticed.
-const DAMAGE_MAX: usize = 10_000;
-
-impl Damage {
-    pub(crate) fn note(&self, series: Series, at: TimestampMs, error: &StoreError) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < DAMAGE_MAX && known.insert((series, at)) {
-            let (device, metric) = (series.0.0, series.1.0);
-            tracing::error!(device, metric, from = %at, %error, "damaged telemetry skipped: `sanimon check` lists all");
-        }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -80,32 +61,6 @@ pub(crate) fn blocks(
     let mut found: Vec<StoredBlock> = rows.and_then(Iterator::collect).map_err(doing())?;
     found.extend(open_block(connection, (device, metric))?.filter(|open| open.block.first_at <= to));
     Ok(found)
-}
-
-/// Some blocks of any series, the closed ones first, in the order in which they were written.
-pub(crate) fn oldest_blocks(connection: &Connection, limit: usize) -> Result<Vec<(Series, StoredBlock)>> {
-    let doing = || StoreError::doing("read blocks");
-    let mut found = Vec::new();
-    for (table, is_open) in [("closed_block", false), ("open_block", true)] {
-        let sql = format!(
-            "SELECT id, first_at, last_at, count, points, device_no, metric_no FROM {table} ORDER BY id LIMIT ?1"
-        );
-        let mut statement = connection.prepare_cached(&sql).map_err(doing())?;
-        let rows = statement.query_map([(limit - found.len()) as i64], |row| {
-            Ok(((DeviceNo(row.get(5)?), MetricNo(row.get(6)?)), block(row, is_open)?))
-        });
-        let rows: rusqlite::Result<Vec<_>> = rows.and_then(Iterator::collect);
-        found.extend(rows.map_err(doing())?);
-    }
-    Ok(found)
-}
-
-/// Whether there is any block.
-pub(crate) fn has_blocks(connection: &Connection) -> Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM closed_block) OR EXISTS (SELECT 1 FROM open_block)")
-        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-        .map_err(StoreError::doing("look for blocks"))
 }
 
 pub(crate) fn open_block(connection: &Connection, (device, metric): Series) -> Result<Option<StoredBlock>> {
@@ -220,10 +175,6 @@ pub(crate) fn insert_closed(connection: &Connection, (device, metric): Series, b
     )
 }
 
-pub(crate) fn delete_closed(connection: &Connection, id: i64) -> Result<()> {
-    execute(connection, "DELETE FROM closed_block WHERE id = ?1", [id])
-}
-
 /// Replaces the open block of a series; `None` takes it away.
 pub(crate) fn put_open(
     connection: &Connection,
@@ -240,7 +191,8 @@ pub(crate) fn put_open(
     execute(
         connection,
         "INSERT INTO open_block (device_no, metric_no, first_at, last_at, count, points) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (device_no, metric_no) DO UPDATE SET first_at = ?3, last_at = ?4, count = ?5, points = ?6",
+         ON CONFLICT (device_no, metric_no)
+         DO UPDATE SET first_at = ?3, last_at = ?4, count = ?5, points = ?6, undeliverable_since = NULL",
         params![device.0, metric.0, block.first_at.0, block.last_at.0, block.count, block.points],
     )
 }

@@ -3,11 +3,12 @@
 mod access;
 mod conduct;
 mod load;
+mod outbox;
 mod setup;
 mod standing;
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,15 +24,22 @@ use crate::error::{Result, StoreError};
 use crate::feed::Feed;
 use crate::health::Health;
 use crate::hot::Hot;
-use crate::influx::Influx;
+use crate::influx::{Influx, windows};
+use crate::memory::Memory;
 
-use crate::model::{Alert, DeviceEvent, Doubted, LastKnown, Point, Quarantined, ReplacedHardware, Step};
-use crate::read::{self, AlertFilter, Page, ReaderPool, Sums, WindowPlan, WindowQuery};
+use crate::model::{
+    Alert, DeviceEvent, Doubted, LastKnown, Point, Quarantined, ReplacedHardware, SavedDocument, Step,
+};
+use crate::read::{
+    self, AlertCursor, AlertFilter, AlertList, AlertOrder, OpenAlertCounts, Page, Sums, WindowPlan,
+    WindowQuery,
+};
 use crate::rebuild;
-use crate::schema;
 use crate::sealed;
-use crate::write::Writer;
+use crate::sqlite::{File, ReaderPool, schema};
 
+pub(crate) use load::Loaded;
+pub use load::META_NEXT_METRIC;
 pub use standing::Standing;
 
 /// The name of the file in the data directory.
@@ -43,10 +51,11 @@ const DEVICES_PER_SNAPSHOT: usize = 256;
 /// The opened store.
 #[derive(Debug)]
 pub struct Store {
-    pub writer: Writer,
+    pub file: File,
+    pub memory: Memory,
     pub shared: Shared,
     /// Held as long as the store is open: two writers on one directory would tear the memory apart.
-    pub lock: File,
+    pub lock: std::fs::File,
 }
 
 /// What readers need; cheap to clone.
@@ -66,7 +75,7 @@ pub struct Shared {
     pub calendar: SiteCalendar,
     /// InfluxDB, where the site has one: telemetry that it has taken is asked of it.
     pub(crate) influx: Option<Arc<Influx>>,
-    readers: Arc<ReaderPool>,
+    pub(crate) readers: Arc<ReaderPool>,
 }
 
 impl Store {
@@ -77,22 +86,10 @@ impl Store {
         let path = directory.join(FILE_NAME);
         let mut connection = schema::open_writer(&path)?;
         let calendar = rebuild::calendar(&mut connection, calendar)?;
-        let readers = Arc::new(ReaderPool::new(path));
-        let shared = Shared {
-            hot: Arc::default(),
-            directory: Arc::default(),
-            feed: Arc::default(),
-            health: Arc::default(),
-            access: Arc::default(),
-            standing: Arc::default(),
-            outbox_bell: Arc::default(),
-            calendar,
-            influx: None,
-            readers: readers.clone(),
-        };
-        shared.load(&connection)?;
-        let writer = Writer::new(connection, shared.clone(), readers)?;
-        Ok(Self { writer, shared, lock })
+        let shared = Shared::empty(calendar, ReaderPool::new(path.clone()));
+        shared.replace(Loaded::read(&connection)?);
+        let file = File::new(connection, &path)?;
+        Ok(Self { file, memory: Memory::new(shared.clone()), shared, lock })
     }
 
     /// What a data directory holds at this moment, to read only: beside a running sanimon, too. `None`: nothing yet.
@@ -113,19 +110,9 @@ impl Store {
                 format!("it has the older data version {found}: `sanimon serve` brings it up to date");
             return Err(StoreError::Backup { path, detail });
         }
-        let shared = Shared {
-            hot: Arc::default(),
-            directory: Arc::default(),
-            feed: Arc::default(),
-            health: Arc::default(),
-            access: Arc::default(),
-            standing: Arc::default(),
-            outbox_bell: Arc::default(),
-            calendar: rebuild::stored(&connection)?.unwrap_or(SiteCalendar::utc()),
-            influx: None,
-            readers: Arc::new(ReaderPool::mapped(path)),
-        };
-        shared.load(&connection)?;
+        let calendar = rebuild::stored(&connection)?.unwrap_or(SiteCalendar::utc());
+        let shared = Shared::empty(calendar, ReaderPool::mapped(path));
+        shared.replace(Loaded::read(&connection)?);
         Ok(Some(shared))
     }
 
@@ -133,48 +120,41 @@ impl Store {
     pub fn use_influx(&mut self, influx: Influx) {
         let influx = Arc::new(influx);
         self.shared.influx = Some(influx.clone());
-        self.writer.use_influx(influx);
+        if let Err(error) = self.shared.note_blocks_set_aside() {
+            tracing::warn!(%error, "cannot tell which blocks are set aside");
+        }
+        self.memory.use_influx(influx);
     }
 }
 
 /// Makes the directory if needed, and takes it for this process.
-pub(crate) fn lock(directory: &Path) -> Result<File> {
+pub(crate) fn lock(directory: &Path) -> Result<std::fs::File> {
     let at = |source| StoreError::Directory { path: directory.to_owned(), source };
     std::fs::create_dir_all(directory).map_err(at)?;
-    let lock = File::create(directory.join("lock")).map_err(at)?;
+    let lock = std::fs::File::create(directory.join("lock")).map_err(at)?;
     lock.try_lock().map_err(|_| StoreError::InUse { path: directory.to_owned() })?;
     Ok(lock)
 }
 
 impl Shared {
+    fn empty(calendar: SiteCalendar, readers: ReaderPool) -> Self {
+        Self {
+            hot: Arc::default(),
+            directory: Arc::default(),
+            feed: Arc::default(),
+            health: Arc::default(),
+            access: Arc::default(),
+            standing: Arc::default(),
+            outbox_bell: Arc::default(),
+            calendar,
+            influx: None,
+            readers: Arc::new(readers),
+        }
+    }
+
     /// Asks InfluxDB for the telemetry that it has taken.
     pub fn use_influx(&mut self, influx: Influx) {
         self.influx = Some(Arc::new(influx));
-    }
-
-    /// Reads the memory anew from the file.
-    pub(crate) fn load(&self, connection: &Connection) -> Result<()> {
-        let doing = || StoreError::doing("read the registry");
-        let mut directory = crate::directory::DirectoryState::default();
-        let mut statement = connection.prepare("SELECT * FROM device ORDER BY no").map_err(doing())?;
-        for device in statement.query_map([], read::device).map_err(doing())? {
-            directory.put_device(device.map_err(doing())?);
-        }
-        let mut statement = connection.prepare("SELECT * FROM zone ORDER BY id").map_err(doing())?;
-        for zone in statement.query_map([], read::zone).map_err(doing())? {
-            directory.put_zone(zone.map_err(doing())?);
-        }
-        let mut statement = connection.prepare("SELECT no, name FROM metric").map_err(doing())?;
-        let mut rows = statement.query([]).map_err(doing())?;
-        while let Some(row) = rows.next().map_err(doing())? {
-            let name: String = row.get(1).map_err(doing())?;
-            directory.put_metric(MetricNo(row.get(0).map_err(doing())?), &name);
-        }
-        let hot = load::load_hot(connection)?;
-        self.access.set_credentials(read::credentials(connection)?);
-        *self.directory.write() = directory;
-        *self.hot.write() = hot;
-        Ok(())
     }
 
     /// The points of a series between two times, both included, ascending; where they are kept makes no difference.
@@ -216,7 +196,8 @@ impl Shared {
         Some((name, (device, directory.device(device)?.id.clone())))
     }
 
-    /// How many points [`Shared::telemetry`] gives at most: quickly, without decoding them.
+    /// How many points [`Shared::telemetry`] gives at most: quickly, without decoding them. What is delivered meanwhile
+    /// counts twice, never not at all: the order is that of [`Shared::telemetry`].
     pub fn telemetry_count_at_most(
         &self,
         device: DeviceNo,
@@ -234,7 +215,8 @@ impl Shared {
         Ok(sealed + tail + there)
     }
 
-    /// The time of the oldest reading of a series that is kept.
+    /// The time of the oldest reading of a series that is kept. Memory, file and InfluxDB in the order in which a point
+    /// goes through them: none is missed on its way.
     pub fn first_at(&self, device: DeviceNo, metric: MetricNo) -> Result<Option<TimestampMs>> {
         let tail = self.hot.read().first_at(device, metric);
         let sealed = self.readers.with(|connection| sealed::first_at(connection, (device, metric)))?;
@@ -288,22 +270,23 @@ impl Shared {
     ) -> Result<Vec<Sums>> {
         let WindowQuery { metric, from, to, .. } = plan.query;
         let mut sums = vec![plan.empty_sums(); groups.len()];
-        let mut devices = HashMap::new();
+        let mut devices: HashMap<DeviceId, (DeviceNo, Vec<usize>)> = HashMap::new();
         let mut waiting = HashMap::new();
         let mut metric_name = None;
         for (group, numbers) in groups.iter().enumerate() {
             for number in numbers {
                 let Some((name, (device, id))) = self.names(*number, metric) else { continue };
                 metric_name = Some(name);
-                devices.insert(id, (device, group));
-                let points = self.points_here(device, metric, from, to.minus_ms(1))?;
-                if !points.is_empty() {
-                    waiting.insert(device, points);
+                devices.entry(id).or_insert((device, Vec::new())).1.push(group);
+                if let Entry::Vacant(new) = waiting.entry(device) {
+                    new.insert(self.points_here(device, metric, from, to.minus_ms(1))?);
                 }
             }
         }
-        if let Some(name) = metric_name {
-            influx.add_windows(plan, &name, &devices, &waiting, &mut sums)?;
+        waiting.retain(|_, points| !points.is_empty());
+        if let Some(metric) = &metric_name {
+            let question = windows::Question { plan, metric, devices: &devices, waiting: &waiting };
+            influx.add_windows(&question, &mut sums)?;
         }
         Ok(sums)
     }
@@ -317,22 +300,67 @@ impl Shared {
         self.readers.damage.note(series, at, error);
     }
 
+    pub(crate) fn note_damage_text(&self, series: sealed::Series, at: TimestampMs, why: &str) {
+        let error = StoreError::Damaged { what: "a series", detail: why.to_owned() };
+        self.readers.damage.note(series, at, &error);
+    }
+
+    /// A document as it was saved last.
+    pub fn document(&self, name: &str) -> Result<Option<SavedDocument>> {
+        self.readers.with(|connection| crate::write::document(connection, name))
+    }
+
+    pub(crate) fn note_damaged_row(&self, seq: i64, error: &StoreError) {
+        if !self.hot.read().damaged_rows.contains(&seq) {
+            self.readers.damage.note_row(seq, error);
+        }
+    }
+
+    /// What delivery has set aside before counts as met.
+    fn note_blocks_set_aside(&self) -> Result<()> {
+        for (series, first_at, since) in self.with_reader(sealed::blocks_set_aside)? {
+            let detail = format!("set aside from delivery since {since}");
+            self.note_damage(series, first_at, &StoreError::Damaged { what: "a block", detail });
+        }
+        Ok(())
+    }
+
     /// Places in the file at which damaged telemetry was met since the start.
     pub fn damaged_places(&self) -> usize {
-        self.readers.damage.count()
+        self.readers.damage.count() + self.hot.read().damaged_rows.len()
     }
 
     pub fn alerts(&self, filter: &AlertFilter, limit: usize) -> Result<Page<Alert>> {
-        self.readers.with(|connection| read::alerts(connection, filter, limit))
+        self.readers.with(|connection| read::alerts(connection, &self.readers.damage, filter, limit))
     }
 
-    /// An alert with its whole history.
+    /// A page of alerts that begins after `after`, with how many there are in all.
+    pub fn alert_list(
+        &self,
+        filter: &AlertFilter,
+        order: AlertOrder,
+        after: Option<AlertCursor>,
+        limit: usize,
+    ) -> Result<AlertList> {
+        let damage = &self.readers.damage;
+        self.readers.with(|connection| read::alert_list(connection, damage, filter, (order, after), limit))
+    }
+
+    /// How many alerts are open in these zones (empty: everywhere).
+    pub fn open_alert_counts(&self, zones: &[String], now: TimestampMs) -> Result<OpenAlertCounts> {
+        self.readers.with(|connection| read::alert_counts(connection, &self.readers.damage, zones, now))
+    }
+
+    /// An alert with its whole history. [`StoreError::Damaged`]: its row cannot be understood.
     pub fn alert(&self, id: AlertId) -> Result<Option<(Alert, Vec<Step>)>> {
+        let damage = &self.readers.damage;
         self.readers.with(|connection| {
-            let Some(alert) = read::alert(connection, id)? else {
-                return Ok(None);
-            };
-            Ok(Some((alert, read::steps(connection, id)?)))
+            let found = read::alert(connection, id);
+            if let Err(error @ StoreError::Damaged { .. }) = &found {
+                damage.note_alert(id.0 as i64, error);
+            }
+            let Some(alert) = found? else { return Ok(None) };
+            Ok(Some((alert, read::steps(connection, damage, id)?)))
         })
     }
 
@@ -418,7 +446,7 @@ impl Shared {
         self.readers.with(|connection| read::meta(connection, key))
     }
 
-    /// When history was entered last ([`crate::Writer::note_import`]).
+    /// When history was entered last.
     pub fn imported_at(&self) -> Result<Option<TimestampMs>> {
         let remembered = self.meta(META_IMPORTED_AT)?;
         Ok(remembered.and_then(|text| text.parse().ok()).map(TimestampMs))
@@ -426,4 +454,4 @@ impl Shared {
 }
 
 /// Where the time of the last import is remembered, in milliseconds.
-pub(crate) const META_IMPORTED_AT: &str = "imported_at_ms";
+pub const META_IMPORTED_AT: &str = "imported_at_ms";

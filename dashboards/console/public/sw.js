@@ -3,7 +3,7 @@
 const PAGE = 'sanimon-page-v1';
 const DATA = 'sanimon-data-v1';
 /** Answers that a page needs to begin with; the newest is kept. */
-const KEPT = ['/api/v1/me', '/api/v1/site', '/api/v1/zones', '/api/v1/teams', '/api/v1/devices', '/api/v1/alerts', '/api/v1/vehicles', '/api/v1/rounds'];
+const KEPT = ['/api/v1/me', '/api/v1/site', '/api/v1/zones', '/api/v1/teams', '/api/v1/devices', '/api/v1/alerts', '/api/v1/alerts/counts', '/api/v1/vehicles', '/api/v1/rounds'];
 /** A network that has not answered after this time is taken for none, where an older answer is kept. */
 const PATIENCE_MS = 20_000;
 
@@ -53,6 +53,9 @@ self.addEventListener('fetch', (event) => {
     event.respondWith(networkFirst(request, PAGE, '/'));
   } else if (url.pathname === '/icon.svg' || url.pathname.startsWith('/assets/')) {
     event.respondWith(keptFirst(request));
+  } else if (url.searchParams.has('cursor')) {
+    // A later page is of no use without the one before, and each has an address of its own: kept, they would pile up.
+    return;
   } else if (KEPT.includes(url.pathname) || /^\/api\/v1\/rounds\/\d+$/.test(url.pathname)) {
     event.respondWith(networkFirst(request, DATA, request.url));
   }

@@ -56,7 +56,7 @@ async function prepared() {
   await enter(0, DEVICES);
   publisher = spawn('mosquitto_pub', ['-h', '127.0.0.1', '-p', String(mqtt), '-q', '1', '-t', 'v1/gateway/telemetry', '-l'], { stdio: ['pipe', 'ignore', 'inherit'] });
   for (let from = 0; from < DEVICES; from += 500) send(Object.fromEntries(Array.from({ length: Math.min(500, DEVICES - from) }, (_, n) => [`bin-${from + n}`, from + n < OPEN ? 92 : 30])));
-  const open = async () => (await (await fetch(`${base}/api/v1/alerts?condition=active&limit=1000`, { headers: { cookie } })).json()).items.length;
+  const open = async () => (await (await fetch(`${base}/api/v1/alerts/counts`, { headers: { cookie } })).json()).total;
   await until('the alerts are open', async () => (await open()) >= OPEN);
   return { cookie, enter };
 }

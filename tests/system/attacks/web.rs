@@ -155,7 +155,10 @@ fn no_path_climbs_out_and_no_answer_tells_of_the_inside() {
         "/api/v1/alerts/99999999999999999999999",
         "/api/v1/alerts/-1",
         "/api/v1/devices/%ff%fe",
-        "/api/v1/alerts?cursor=9223372036854775807&limit=1000",
+        "/api/v1/alerts?cursor=newest.9223372036854775807&limit=1000",
+        "/api/v1/alerts?cursor=newest.99999999999999999999",
+        "/api/v1/alerts?sort=urgent&cursor=urgent.critical.-9223372036854775808.-1",
+        "/api/v1/alerts?sort=id;DROP%20TABLE%20alert",
         "/api/v1/alerts?device=%27%20OR%201=1--",
     ] {
         let (status, body) = site.get(path).unwrap();

@@ -3,7 +3,7 @@
 use sanimon_domain::{DeviceNo, TimestampMs};
 
 use super::{Effect, Engine, Known, Parts, is_replaced};
-use crate::cell::{Around, RAISE};
+use crate::cell::{Around, Cell, RAISE, Seat};
 use crate::level::LevelState;
 use crate::rule::Variant;
 use crate::watch::{Due, Memory, Watch};
@@ -36,8 +36,38 @@ impl Engine {
         }
     }
 
+    /// After its devices have changed: when it was heard, and until when it is waited for. What is silent already stays so.
+    pub(super) fn arm_group(&mut self, index: u32) {
+        let group = &self.groups[index as usize];
+        if self.rules.rule(group.rule).watch != Watch::Silence {
+            return;
+        }
+        let heard = group.members.iter().filter_map(|member| self.devices.get(member.index()));
+        let heard_at = heard.map(|known| known.heard_at).max().unwrap_or(TimestampMs(i64::MIN));
+        let is_active = |state: LevelState| matches!(state, LevelState::Active { .. });
+        let is_silent = group.cell.states().any(is_active);
+        let group = &mut self.groups[index as usize];
+        group.heard_at = heard_at;
+        group.cell.last_at = heard_at;
+        if is_silent || heard_at == TimestampMs(i64::MIN) {
+            return;
+        }
+        self.expect_group(index);
+        let cell = &mut self.groups[index as usize].cell;
+        for level in 0..cell.level_count() {
+            cell.put_state(level, LevelState::Pending { since: heard_at });
+        }
+        self.deadlines.extend(cell.deadlines(self.rules.rule(cell.rule), Seat::Group(index)));
+    }
+
     /// Waits for the group's next silence.
-    fn await_group(&mut self, index: u32, at: TimestampMs, silent_min: Option<f64>, effects: &mut Vec<Effect>) {
+    fn await_group(
+        &mut self,
+        index: u32,
+        at: TimestampMs,
+        silent_min: Option<f64>,
+        effects: &mut Vec<Effect>,
+    ) {
         self.expect_group(index);
         let Parts { groups, mut hand, .. } = self.parts(effects);
         let (cell, around) = groups[index as usize].cell_around(index);
@@ -104,15 +134,21 @@ impl Engine {
         let members = group.members.iter().filter_map(|member| self.devices.get(member.index()));
         let counted = members.filter(|known| is_in_condition(known)).count() as f64;
         let value = if share { 100.0 * counted / group.members.len().max(1) as f64 } else { counted };
+        // Not before its own last change: that one is stored, other counts are not.
         let at = at.max(group.cell.last_at);
+        let before = effects.len();
         let Parts { groups, mut hand, .. } = self.parts(effects);
         let (cell, around) = groups[index as usize].cell_around(index);
         let had = cell.alert();
         let mut step = hand.step(around, cell.rule);
         step.ripen(cell, at);
-        cell.last_at = at;
         cell.last_value = value;
         step.evaluate(cell, at, value);
+        let has_changed = effects.len() > before;
+        let cell = &mut self.groups[index as usize].cell;
+        if has_changed {
+            cell.last_at = at;
+        }
         match (had.is_some(), cell.alert().is_some()) {
             (false, true) => self.stand_for(index, at, effects),
             (true, false) => self.give_back(index, at, effects),
@@ -137,19 +173,31 @@ impl Engine {
         }
     }
 
+    /// After a group's silence its devices have some time before one of them is silent alone.
+    pub(super) fn let_members_return(&mut self, index: u32, at: TimestampMs) {
+        let group = &self.groups[index as usize];
+        for member in &group.members {
+            let Some(Known { cells, interval_ms, .. }) = self.devices.get_mut(member.index()) else {
+                continue;
+            };
+            let patience_ms = (*interval_ms as f64 * RETURN_INTERVALS) as i64;
+            let replaced = |cell: &&mut Cell| self.rules.replaced_by(cell.rule).contains(&group.rule);
+            cells.iter_mut().filter(replaced).for_each(|cell| cell.wait_until(at.plus_ms(patience_ms)));
+        }
+    }
+
     /// A group's alert is over: its devices speak for themselves again, once they have had time to.
     pub(super) fn give_back(&mut self, index: u32, at: TimestampMs, effects: &mut Vec<Effect>) {
         let members = self.groups[index as usize].members.clone();
         let rule = self.groups[index as usize].rule;
+        if self.rules.rule(rule).watch == Watch::Silence {
+            self.let_members_return(index, at);
+        }
         let Parts { devices, groups, mut hand } = self.parts(effects);
         for member in members {
             let Some(known) = devices.get_mut(member.index()) else { continue };
-            let Known { cells, groups: own, zone, interval_ms, .. } = known;
+            let Known { cells, groups: own, zone, .. } = known;
             for cell in cells.iter_mut().filter(|cell| hand.rules.replaced_by(cell.rule).contains(&rule)) {
-                if hand.rules.rule(rule).watch == Watch::Silence {
-                    let patience_ms = (*interval_ms as f64 * RETURN_INTERVALS) as i64;
-                    cell.wait_until(at.plus_ms(patience_ms));
-                }
                 let is_replaced = is_replaced(hand.rules, groups, own, cell.rule);
                 let value = cell.alert_value(at);
                 let around = Around::device(member, zone.as_ref(), is_replaced);

@@ -120,6 +120,7 @@ impl Engine {
         known.cells.shrink_to_fit();
         known.chosen = chosen;
         known.interval_ms = interval_ms;
+        self.await_silences(device);
     }
 
     /// Makes a device a member of these groups and of no others.
@@ -132,6 +133,8 @@ impl Engine {
                 self.dissolve(*index, now, effects);
             } else if group.cell.last_value > 0.0 {
                 self.count(*index, now, effects);
+            } else {
+                self.arm_group(*index);
             }
         }
         for index in groups.iter().filter(|index| !before.contains(index)) {
@@ -140,8 +143,10 @@ impl Engine {
             let (heard_at, has_active) = (*heard_at, cells.iter().any(|cell| cell.states().any(is_active)));
             let group = &mut self.groups[*index as usize];
             group.members.push(device);
-            if heard_at > TimestampMs(i64::MIN) {
+            if heard_at > group.heard_at {
                 self.group_heard(*index, heard_at, true, effects);
+            } else {
+                self.arm_group(*index);
             }
             if has_active || self.groups[*index as usize].cell.last_value > 0.0 {
                 self.count(*index, now, effects);

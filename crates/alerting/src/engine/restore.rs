@@ -10,13 +10,27 @@ use crate::watch::{Memory, Watch};
 
 impl Engine {
     /// Puts back what was stored, after the devices were placed. Levels that the rules no longer have are left out.
-    pub fn restore(&mut self, levels: &[RestoredLevel], open: &[(Subject, RuleNo, OpenAlert)]) {
+    ///
+    /// Gives the levels that have no place under these rules: whoever stores them forgets them, for they would be found as
+    /// they were when such rules come back.
+    pub fn restore<'l>(
+        &mut self,
+        levels: &'l [RestoredLevel],
+        open: &[(Subject, RuleNo, OpenAlert)],
+    ) -> Vec<&'l RestoredLevel> {
         let rules = self.rules.clone();
+        let mut without_place = Vec::new();
         for stored in levels {
-            let Some((seat, cell)) = self.cell_mut(&stored.subject, stored.rule) else { continue };
+            let Some((seat, cell)) = self.cell_mut(&stored.subject, stored.rule) else {
+                without_place.push(stored);
+                continue;
+            };
             let rule = rules.rule(stored.rule);
             let level = rule.levels_of(cell.variant).iter().position(|level| level.key() == *stored.key);
-            let Some(level) = level else { continue };
+            let Some(level) = level else {
+                without_place.push(stored);
+                continue;
+            };
             cell.put_state(level, stored.state);
             let due = cell.due(rule, level);
             self.deadlines.extend(due.map(|due| (due, seat, stored.rule, level as u8)));
@@ -26,15 +40,38 @@ impl Engine {
                 cell.set_alert(Some(*alert));
             }
         }
+        without_place
     }
 
-    /// Puts back until when a rule raises nothing anew, after an alert that was cleared at this time.
-    pub fn restore_cleared(&mut self, subject: &Subject, rule: RuleNo, cleared_at: TimestampMs) {
-        let gap_ms = self.rules.rule(rule).gap_ms;
-        if let Some((_, cell)) = self.cell_mut(subject, rule)
-            && gap_ms > 0
-        {
+    /// Puts back until when nothing is raised anew after an alert that was cleared at this time: by its rule, or by the
+    /// devices for which it stood. `returned_at`: the same without the time in which nothing could be heard.
+    pub fn restore_cleared(
+        &mut self,
+        subject: &Subject,
+        rule: RuleNo,
+        cleared_at: TimestampMs,
+        returned_at: TimestampMs,
+    ) {
+        let definition = self.rules.rule(rule);
+        let (gap_ms, watch) = (definition.gap_ms, definition.watch);
+        let Some((seat, cell)) = self.cell_mut(subject, rule) else { return };
+        if gap_ms > 0 {
             cell.wait_until(cleared_at.plus_ms(gap_ms));
+        }
+        match (seat, watch) {
+            (Seat::Group(index), Watch::Silence) => self.let_members_return(index, returned_at),
+            (Seat::Group(index), Watch::Count { .. }) => {
+                let cell = &mut self.groups[index as usize].cell;
+                cell.last_at = cell.last_at.max(cleared_at);
+            }
+            _ => {}
+        }
+    }
+
+    /// An alert that could not be stored is not open: it is raised again when its rule is evaluated next.
+    pub fn forget_alert(&mut self, subject: &Subject, rule: RuleNo) {
+        if let Some((_, cell)) = self.cell_mut(subject, rule) {
+            cell.set_alert(None);
         }
     }
 
@@ -48,41 +85,37 @@ impl Engine {
 
     /// Puts back when a device was heard last: its silence, and its group's, is counted from there.
     pub fn restore_heard(&mut self, device: DeviceNo, at: TimestampMs) {
-        let rules = self.rules.clone();
         let Some(known) = self.devices.get_mut(device.index()) else { return };
         known.heard_at = at;
-        let Known { chosen, cells, interval_ms, groups, .. } = known;
+        self.await_silences(device);
+    }
+
+    /// Waits for the silences of a device that are not waited for yet, from when it was heard last: after a restore, and
+    /// where other rules speak for it.
+    pub(super) fn await_silences(&mut self, device: DeviceNo) {
+        let rules = self.rules.clone();
+        let Known { chosen, cells, interval_ms, heard_at, .. } = &mut self.devices[device.index()];
+        if *heard_at == TimestampMs(i64::MIN) {
+            return;
+        }
         for chosen in chosen.iter().filter(|chosen| chosen.metric.is_none()) {
             let rule = rules.rule(chosen.rule);
             let cell = cell_of(cells, *chosen, rule, *interval_ms);
-            cell.last_at = at;
+            cell.last_at = *heard_at;
             for level in 0..cell.level_count() {
                 if cell.state(level) == LevelState::Idle {
-                    cell.put_state(level, LevelState::Pending { since: at });
+                    cell.put_state(level, LevelState::Pending { since: *heard_at });
                     let due = cell.due(rule, level);
                     let seat = Seat::Device(device);
                     self.deadlines.extend(due.map(|due| (due, seat, chosen.rule, level as u8)));
                 }
             }
         }
-        for index in groups.iter() {
-            let group = &mut self.groups[*index as usize];
-            group.heard_at = group.heard_at.max(at);
-            group.cell.last_at = group.heard_at;
-        }
     }
 
     /// After all devices: waits for the silences of groups that are not silent.
     pub fn restore_groups(&mut self) {
-        let mut effects = Vec::new();
-        for index in 0..self.groups.len() as u32 {
-            let group = &self.groups[index as usize];
-            if group.cell.alert().is_none() && group.heard_at > TimestampMs(i64::MIN) {
-                self.group_heard(index, group.heard_at, true, &mut effects);
-            }
-        }
-        // Waiting for a silence has nothing to be stored.
-        debug_assert!(effects.is_empty(), "{effects:?}");
+        (0..self.groups.len() as u32).for_each(|index| self.arm_group(index));
     }
 
     /// Which of a device's metrics are watched over a time, and how long: their readings are to be put back.
@@ -129,9 +162,24 @@ impl Engine {
         }
     }
 
+    /// After a restore: what it takes to be in line with the rules, as of this time. What a maintenance window keeps back has
+    /// been told before.
+    pub fn settle_restored(&mut self, at: TimestampMs, effects: &mut Vec<Effect>) {
+        for group in &mut self.groups {
+            let since = group.cell.states().filter_map(LevelState::since).max();
+            if matches!(self.rules.rule(group.rule).watch, Watch::Count { .. }) {
+                group.cell.last_at = group.cell.last_at.max(since.unwrap_or(group.cell.last_at));
+            }
+        }
+        let before = effects.len();
+        self.settle_all(at, effects);
+        let settled = effects.split_off(before);
+        effects.extend(settled.into_iter().filter(|effect| !matches!(effect, Effect::Suppressed { .. })));
+    }
+
     /// After a restore under other rules, or when windows changed: alerts whose levels are all gone are cleared, those
     /// that may be raised now are, and severities are brought up to date.
-    pub fn settle_all(&mut self, now: TimestampMs, effects: &mut Vec<Effect>) {
+    pub(super) fn settle_all(&mut self, now: TimestampMs, effects: &mut Vec<Effect>) {
         for index in 0..self.groups.len() as u32 {
             self.count(index, now, effects);
             let Parts { groups, mut hand, .. } = self.parts(effects);

@@ -101,6 +101,11 @@ impl User {
         (!both.is_empty()).then_some(both)
     }
 
+    /// The zones that the account is limited to; empty: the whole site.
+    pub(crate) fn own_zones(&self) -> Vec<String> {
+        self.zones.iter().map(ToString::to_string).collect()
+    }
+
     pub(crate) fn sees_device(&self, device: &Device) -> bool {
         self.sees(device.zone.as_ref())
     }

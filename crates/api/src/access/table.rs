@@ -104,6 +104,7 @@ pub const ACCESS: &[Access] = &[
     row("DELETE", "/api/v1/tokens/{id}", Viewer, Free, Never),
 
     row("GET", "/api/v1/metrics", Viewer, Free, Read),
+    row("DELETE", "/api/v1/metrics/{name}", Manager, Site, Setup),
     row("GET", "/api/v1/models", Viewer, Free, Read),
     row("GET", "/api/v1/teams", Viewer, Free, Read),
     row("GET", "/api/v1/vehicles", Viewer, Free, Read),
@@ -136,6 +137,7 @@ pub const ACCESS: &[Access] = &[
     row("DELETE", "/api/v1/credentials/{id}", Manager, Site, Never),
 
     row("GET", "/api/v1/alerts", Viewer, Filtered, Read),
+    row("GET", "/api/v1/alerts/counts", Viewer, Filtered, Read),
     row("GET", "/api/v1/alerts/{id}", Viewer, Alert, Read),
     row("GET", "/api/v1/alerts/{id}/reports", Viewer, Alert, Read),
     row("GET", "/api/v1/alerts/{id}/photos", Viewer, Alert, Read),

@@ -5,7 +5,8 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use sanimon_domain::{Calibration, DeviceId, HardwareId, MetricNo, metric};
-use sanimon_store::{CalibrationPoint, Command, Device, DeviceEvent, DeviceState, SetupCommand};
+use sanimon_store::{CalibrationPoint, Device, DeviceEvent, DeviceState};
+use sanimon_writer::{NoteEvent, PutDevices, RetireDevice};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -61,7 +62,7 @@ async fn store(
         "hardware_id": device.hardware_id.as_ref().map(HardwareId::as_str),
     });
     let audit = state.audit(&user, what, &id, &detail);
-    state.change(audit, |reply| Command::PutDevices(vec![device], reply)).await?;
+    state.change(audit, PutDevices(vec![device])).await?;
     one(State(state), Ok(Path(id))).await
 }
 
@@ -83,7 +84,7 @@ pub(crate) async fn retire(
     let Path(id) = id?;
     let id = DeviceId::new(&id).map_err(|_| Problem::not_found("device", &id))?;
     let audit = state.audit(&user, "device.retire", id.as_str(), &json!({}));
-    state.change(audit, |reply| Command::RetireDevice(id, reply)).await?;
+    state.change(audit, RetireDevice(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -202,14 +203,14 @@ pub(crate) async fn cleaned(
     let event = DeviceEvent {
         device,
         about: "device".into(),
-        what: "cleaned".into(),
+        what: DeviceEvent::CLEANED.into(),
         detail: Some(user.name.as_str().into()),
         count: 1,
         first_at: now,
         last_at: now,
     };
     let audit = state.audit(&user, "device.cleaned", &id, &json!({}));
-    state.change(audit, |reply| Command::Setup(SetupCommand::NoteEvent(event, reply))).await?;
+    state.change(audit, NoteEvent(event)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

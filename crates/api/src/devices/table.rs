@@ -10,7 +10,8 @@ use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sanimon_domain::TimestampMs;
-use sanimon_store::{Command, Device, DeviceState, DirectoryState};
+use sanimon_store::{Device, DeviceState, DirectoryState};
+use sanimon_writer::{AdoptDevices, DEVICES_AT_ONCE_MAX, Entry, PutDevices, StageDevices};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -285,9 +286,25 @@ pub(crate) async fn import(
     if !query.dry_run {
         let detail = json!({ "devices": imported.devices, "new": imported.new });
         let audit = state.audit(&user, "devices.import", "", &detail);
-        state.change(audit, |reply| Command::PutDevices(devices, reply)).await?;
+        // A browser that is closed meanwhile does not halve it.
+        let entered = tokio::spawn(enter(state, audit, devices)).await;
+        entered.map_err(|_| Problem::internal("an import broke off"))??;
     }
     Ok(Json(imported))
+}
+
+/// A large table goes to the writer in steps, so that messages are taken in between. It is seen at once, or not at all.
+async fn enter(state: ApiState, audit: Entry, devices: Vec<Device>) -> Result<(), Problem> {
+    if devices.len() <= DEVICES_AT_ONCE_MAX {
+        return state.change(audit, PutDevices(devices)).await;
+    }
+    let mut import_no = None;
+    for step in devices.chunks(DEVICES_AT_ONCE_MAX) {
+        let step = StageDevices { import_no, devices: step.to_vec() };
+        import_no = Some(state.change(audit.clone(), step).await?);
+    }
+    let Some(import_no) = import_no else { return Ok(()) };
+    state.change(audit, AdoptDevices { import_no, devices }).await
 }
 
 /// The registered devices as a CSV table, which `import` takes back.

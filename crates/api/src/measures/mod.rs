@@ -18,7 +18,8 @@ use sanimon_operations::Teams;
 use sanimon_operations::measures::{
     Case, Fleet, GOALS, Goal, Measures, Quantiles, Span, measure, parts, score,
 };
-use sanimon_store::{Alert, Device, DeviceState, DirectoryState, REPORT_RULE, Step};
+use sanimon_store::{Alert, Device, DeviceState, DirectoryState, Step};
+use sanimon_writer::REPORT_RULE;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

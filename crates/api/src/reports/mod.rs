@@ -16,7 +16,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use rand::Rng;
 use sanimon_domain::{AlertId, DeviceKind, ReportCategory};
-use sanimon_store::{Alert, Command, NewReport, Place, PlaceCode, Report};
+use sanimon_store::{Alert, NewReport, Place, PlaceCode, Report};
+use sanimon_writer::{Author, Entry, MakePlaceCodes, RateReport, TakeReport};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -224,7 +225,8 @@ pub(crate) async fn submit(
         photo,
         title: page::titles(category),
     };
-    match state.command(|reply| Command::Report(report, reply)).await {
+    let entry = Entry::new(state.now(), Author::Resident, "report.take").about(code.clone());
+    match state.change(entry, TakeReport(report)).await {
         Ok(_) => Redirect::to(&format!("/r/{code}/{token}?lang={}", language.as_str())).into_response(),
         Err(problem) => {
             tracing::error!(detail = problem.detail, "a resident's report was not taken");
@@ -285,7 +287,8 @@ pub(crate) async fn rate(
     if (1..=5).contains(&rating.satisfaction) {
         let (token, satisfaction) = (token.clone(), rating.satisfaction);
         // Said already, or not closed yet: the page shows what is.
-        let _ = state.command(|reply| Command::RateReport { token, satisfaction, reply }).await;
+        let entry = Entry::new(state.now(), Author::Resident, "report.rate").about(code.clone());
+        let _ = state.change(entry, RateReport { token, satisfaction }).await;
     }
     let lang = if rating.lang.starts_with("zh") { "zh" } else { "en" };
     Redirect::to(&format!("/r/{code}/{token}?lang={lang}")).into_response()
@@ -395,7 +398,7 @@ pub(crate) async fn make_codes(
     let codes: Vec<PlaceCode> =
         places.into_iter().map(|place| PlaceCode { code: random(CODE_LENGTH), place }).collect();
     let audit = state.audit(&user, "codes.make", "", &serde_json::json!({ "places": codes.len() }));
-    state.change(audit, |reply| Command::MakePlaceCodes { codes, reply }).await?;
+    state.change(audit, MakePlaceCodes(codes)).await?;
     let places = state.read(sanimon_store::Shared::place_codes).await?.len();
     Ok(Json(CodesMade { places }))
 }

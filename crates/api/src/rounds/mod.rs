@@ -11,7 +11,8 @@ use axum::http::StatusCode;
 use sanimon_alerting::collection::EMPTY_PCT;
 use sanimon_alerting::forecast::EMPTIED_BY;
 use sanimon_domain::{TimestampMs, metric};
-use sanimon_store::{Command, DirectoryState, Round, RoundStop, SetupCommand, Shared, StopMark, StopState};
+use sanimon_store::{DirectoryState, Round, RoundStop, Shared, StopMark, StopState};
+use sanimon_writer::{EndRound, MarkStop, PutRound};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -230,7 +231,7 @@ pub(crate) async fn make(
     }
     let detail = json!({ "vehicle": round.vehicle, "stops": round.stops.len() });
     let audit = state.audit(&user, "round.make", "", &detail);
-    let id = state.change(audit, |reply| Command::Setup(SetupCommand::PutRound(round, reply))).await?;
+    let id = state.change(audit, PutRound(round)).await?;
     Ok((StatusCode::CREATED, Json(RoundNumber { id })))
 }
 
@@ -252,7 +253,7 @@ pub(crate) async fn mark(
     let audit =
         state.audit(&user, "round.mark", &round.to_string(), &json!({ "stop": n, "state": entry.state }));
     let mark = StopMark { round, n, state: stop_state, who: user.name, note };
-    state.change(audit, |reply| Command::Setup(SetupCommand::MarkStop(mark, reply))).await?;
+    state.change(audit, MarkStop(mark)).await?;
     Ok(Json(found(&state, round).await?))
 }
 
@@ -267,7 +268,6 @@ pub(crate) async fn end(
 ) -> Result<StatusCode, Problem> {
     let Path(id) = id?;
     let audit = state.audit(&user, "round.end", &id.to_string(), &json!({}));
-    let who = user.name;
-    state.change(audit, |reply| Command::Setup(SetupCommand::EndRound { id, who, reply })).await?;
+    state.change(audit, EndRound { id }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

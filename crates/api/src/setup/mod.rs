@@ -1,6 +1,7 @@
 //! Set up: rules, zones and teams as documents that are drafted, tried and saved; people; who changed what.
 
 pub(crate) mod audit;
+mod saving;
 pub(crate) mod source;
 pub(crate) mod users;
 
@@ -12,9 +13,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use sanimon_alerting::RuleSet;
 use sanimon_domain::time::HOUR_MS;
-use sanimon_store::{Command, SetupCommand, Zone};
+use sanimon_store::Zone;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -22,7 +22,7 @@ use crate::access::User;
 use crate::devices::table::TableFault;
 use crate::error::Problem;
 use crate::state::ApiState;
-use source::{Edit, SetupDocument, Sound, Tried};
+use source::{Checked, Edit, SetupDocument, Tried};
 
 /// A document is a page or ten of text.
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -79,6 +79,11 @@ fn version(text: &str) -> String {
 }
 
 fn current(state: &ApiState, document: SetupDocument) -> Result<String, Problem> {
+    // What was saved and is not in its file yet is what is in force.
+    let saved = state.shared.document(document.as_str())?.filter(|saved| !saved.is_in_file);
+    if let Some(saved) = saved {
+        return Ok(saved.text);
+    }
     let zones: Vec<Arc<Zone>> = state.shared.directory.read().zones().to_vec();
     state.site.setup.text(document, &zones).map_err(|why| Problem::new(StatusCode::CONFLICT, why))
 }
@@ -142,49 +147,8 @@ pub(crate) async fn save(
     let document = document(&name?.0)?;
     let Json(saved) = body?;
     bounded(&saved.text)?;
-    // One at a time: two who save the same version must not both be believed.
-    let _turn = state.saving.lock().await;
-    let before = current(&state, document)?;
-    if saved.version != version(&before) {
-        let why = "somebody else changed it meanwhile: read it again, and make your change there";
-        return Err(Problem::new(StatusCode::CONFLICT, why));
-    }
-    let sound = state.site.setup.check(document, &saved.text).map_err(refuse)?;
-    write(&state, document, saved.text.clone()).await?;
-    let detail = json!({ "from": version(&before), "to": version(&saved.text) });
-    let entry = state.audit(&user, audit_word(document), "", &detail);
-    let outcome = match sound {
-        Sound::Rules(rules) => {
-            state.change(entry, |reply| Command::PutRules(*rules, reply)).await.map(|_: i64| ())
-        }
-        Sound::Zones(zones) => {
-            state.change(entry, |reply| Command::Setup(SetupCommand::SetZones(zones, reply))).await
-        }
-        Sound::Teams(duties) => {
-            state.change(entry, |reply| Command::Setup(SetupCommand::PutDuties(duties, reply))).await
-        }
-    };
-    if let Err(problem) = outcome {
-        // What is in force and what the next start reads must be the same.
-        write(&state, document, before).await?;
-        return Err(problem);
-    }
-    tracing::info!(document = document.as_str(), who = user.name, "set up was changed");
-    Ok(Json(described(&state, document, saved.text)))
-}
-
-const fn audit_word(document: SetupDocument) -> &'static str {
-    match document {
-        SetupDocument::Rules => "rules.save",
-        SetupDocument::Zones => "zones.save",
-        SetupDocument::Teams => "teams.save",
-    }
-}
-
-async fn write(state: &ApiState, document: SetupDocument, text: String) -> Result<(), Problem> {
-    let setup = state.site.setup.clone();
-    let written = tokio::task::spawn_blocking(move || setup.write(document, &text)).await;
-    written.map_err(Problem::internal)?.map_err(|why| Problem::new(StatusCode::CONFLICT, why))
+    let text = saving::save(state.clone(), user, document, saved).await?;
+    Ok(Json(described(&state, document, text)))
 }
 
 /// Runs a draft of the rules over real history, beside the rules in force: what more it would have raised, and what not.
@@ -202,7 +166,7 @@ pub(crate) async fn try_rules(
     if !(1..=TRY_HOURS_MAX).contains(&hours) {
         return Err(Problem::bad_request(format!("`hours` is between 1 and {TRY_HOURS_MAX}")));
     }
-    let Sound::Rules(rules) = state.site.setup.check(SetupDocument::Rules, &trial.text).map_err(refuse)?
+    let Checked::Rules(rules) = state.site.setup.check(SetupDocument::Rules, &trial.text).map_err(refuse)?
     else {
         return Err(Problem::internal("a text of rules was read as something else"));
     };

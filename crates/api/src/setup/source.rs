@@ -33,9 +33,9 @@ impl SetupDocument {
     }
 }
 
-/// A document that was read, and is sound.
+/// A document that was read, and has no fault.
 #[derive(Debug)]
-pub enum Sound {
+pub enum Checked {
     Rules(Box<NewRules>),
     Zones(Vec<Zone>),
     Teams(Box<Teams>),
@@ -94,6 +94,12 @@ pub struct Tried {
     pub fewer: Vec<TriedAlert>,
 }
 
+/// A file that is written, and not in its place yet. Dropped it is gone.
+pub trait StagedFile: Send {
+    /// Moves it into place: after a crash there is the old one or the new one.
+    fn put_in_place(self: Box<Self>) -> Result<(), String>;
+}
+
 /// The site's files.
 pub trait SetupSource: Send + Sync + std::fmt::Debug {
     /// The file's name, for those who look for a fault.
@@ -101,12 +107,14 @@ pub trait SetupSource: Send + Sync + std::fmt::Debug {
     /// A document's text as it is now.
     fn text(&self, document: SetupDocument, zones: &[Arc<Zone>]) -> Result<String, String>;
     /// Reads a text; gives every fault with its line.
-    fn check(&self, document: SetupDocument, text: &str) -> Result<Sound, Vec<TableFault>>;
+    fn check(&self, document: SetupDocument, text: &str) -> Result<Checked, Vec<TableFault>>;
     /// What a text says, as JSON; null for what is no TOML.
     fn entries(&self, text: &str) -> serde_json::Value;
     fn edit(&self, text: &str, edits: &[Edit]) -> Result<String, String>;
-    /// Replaces a document.
-    fn write(&self, document: SetupDocument, text: &str) -> Result<(), String>;
+    /// The SHA-256 of what a document's file says now; `None`: there is no file.
+    fn file_digest(&self, document: SetupDocument) -> Option<[u8; 32]>;
+    /// Writes a document beside its place, synced. An error says what to do.
+    fn stage(&self, document: SetupDocument, text: &str) -> Result<Box<dyn StagedFile>, String>;
     /// Runs both over stored history.
     fn try_rules(
         &self,

@@ -7,7 +7,8 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use sanimon_domain::ZoneId;
-use sanimon_store::{AccessCommand, Account, Command};
+use sanimon_store::Account;
+use sanimon_writer::{PutAccount, RemoveAccount};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -127,7 +128,7 @@ pub(crate) async fn put(
     let role = entry.role.clone();
     let account = Account { name: name.clone(), password_hash: hash, role, zones, oidc_subject };
     let audit = state.audit(&user, "user.put", &name, &detail);
-    state.change(audit, |reply| Command::Access(AccessCommand::PutAccount(account, reply))).await?;
+    state.change(audit, PutAccount(account)).await?;
     Ok(Json(UserEntered { name, role: entry.role, password: shown }))
 }
 
@@ -144,7 +145,7 @@ pub(crate) async fn remove(
     let Path(name) = name?;
     keep_an_admin(&state, &name).await?;
     let audit = state.audit(&user, "user.remove", &name, &json!({}));
-    state.change(audit, |reply| Command::Access(AccessCommand::RemoveAccount { name, reply })).await?;
+    state.change(audit, RemoveAccount { name }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -193,6 +194,6 @@ pub(crate) async fn change_password(
     };
     let account = Account { password_hash: state.passwords.hashed(new).await?, ..account };
     let audit = state.audit(&user, "user.password", &user.name, &json!({}));
-    state.change(audit, |reply| Command::Access(AccessCommand::PutAccount(account, reply))).await?;
+    state.change(audit, PutAccount(account)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

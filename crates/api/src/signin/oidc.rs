@@ -19,7 +19,8 @@ use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce,
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
 };
-use sanimon_store::{AccessCommand, Account, Command};
+use sanimon_store::Account;
+use sanimon_writer::PutAccount;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -279,7 +280,7 @@ async fn account(state: &ApiState, identity: Identity, newcomers: Option<Role>) 
     let detail = json!({ "role": role.as_str(), "by": "oidc" });
     let audit = entry(state, &name, "user.put", &detail);
     let new = account.clone();
-    state.change(audit, |reply| Command::Access(AccessCommand::PutAccount(new, reply))).await?;
+    state.change(audit, PutAccount(new)).await?;
     Ok(account)
 }
 

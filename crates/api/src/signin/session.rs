@@ -13,7 +13,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use sanimon_domain::{TimestampMs, ZoneId};
-use sanimon_store::{AccessCommand, Account, Command, NewAudit, NewSession};
+use sanimon_store::{Account, NewSession};
+use sanimon_writer::{Author, EndSession, Entry, NoteOnly, StartSession};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -117,11 +118,12 @@ async fn note_refusal(state: &ApiState, username: &str, client: Client) -> Resul
     let who = if valid_account_name(username) { username } else { "?" };
     let detail = json!({ "address": client.address.to_string() });
     let audit = entry(state, who, "session.refused", &detail);
-    state.change(audit, |reply| Command::Access(AccessCommand::Note(reply))).await
+    state.change(audit, NoteOnly).await
 }
 
-pub(super) fn entry(state: &ApiState, who: &str, what: &'static str, detail: &serde_json::Value) -> NewAudit {
-    NewAudit { at: state.now(), who: who.to_owned(), what, about: who.to_owned(), detail: detail.to_string() }
+pub(super) fn entry(state: &ApiState, who: &str, action: &'static str, detail: &serde_json::Value) -> Entry {
+    let author = Author::Person(who.to_owned());
+    Entry::new(state.now(), author, action).about(who).with_detail(detail.to_string())
 }
 
 /// Begins a session in place of the one that the browser had; gives the cookie.
@@ -138,8 +140,7 @@ pub(super) async fn begin(
     let detail = json!({ "address": client.address.to_string(), "by": by });
     let audit = entry(state, &account.name, "session.start", &detail);
     let replaces = replaces.map(|old| (old, now));
-    let start = |reply| Command::Access(AccessCommand::StartSession { session, replaces, reply });
-    state.change(audit, start).await?;
+    state.change(audit, StartSession { session, replaces }).await?;
     Ok(session_cookie(&token, SESSION_MS / 1_000, client))
 }
 
@@ -164,8 +165,7 @@ pub(crate) async fn sign_out(
 ) -> Result<Response, Problem> {
     if let Proof::Session { token_sha256, .. } = user.proof {
         let audit = entry(&state, &user.name, "session.end", &json!({}));
-        let end = |reply| Command::Access(AccessCommand::EndSession { token_sha256, reply });
-        state.change(audit, end).await?;
+        state.change(audit, EndSession { token_sha256 }).await?;
     }
     Ok(with_cookie(&session_cookie("", 0, client), StatusCode::NO_CONTENT))
 }
@@ -193,8 +193,8 @@ pub(crate) async fn me(
     let grace_ms = (REPLACED_GRACE_MS as f64 * state.site.simulation_speed.unwrap_or(1.0).max(1.0)) as i64;
     let left_s = session.expires_at.since_ms(now) / 1_000;
     let replaces = Some((token_sha256, now.plus_ms(grace_ms)));
-    let renew = |reply| Command::Access(AccessCommand::StartSession { session, replaces, reply });
-    state.command(renew).await?;
+    let audit = entry(&state, &user.name, "session.renew", &json!({}));
+    state.change(audit, StartSession { session, replaces }).await?;
     Ok(with_cookie(&session_cookie(&token, left_s, client), body))
 }
 

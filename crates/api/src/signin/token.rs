@@ -7,7 +7,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sanimon_domain::time::DAY_MS;
-use sanimon_store::{AccessCommand, Command, NewToken, Token};
+use sanimon_store::{NewToken, Token};
+use sanimon_writer::{PutToken, RevokeToken};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -125,7 +126,7 @@ pub(crate) async fn make(
         now,
         expires_at,
     };
-    let id = state.change(audit, |reply| Command::Access(AccessCommand::PutToken(new, reply))).await?;
+    let id = state.change(audit, PutToken(new)).await?;
     let made = Json(TokenMade { id, token, expires_at: expires_at.to_string() });
     let secret = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((StatusCode::CREATED, secret, made).into_response())
@@ -143,7 +144,6 @@ pub(crate) async fn revoke(
     let Path(id) = id?;
     let audit = state.audit(&user, "token.revoke", &id.to_string(), &json!({}));
     let account = (!sees_all(&user)).then_some(user.name);
-    let revoke = |reply| Command::Access(AccessCommand::RevokeToken { id, account, reply });
-    state.change(audit, revoke).await?;
+    state.change(audit, RevokeToken { id, account }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

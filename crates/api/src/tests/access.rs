@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use axum::http::HeaderValue;
-use sanimon_domain::{AlertId, ReportCategory};
+use sanimon_domain::ReportCategory;
 use sanimon_store::{NewReport, NewRound, NewSession, NewToken, NewWindow, Place, PlaceCode, PlannedStop};
+use sanimon_writer::{MakePlaceCodes, PutRound, PutToken, PutWindow, StartSession, TakeReport};
 use sha2::{Digest, Sha256};
 
 use super::*;
@@ -29,14 +30,14 @@ fn zone_id(id: &str) -> ZoneId {
 }
 
 /// An account of each role for the whole site, and one limited to each zone; tokens of an admin with each scope.
-fn enter_people(writer: &mut Writer) {
+fn enter_people(port: &Port) {
     let later = NOW.plus_ms(DAY_MS);
     for role in ROLES {
         for zone in ["", NORTH, SOUTH] {
             let name = format!("{role}-{zone}");
             let zones = if zone.is_empty() { Vec::new() } else { vec![zone_id(zone)] };
             let account = Account { zones, ..Account::new(&name, "no password".to_owned(), role) };
-            writer.put_account(&account, NOW).expect("an account");
+            port.enter(PutAccount(account));
             let session = NewSession {
                 token_sha256: digest(&token_of(&name)),
                 account: name,
@@ -44,7 +45,7 @@ fn enter_people(writer: &mut Writer) {
                 signed_in_at: NOW,
                 expires_at: later,
             };
-            writer.start_session(&session, None).expect("a session");
+            port.enter(StartSession { session, replaces: None });
         }
     }
     for scope in TOKEN_SCOPES {
@@ -56,14 +57,14 @@ fn enter_people(writer: &mut Writer) {
             now: NOW,
             expires_at: later,
         };
-        writer.put_token(&token).expect("a token");
+        port.enter(PutToken(token));
     }
 }
 
 /// In the south, and only there: a report with its alert and photo, a round, a window. Each has the number 1.
-fn enter_work(writer: &mut Writer) {
+fn enter_work(port: &Port) {
     let code = PlaceCode { code: "CODE".to_owned(), place: Place::Device(DeviceNo(1)) };
-    writer.put_place_codes(&[code], NOW).expect("a code");
+    port.enter(MakePlaceCodes(vec![code]));
     let report = NewReport {
         token: "token".to_owned(),
         code: "CODE".to_owned(),
@@ -73,7 +74,7 @@ fn enter_work(writer: &mut Writer) {
         photo: Some(vec![1_u8].into()),
         title: ["Report".to_owned(), "上报".to_owned()],
     };
-    writer.report(&report, AlertId(1), NOW).expect("a report");
+    assert_eq!(port.enter(TakeReport(report)).alert.0, 1);
     let stop = PlannedStop { device: DeviceNo(1), trip: 0, at: NOW, fill_pct: 80.0 };
     let round = NewRound {
         vehicle: "v".to_owned(),
@@ -84,7 +85,7 @@ fn enter_work(writer: &mut Writer) {
         made_by: "x".to_owned(),
         stops: vec![stop],
     };
-    writer.put_round(&round, NOW).expect("a round");
+    assert_eq!(port.enter(PutRound(round)), 1);
     let window = NewWindow {
         device: None,
         zone: Some(zone_id(SOUTH)),
@@ -94,13 +95,13 @@ fn enter_work(writer: &mut Writer) {
         reason: "x".to_owned(),
         who: "x".to_owned(),
     };
-    writer.put_window(&window, NOW).expect("a window");
+    assert_eq!(port.enter(PutWindow(window)), 1);
 }
 
 fn api() -> Api {
-    Api::with(|writer| {
-        enter_people(writer);
-        enter_work(writer);
+    Api::with(|port| {
+        enter_people(port);
+        enter_work(port);
     })
 }
 
@@ -316,8 +317,8 @@ async fn a_sign_in_never_keeps_a_token_that_was_there_before() {
 #[tokio::test]
 async fn a_token_that_is_older_than_an_hour_is_replaced_and_the_session_still_ends_in_time() {
     let signed_in_at = NOW.minus_ms(29 * DAY_MS);
-    let api = Api::with(|writer| {
-        writer.put_account(&Account::new("old", "x".to_owned(), "viewer"), NOW).expect("an account");
+    let api = Api::with(|port| {
+        port.enter(PutAccount(Account::new("old", "x".to_owned(), "viewer")));
         let session = NewSession {
             token_sha256: digest("old"),
             account: "old".to_owned(),
@@ -325,7 +326,7 @@ async fn a_token_that_is_older_than_an_hour_is_replaced_and_the_session_still_en
             signed_in_at,
             expires_at: signed_in_at.plus_ms(30 * DAY_MS),
         };
-        writer.start_session(&session, None).expect("a session");
+        port.enter(StartSession { session, replaces: None });
     });
     let response = api.send("GET", "/api/v1/me", "sanimon_session=old", "").await;
     let cookie = response.headers()[header::SET_COOKIE].to_str().expect("text").to_owned();

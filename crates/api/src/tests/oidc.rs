@@ -154,10 +154,8 @@ fn session_of(response: &Response) -> String {
 async fn a_newcomer_gets_an_account_and_is_known_by_issuer_and_subject_from_then_on() {
     let provider = Provider::start();
     let api = Api::of(
-        |writer| {
-            let taken = Account::new("wang.fang", "x".to_owned(), "admin");
-            writer.put_account(&taken, NOW).expect("an account of that name");
-        },
+        // Somebody else has that name.
+        |port| port.enter(PutAccount(Account::new("wang.fang", "x".to_owned(), "admin"))),
         Some(provider.options(Some(Role::Viewer))),
     );
     let (cookie, state) = leave(&api, &provider).await;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use sanimon_alerting::RuleSet;
 use sanimon_domain::collection::{RoundTask, Route, RouteStop};
 use sanimon_store::{Shared, Zone};
 
 use super::*;
-use crate::setup::source::{Edit, SetupDocument, SetupSource, Sound, Tried};
+use crate::setup::source::{Checked, Edit, SetupDocument, SetupSource, StagedFile, Tried};
 use crate::{Planner, TableFault};
 
 /// A site whose files cannot be read.
@@ -21,7 +22,7 @@ impl SetupSource for NoFiles {
     fn text(&self, document: SetupDocument, _: &[Arc<Zone>]) -> Result<String, String> {
         Err(format!("{}.toml cannot be read", document.as_str()))
     }
-    fn check(&self, _: SetupDocument, _: &str) -> Result<Sound, Vec<TableFault>> {
+    fn check(&self, _: SetupDocument, _: &str) -> Result<Checked, Vec<TableFault>> {
         Err(Vec::new())
     }
     fn entries(&self, _: &str) -> serde_json::Value {
@@ -30,7 +31,10 @@ impl SetupSource for NoFiles {
     fn edit(&self, text: &str, _: &[Edit]) -> Result<String, String> {
         Ok(text.to_owned())
     }
-    fn write(&self, _: SetupDocument, _: &str) -> Result<(), String> {
+    fn file_digest(&self, _: SetupDocument) -> Option<[u8; 32]> {
+        None
+    }
+    fn stage(&self, _: SetupDocument, _: &str) -> Result<Box<dyn StagedFile>, String> {
         Err("nowhere".to_owned())
     }
     fn try_rules(
@@ -73,8 +77,8 @@ async fn an_admin_enters_people_and_the_log_remembers_who_did() {
     assert_eq!(api.send("DELETE", "/api/v1/users/wang", &cookie, "").await.status(), StatusCode::NO_CONTENT);
     assert_eq!(api.send("DELETE", "/api/v1/users/wang", &cookie, "").await.status(), StatusCode::NOT_FOUND);
     let log = api.json(&cookie, "/api/v1/audit").await;
-    let what: Vec<&str> =
-        log["items"].as_array().into_iter().flatten().filter_map(|e| e["what"].as_str()).collect();
+    let entries = log["items"].as_array().into_iter().flatten().filter(|entry| entry["who"] == "test");
+    let what: Vec<&str> = entries.filter_map(|entry| entry["what"].as_str()).collect();
     assert_eq!(what, ["user.remove", "user.put", "session.start"], "what was refused left no entry");
 }
 

@@ -24,6 +24,9 @@ use std::sync::LazyLock;
 
 use sanimon_domain::{Fault, FaultCode, TimestampMs};
 
+use crate::budget::FRAME_BYTES_MAX;
+use crate::topic::shown;
+
 /// A measured value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameReading {
@@ -159,13 +162,25 @@ pub fn decode_frame(model_name: &str, port: u8, bytes: &[u8]) -> Result<Frame, F
     let Some(model) = model(model_name) else {
         return Err(Fault::new(
             FaultCode::UnknownModel,
-            format!("the model `{model_name}` is not known: `sanimon decode --list` shows all"),
+            format!("the model `{}` is not known: `sanimon decode --list` shows all", shown(model_name)),
         ));
     };
     if bytes.is_empty() {
         return Err(Fault::new(FaultCode::Empty, "the frame is empty"));
     }
+    check_length(bytes)?;
     model.layout.decode(port, bytes)
+}
+
+/// What a frame costs is bounded by its length.
+pub(crate) fn check_length(bytes: &[u8]) -> Result<(), Fault> {
+    if bytes.len() <= FRAME_BYTES_MAX {
+        return Ok(());
+    }
+    Err(bad_frame(format!(
+        "a frame of {} bytes is longer than any device's ({FRAME_BYTES_MAX})",
+        bytes.len()
+    )))
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sanimon_domain::{Fault, FaultCode};
+use sanimon_domain::FaultCode;
 use serde_json::Value;
 
-use super::{Context, network_time, radio, text, wrong_shape};
-use crate::heard::{Decoded, DeviceEvent, Heard, RawFrame, Speaker, Uplink};
+use super::{Context, radio, text, wrong_shape};
+use crate::decoded::Decoded;
+use crate::report::{RawFrame, Sender, Uplink};
 use crate::sample::Samples;
+use crate::topic::shown;
 
 pub(super) fn read(context: Context<'_>, body: &Value) -> Decoded {
     let device = &body["deviceInfo"];
@@ -18,21 +20,19 @@ pub(super) fn read(context: Context<'_>, body: &Value) -> Decoded {
     let Some(id) = text(device, "devEui").or(v3_id.as_deref()).or(context.device) else {
         return wrong_shape("a message of ChirpStack v4 has deviceInfo.devEui");
     };
-    let mut speaker = match Speaker::hardware(id) {
-        Ok(speaker) => speaker,
-        Err(fault) => return Decoded { heard: Vec::new(), faults: vec![fault] },
-    };
-    speaker.name = text(device, "deviceName").or(text(body, "deviceName")).map(Into::into);
-    let mut heard = Heard::new(speaker);
-    let mut faults = Vec::new();
+    let sender = Sender::hardware(id).map(|mut sender| {
+        sender.set_name(text(device, "deviceName").or(text(body, "deviceName")));
+        sender
+    });
+    let mut samples = Samples::default();
     match event_of(context.message.topic, body) {
-        "up" => up(&mut heard, body, &mut faults),
-        "status" => status(&mut heard, body, &mut faults),
-        "join" => heard.events.push(DeviceEvent::new("device", "joined", text(body, "devAddr"))),
+        "up" => up(context, body, &mut samples),
+        "status" => status(context, body, &mut samples),
+        "join" => samples.event("device", "joined", text(body, "devAddr")),
         "log" => {
             let words = [text(body, "level"), text(body, "code"), text(body, "description")];
             let detail = words.into_iter().flatten().collect::<Vec<_>>().join(": ");
-            heard.events.push(DeviceEvent::new("device", "network_log", Some(&detail)));
+            samples.event("device", "network_log", Some(&detail));
         }
         "ack" => {
             let what = if body["acknowledged"] == true {
@@ -40,23 +40,23 @@ pub(super) fn read(context: Context<'_>, body: &Value) -> Decoded {
             } else {
                 "downlink_not_acknowledged"
             };
-            heard.events.push(DeviceEvent::new("device", what, None));
+            samples.event("device", what, None);
         }
-        "txack" => heard.events.push(DeviceEvent::new("device", "downlink_sent", text(body, "gatewayId"))),
+        "txack" => samples.event("device", "downlink_sent", text(body, "gatewayId")),
         "location" => {
             let place = &body["location"];
             let detail = format!("{}, {}", place["latitude"], place["longitude"]);
-            heard.events.push(DeviceEvent::new("device", "located", Some(&detail)));
+            samples.event("device", "located", Some(&detail));
         }
         "integration" => {
-            heard.events.push(DeviceEvent::new("device", "integration", text(body, "integrationName")));
+            samples.event("device", "integration", text(body, "integrationName"));
         }
         other => {
-            let message = format!("`{other}` is no event of ChirpStack v4");
-            faults.push(Fault::new(FaultCode::WrongShape, message));
+            let message = format!("`{}` is no event of ChirpStack v4", shown(other));
+            samples.fault(FaultCode::WrongShape, message);
         }
     }
-    Decoded { heard: vec![heard], faults }
+    Decoded::of(sender, samples)
 }
 
 /// Version 3 writes the eight bytes in Base64, or as they are read.
@@ -88,26 +88,26 @@ fn event_of<'a>(topic: &'a str, body: &Value) -> &'a str {
     }
 }
 
-fn up(heard: &mut Heard, body: &Value, faults: &mut Vec<Fault>) {
-    let v3_time = || body["rxInfo"].as_array()?.iter().find_map(|gateway| network_time(&gateway["time"]));
-    let at = network_time(&body["time"]).or_else(v3_time);
+fn up(context: Context<'_>, body: &Value, samples: &mut Samples) {
+    // Version 3 has the gateways' times only.
+    let at = context.time(&body["time"]).or(context.gateway_time(&body["rxInfo"]));
+    let at = samples.time("time", at);
     let counter = body["fCnt"].as_u64().unwrap_or(0) as u32;
-    heard.add_samples(radio::signal(&body["rxInfo"], counter, at), faults);
+    radio::signal(samples, &body["rxInfo"], counter, at);
     let Some(data) = text(body, "data") else { return };
     match BASE64_STANDARD.decode(data) {
         Ok(bytes) => {
             let session = text(body, "devAddr").unwrap_or_default().into();
             let port = body["fPort"].as_u64().and_then(|port| u8::try_from(port).ok()).unwrap_or(0);
             let uplink = Some(Uplink { session, counter });
-            heard.frame = Some(Box::new(RawFrame { port, bytes, at, uplink }));
+            samples.frame(RawFrame { port, bytes, at, uplink });
         }
-        Err(error) => faults.push(Fault::new(FaultCode::WrongType, format!("`data` is not Base64: {error}"))),
+        Err(error) => samples.fault(FaultCode::WrongType, format!("`data` is not Base64: {error}")),
     }
 }
 
-fn status(heard: &mut Heard, body: &Value, faults: &mut Vec<Fault>) {
-    let at = network_time(&body["time"]);
-    let mut samples = Samples::default();
+fn status(context: Context<'_>, body: &Value, samples: &mut Samples) {
+    let at = samples.time("time", context.time(&body["time"]));
     if let Some(margin) = body["margin"].as_f64() {
         samples.value("margin_db", margin, at);
     }
@@ -116,7 +116,6 @@ fn status(heard: &mut Heard, body: &Value, faults: &mut Vec<Fault>) {
         samples.value("battery_pct", level, at);
     }
     if body["externalPowerSource"] == true {
-        samples.events.push(DeviceEvent::new("device", "mains_on", None));
+        samples.event("device", "mains_on", None);
     }
-    heard.add_samples(samples, faults);
 }

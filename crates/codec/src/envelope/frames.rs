@@ -2,12 +2,15 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sanimon_domain::{FaultCode, TimestampMs};
+use sanimon_domain::{Fault, FaultCode};
 use serde_json::Value;
 
 use super::{Context, text, wrong_shape};
+use crate::decoded::Decoded;
 use crate::formats::Format;
-use crate::heard::{Decoded, Heard, RawFrame, Speaker};
+use crate::report::{RawFrame, Sender};
+use crate::sample::{SampleTime, Samples};
+use crate::tree::{self, Outermost};
 
 /// Bytes from pairs of hexadecimal digits; white space between them is no harm.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -19,14 +22,11 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
-fn heard(name: &str, bytes: Vec<u8>, at: Option<TimestampMs>) -> Decoded {
-    match Speaker::named(name) {
-        Ok(speaker) => {
-            let frame = Some(Box::new(RawFrame { port: 0, bytes, at, uplink: None }));
-            Decoded { heard: vec![Heard { frame, ..Heard::new(speaker) }], faults: Vec::new() }
-        }
-        Err(fault) => Decoded { heard: Vec::new(), faults: vec![fault] },
-    }
+/// A device's frame without anything around it.
+fn bare(bytes: Vec<u8>, at: SampleTime) -> Samples {
+    let mut samples = Samples::default();
+    samples.frame(RawFrame { port: 0, bytes, at, uplink: None });
+    samples
 }
 
 /// Text or bytes; the topic says whose. A text may also stand in a JSON object.
@@ -36,7 +36,7 @@ pub(super) fn decode(context: Context<'_>) -> Decoded {
     };
     let payload = context.message.payload;
     if context.binding.format == Format::Binary {
-        return heard(name, payload.to_vec(), None);
+        return Decoded::of(Sender::named(name), bare(payload.to_vec(), SampleTime::Missing));
     }
     let Ok(plain) = std::str::from_utf8(payload) else {
         return Decoded::fault(
@@ -44,39 +44,50 @@ pub(super) fn decode(context: Context<'_>) -> Decoded {
             "not a text: bind binary frames with format = \"binary\"",
         );
     };
-    let object = serde_json::from_str::<Value>(plain).ok().filter(Value::is_object);
-    let inner = object
-        .as_ref()
-        .and_then(|body| ["hex", "data", "payload", "value"].into_iter().find_map(|key| text(body, key)));
+    let object =
+        plain.trim_start().starts_with('{').then(|| tree::read(payload, Outermost::Fields).ok()).flatten();
+    let inner = object.as_ref().and_then(|tree| {
+        ["hex", "data", "payload", "value"].into_iter().find_map(|key| text(&tree.body, key))
+    });
     let plain = inner.unwrap_or(plain).trim();
     let bytes = match context.binding.format {
         Format::Base64 => BASE64_STANDARD.decode(plain).ok(),
         _ => from_hex(plain),
     };
-    match bytes {
-        Some(bytes) => heard(name, bytes, None),
+    let mut decoded = match bytes {
+        Some(bytes) => Decoded::of(Sender::named(name), bare(bytes, SampleTime::Missing)),
         None => Decoded::fault(
             FaultCode::WrongType,
             format!("the payload is not written as {}", context.binding.format.as_str()),
         ),
-    }
+    };
+    decoded.add_budget(object.map(|tree| tree.budget).unwrap_or_default());
+    decoded
 }
 
 /// `{"reports":[{"serialNumber":"IMEI:..","timestamp":..,"value":"hex"}]}`
-pub(super) fn iotcreators(_: Context<'_>, body: &Value) -> Decoded {
+pub(super) fn iotcreators(context: Context<'_>, body: &Value) -> Decoded {
     let Some(reports) = body["reports"].as_array() else {
         return wrong_shape("a message of IoT Creators has a list of reports");
     };
     let mut all = Decoded::default();
     for report in reports {
+        if !all.has_room_for_device() {
+            continue;
+        }
         let imei = text(report, "serialNumber").map(|serial| serial.trim_start_matches("IMEI:"));
-        let at = report["timestamp"].as_f64().and_then(TimestampMs::from_unix_by_magnitude);
-        let one = match (imei, text(report, "value").and_then(from_hex)) {
-            (Some(imei), Some(bytes)) => heard(imei, bytes, at),
-            _ => wrong_shape("a report of IoT Creators has serialNumber and a value in hexadecimal digits"),
-        };
-        all.heard.extend(one.heard);
-        all.faults.extend(one.faults);
+        match (imei, text(report, "value").and_then(from_hex)) {
+            (Some(imei), Some(bytes)) => {
+                let mut samples = Samples::default();
+                let at = samples.time("timestamp", context.time(&report["timestamp"]));
+                samples.frame(RawFrame { port: 0, bytes, at, uplink: None });
+                all.add(Sender::named(imei), samples);
+            }
+            _ => all.add_fault(Fault::new(
+                FaultCode::WrongShape,
+                "a report of IoT Creators has serialNumber and a value in hexadecimal digits",
+            )),
+        }
     }
     all
 }

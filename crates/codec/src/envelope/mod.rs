@@ -14,11 +14,14 @@ mod values;
 
 pub use frames::from_hex;
 
-use sanimon_domain::{FaultCode, SiteCalendar, TimestampMs};
+use sanimon_domain::{FaultCode, TimeReader};
 use serde_json::Value;
 
+use crate::budget;
+use crate::decoded::Decoded;
 use crate::formats::{Binding, Format, Incoming};
-use crate::heard::Decoded;
+use crate::sample::SampleTime;
+use crate::tree::{self, Outermost};
 
 /// What the readers of all formats are given.
 #[derive(Debug, Clone, Copy)]
@@ -27,23 +30,32 @@ struct Context<'a> {
     /// The level of the topic that names the device.
     device: Option<&'a str>,
     message: Incoming<'a>,
-    calendar: SiteCalendar,
+    times: TimeReader,
+    /// What was left out of ThingsBoard's outermost object: fields, or a gateway's devices.
+    left_out: u32,
 }
 
 pub(crate) fn decode(
     binding: &Binding,
     device: Option<&str>,
     message: Incoming<'_>,
-    calendar: SiteCalendar,
+    times: TimeReader,
 ) -> Decoded {
-    let context = Context { binding, device, message, calendar };
-    match binding.format {
-        Format::Hex | Format::Base64 | Format::Binary => frames::decode(context),
-        Format::Tasmota if message.topic.ends_with("/LWT") => tasmota::last_will(context),
-        format => match serde_json::from_slice::<Value>(message.payload) {
-            Err(error) => Decoded::fault(FaultCode::NotJson, format!("not JSON: {error}")),
-            Ok(body) => read(format, context, &body),
-        },
+    let mut context = Context { binding, device, message, times, left_out: 0 };
+    let outermost = match binding.format {
+        Format::Hex | Format::Base64 | Format::Binary => return frames::decode(context),
+        Format::Tasmota if message.topic.ends_with("/LWT") => return tasmota::last_will(context),
+        Format::Thingsboard => Outermost::FieldsOrDevices,
+        _ => Outermost::Fields,
+    };
+    match tree::read(message.payload, outermost) {
+        Err(error) => Decoded::fault(FaultCode::NotJson, format!("not JSON: {}", budget::brief(&error))),
+        Ok(tree) => {
+            context.left_out = tree.left_out;
+            let mut decoded = read(binding.format, context, &tree.body);
+            decoded.add_budget(tree.budget);
+            decoded
+        }
     }
 }
 
@@ -70,9 +82,22 @@ fn text<'a>(body: &'a Value, key: &str) -> Option<&'a str> {
     body[key].as_str().filter(|text| !text.is_empty())
 }
 
-/// A network server's time.
-fn network_time(body: &Value) -> Option<TimestampMs> {
-    TimestampMs::parse_rfc3339(body.as_str()?)
+impl Context<'_> {
+    /// A time as any server or platform writes it.
+    fn time(&self, value: &Value) -> SampleTime {
+        match value {
+            Value::Null => SampleTime::Missing,
+            Value::Number(number) => SampleTime::read(number.as_f64().and_then(|at| self.times.number(at))),
+            Value::String(text) => SampleTime::read(self.times.text(text)),
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => SampleTime::Unreadable,
+        }
+    }
+
+    /// The first time that one of the gateways of an uplink gives.
+    fn gateway_time(&self, gateways: &Value) -> SampleTime {
+        let times = gateways.as_array().into_iter().flatten().map(|gateway| self.time(&gateway["time"]));
+        times.fold(SampleTime::Missing, SampleTime::or)
+    }
 }
 
 #[cfg(test)]

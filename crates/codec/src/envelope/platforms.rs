@@ -2,55 +2,33 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sanimon_domain::{Fault, FaultCode, TimestampMs};
+use sanimon_domain::{Fault, FaultCode};
 use serde_json::Value;
 
 use super::values::Values;
 use super::{Context, text, wrong_shape};
-use crate::heard::{Decoded, Heard, RawFrame, Speaker};
-
-/// A device with the values that were collected for it.
-fn with_values(name: &str, values: Values<'_>) -> Decoded {
-    match Speaker::named(name) {
-        Err(fault) => Decoded { heard: Vec::new(), faults: vec![fault] },
-        Ok(speaker) => {
-            let mut heard = Heard::new(speaker);
-            let mut faults = Vec::new();
-            heard.add_samples(values.samples, &mut faults);
-            Decoded { heard: vec![heard], faults }
-        }
-    }
-}
-
-fn unix(value: &Value) -> Option<TimestampMs> {
-    value.as_f64().and_then(TimestampMs::from_unix_by_magnitude)
-}
-
-/// A time as any platform writes it.
-fn any_time(value: &Value) -> Option<TimestampMs> {
-    let of_text = |text: &str| {
-        TimestampMs::parse_rfc3339(text)
-            .or_else(|| TimestampMs::parse_basic_utc(text))
-            .or_else(|| text.trim().parse::<f64>().ok().and_then(TimestampMs::from_unix_by_magnitude))
-    };
-    unix(value).or_else(|| value.as_str().and_then(of_text))
-}
+use crate::budget::{Budget, LimitCounts, joined};
+use crate::decoded::Decoded;
+use crate::report::{RawFrame, Sender};
+use crate::sample::{SampleTime, Samples};
+use crate::topic::shown;
 
 /// ThingsBoard: `{k: v}`, `{ts, values}` or a list of them; a gateway's message has such lists by device.
 pub(super) fn thingsboard(context: Context<'_>, body: &Value) -> Decoded {
     let is_gateway = context.message.topic.contains("gateway")
         || matches!(body, Value::Object(fields) if !fields.is_empty() && fields.values().all(Value::is_array));
+    let (fields, devices) = if is_gateway { (0, context.left_out) } else { (context.left_out, 0) };
+    let met = LimitCounts { fields, devices, ..LimitCounts::default() };
+    let mut all = Decoded::default();
+    all.add_budget(Budget { met, ..Budget::default() });
     if is_gateway {
         let Some(devices) = body.as_object() else {
             return wrong_shape("a gateway's message is an object of devices");
         };
-        let mut all = Decoded::default();
         for (name, samples) in devices {
             let mut values = Values::new(context.binding);
-            thingsboard_values(&mut values, samples);
-            let one = with_values(name, values);
-            all.heard.extend(one.heard);
-            all.faults.extend(one.faults);
+            thingsboard_values(context, &mut values, samples);
+            all.add(Sender::named(name), values.samples);
         }
         return all;
     }
@@ -58,57 +36,70 @@ pub(super) fn thingsboard(context: Context<'_>, body: &Value) -> Decoded {
         return wrong_shape("the message does not say which device speaks: bind its topic with `{device}`");
     };
     let mut values = Values::new(context.binding);
-    thingsboard_values(&mut values, body);
-    with_values(name, values)
+    thingsboard_values(context, &mut values, body);
+    all.add(Sender::named(name), values.samples);
+    all
 }
 
-fn thingsboard_values(values: &mut Values<'_>, body: &Value) {
+fn thingsboard_values(context: Context<'_>, values: &mut Values<'_>, body: &Value) {
     match body {
-        Value::Array(items) => items.iter().for_each(|item| thingsboard_values(values, item)),
-        Value::Object(fields) if fields.contains_key("values") => {
-            values.put_all("", &body["values"], unix(&body["ts"]));
+        Value::Array(items) => {
+            for item in items {
+                // Lists of lists are one list.
+                if item.is_array() || values.samples.next_sample() {
+                    thingsboard_values(context, values, item);
+                }
+            }
         }
-        plain => values.put_all("", plain, None),
+        Value::Object(fields) if fields.contains_key("values") => {
+            let at = values.samples.time("ts", context.time(&body["ts"]));
+            values.put_all("", &body["values"], at);
+        }
+        plain => values.put_all("", plain, SampleTime::Missing),
     }
 }
 
 /// Huawei IoTDA: `{"services":[{"service_id", "properties":{..}, "event_time"}]}`, a gateway's with `devices` around it.
 pub(super) fn huawei(context: Context<'_>, body: &Value) -> Decoded {
-    if let Some(devices) = body["devices"].as_array() {
-        let mut all = Decoded::default();
-        for device in devices {
-            let Some(name) = text(device, "device_id") else { continue };
-            let one = huawei_services(context, name, device);
-            all.heard.extend(one.heard);
-            all.faults.extend(one.faults);
+    let mut all = Decoded::default();
+    match (body["devices"].as_array(), context.device) {
+        (Some(devices), _) => {
+            for device in devices {
+                if let Some(name) = text(device, "device_id")
+                    && all.has_room_for_device()
+                {
+                    huawei_services(context, name, device, &mut all);
+                }
+            }
         }
-        return all;
+        (None, Some(name)) => huawei_services(context, name, body, &mut all),
+        (None, None) => return wrong_shape("the topic does not say which device speaks"),
     }
-    match context.device {
-        Some(name) => huawei_services(context, name, body),
-        None => wrong_shape("the topic does not say which device speaks"),
-    }
+    all
 }
 
-fn huawei_services(context: Context<'_>, name: &str, body: &Value) -> Decoded {
+fn huawei_services(context: Context<'_>, name: &str, body: &Value, all: &mut Decoded) {
     let Some(services) = body["services"].as_array() else {
-        return wrong_shape("a property report of Huawei IoTDA has a list of services");
+        let message = "a property report of Huawei IoTDA has a list of services";
+        return all.add_fault(Fault::new(FaultCode::WrongShape, message));
     };
     let mut values = Values::new(context.binding);
     for service in services {
-        let at = any_time(&service["event_time"]);
-        let id = text(service, "service_id").unwrap_or_default();
         let Some(properties) = service["properties"].as_object() else { continue };
+        if !values.samples.next_sample() {
+            continue;
+        }
+        let at = values.samples.time("event_time", context.time(&service["event_time"]));
+        let id = text(service, "service_id").unwrap_or_default();
         for (property, value) in properties {
             // `Temperature` with one `value` is a temperature; with more, names tell them apart.
-            let is_named_by_service = property == "value";
-            let name = if is_named_by_service { id.to_owned() } else { property.clone() };
-            let full = format!("{id}_{property}");
+            let name = if property == "value" { id } else { property };
+            let full = joined(id, property);
             let is_mapped = values.binding.map.iter().any(|mapping| *mapping.from == *full);
-            values.put_all(if is_mapped { &full } else { &name }, value, at);
+            values.put_all(if is_mapped { &full } else { name }, value, at);
         }
     }
-    with_values(name, values)
+    all.add(Sender::named(name), values.samples);
 }
 
 /// Alink (Aliyun, OneNET and relatives): `{"params":{"name":{"value","time"}}}`, or bare values.
@@ -118,12 +109,14 @@ pub(super) fn alink(context: Context<'_>, body: &Value) -> Decoded {
     };
     let mut values = Values::new(context.binding);
     for (property, value) in params {
-        match value.get("value") {
-            Some(inner) => values.put_all(property, inner, any_time(&value["time"])),
-            None => values.put_all(property, value, any_time(&body["time"])),
-        }
+        let (inner, time) = match value.get("value") {
+            Some(inner) => (inner, &value["time"]),
+            None => (value, &body["time"]),
+        };
+        let at = values.samples.time("time", context.time(time));
+        values.put_all(property, inner, at);
     }
-    with_values(name, values)
+    Decoded::of(Sender::named(name), values.samples)
 }
 
 /// China Telecom's CTWing: values, values of a profile, or a device's frame in Base64.
@@ -134,23 +127,17 @@ pub(super) fn ctwing(context: Context<'_>, body: &Value) -> Decoded {
     let Some(name) = imei.or(text(body, "deviceId")) else {
         return wrong_shape("a message of CTWing has IMEI or deviceId");
     };
-    let at = unix(&body["timestamp"]);
+    let mut values = Values::new(context.binding);
+    let at = values.samples.time("timestamp", context.time(&body["timestamp"]));
     if let Some(frame) = text(payload, "APPdata") {
-        let bytes = match BASE64_STANDARD.decode(frame) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                return Decoded::fault(FaultCode::WrongType, format!("`APPdata` is not Base64: {error}"));
+        return match BASE64_STANDARD.decode(frame) {
+            Ok(bytes) => {
+                values.samples.frame(RawFrame { port: 0, bytes, at, uplink: None });
+                Decoded::of(Sender::named(name), values.samples)
             }
-        };
-        return match Speaker::named(name) {
-            Ok(speaker) => {
-                let frame = Some(Box::new(RawFrame { port: 0, bytes, at, uplink: None }));
-                Decoded { heard: vec![Heard { frame, ..Heard::new(speaker) }], faults: Vec::new() }
-            }
-            Err(fault) => Decoded { heard: Vec::new(), faults: vec![fault] },
+            Err(error) => Decoded::fault(FaultCode::WrongType, format!("`APPdata` is not Base64: {error}")),
         };
     }
-    let mut values = Values::new(context.binding);
     let fields = if data.is_object() { data } else { payload };
     // The profile's names of the network's own numbers are no measures.
     for (key, value) in fields.as_object().into_iter().flatten() {
@@ -158,7 +145,7 @@ pub(super) fn ctwing(context: Context<'_>, body: &Value) -> Decoded {
             values.put_all(key, value, at);
         }
     }
-    with_values(name, values)
+    Decoded::of(Sender::named(name), values.samples)
 }
 
 /// A value by its path: `Message.IMEI`.
@@ -180,28 +167,32 @@ pub(super) fn any_json(context: Context<'_>, body: &Value) -> Decoded {
             "the message does not say which device speaks: write `device_field` or `{device}`",
         );
     };
-    let at = context.binding.time_field.as_deref().and_then(|path| any_time(at_path(body, path)));
-    if let Some(path) = context.binding.time_field.as_deref()
-        && at.is_none()
-    {
-        let message = format!("`{path}` is no time; the time of receipt is used");
-        let mut decoded = json_values(context, &name, body, None);
-        decoded.faults.push(Fault::new(FaultCode::BadTime, message));
-        return decoded;
-    }
-    json_values(context, &name, body, at)
-}
-
-fn json_values(context: Context<'_>, name: &str, body: &Value, at: Option<TimestampMs>) -> Decoded {
     let mut values = Values::new(context.binding);
+    let at = match context.binding.time_field.as_deref() {
+        None => SampleTime::Missing,
+        Some(path) => own_time(context, path, body, &mut values.samples),
+    };
     match body["metrics"].as_array() {
         Some(metrics) => {
             for metric in metrics {
-                let at = any_time(&metric["timestamp"]).or(at);
-                values.put_all(text(metric, "name").unwrap_or_default(), &metric["value"], at);
+                let name = text(metric, "name").unwrap_or_default();
+                if values.samples.next_record(name) {
+                    let own = values.samples.time("timestamp", context.time(&metric["timestamp"]));
+                    values.put_all(name, &metric["value"], own.or(at));
+                }
             }
         }
         None => values.put_all("", body, at),
     }
-    with_values(name, values)
+    Decoded::of(Sender::named(&name), values.samples)
+}
+
+/// The time where the site says that it is; that it is not there is a fault, too.
+fn own_time(context: Context<'_>, path: &str, body: &Value, samples: &mut Samples) -> SampleTime {
+    let at = context.time(at_path(body, path));
+    if at == SampleTime::Missing {
+        let message = format!("the message has no `{}`; the time of receipt is used", shown(path));
+        samples.fault(FaultCode::BadTime, message);
+    }
+    samples.time(path, at)
 }

@@ -1,19 +1,20 @@
 //! Tasmota: `tele/{device}/SENSOR`, with the wall clock's time and without its zone.
 
-use sanimon_domain::{FaultCode, SiteCalendar};
+use std::collections::HashSet;
+
+use sanimon_domain::{FaultCode, Metric};
 use serde_json::Value;
 
 use super::values::Values;
 use super::{Context, text, wrong_shape};
-use crate::heard::{Body, Decoded, Heard, Speaker};
+use crate::budget::joined;
+use crate::decoded::Decoded;
+use crate::report::Sender;
 
 /// Tasmota's ultrasonic sensors say centimetres, whatever they are called.
 const DISTANCE: &str = "Distance";
 
-fn speaker(context: Context<'_>) -> Result<Speaker, Decoded> {
-    let name = context.device.ok_or_else(|| wrong_shape("the topic does not say which device speaks"))?;
-    Speaker::named(name).map_err(|fault| Decoded { heard: Vec::new(), faults: vec![fault] })
-}
+const NO_DEVICE: &str = "the topic does not say which device speaks";
 
 /// `Online` or `Offline`.
 pub(super) fn last_will(context: Context<'_>) -> Decoded {
@@ -22,53 +23,53 @@ pub(super) fn last_will(context: Context<'_>) -> Decoded {
         b"Offline" => false,
         _ => return Decoded::fault(FaultCode::BadStatus, "Tasmota's last will is `Online` or `Offline`"),
     };
-    match speaker(context) {
-        Ok(speaker) => {
-            let heard = Heard { body: Body::Status { online }, ..Heard::new(speaker) };
-            Decoded { heard: vec![heard], faults: Vec::new() }
-        }
-        Err(refused) => refused,
+    let Some(name) = context.device else { return wrong_shape(NO_DEVICE) };
+    let mut decoded = Decoded::default();
+    match Sender::named(name) {
+        Ok(sender) => decoded.add_status(sender, online),
+        Err(fault) => decoded.add_fault(fault),
     }
+    decoded
 }
 
 pub(super) fn read(context: Context<'_>, body: &Value) -> Decoded {
-    let speaker = match speaker(context) {
-        Ok(speaker) => speaker,
-        Err(refused) => return refused,
-    };
+    let Some(name) = context.device else { return wrong_shape(NO_DEVICE) };
     let Some(fields) = body.as_object() else {
         return wrong_shape("a message of Tasmota is an object of sensors");
     };
-    let at = text(body, "Time").and_then(|time| SiteCalendar::parse_local(context.calendar, time));
     let is_fahrenheit = text(body, "TempUnit") == Some("F");
     let mut values = Values::new(context.binding);
+    let at = values.samples.time("Time", context.time(&body["Time"]));
+    // A second sensor of the same quantity keeps its name apart.
+    let mut known: HashSet<Box<str>> = HashSet::new();
     for (sensor, inner) in fields {
         let Value::Object(measures) = inner else { continue };
         for (name, value) in measures {
+            if values.samples.has_all_fields() {
+                values.samples.next_field();
+                continue;
+            }
             let own_word = values.binding.map.iter().any(|mapping| &*mapping.from == name);
+            let before = values.samples.readings.len();
             match (name.as_str(), value.as_f64()) {
-                (DISTANCE, Some(cm)) if !own_word => values.samples.value("distance_cm", cm, at),
+                (DISTANCE, Some(cm)) if !own_word => values.put("distance_cm", &cm.into(), at),
                 ("Temperature", Some(f)) if is_fahrenheit && !own_word => {
-                    values.samples.value("temperature_f", f, at);
+                    values.put("temperature_f", &f.into(), at);
                 }
-                _ if is_measured(&values, name) => values.put(&format!("{sensor}_{name}"), value, at),
+                _ if known.contains(&*values.binding.named(name).0) => {
+                    values.put(&joined(sensor, name), value, at);
+                }
                 _ => values.put(name, value, at),
             }
+            known.extend(values.samples.readings[before..].iter().map(|reading| name_of(&reading.metric)));
         }
     }
-    let mut heard = Heard::new(speaker);
-    let mut faults = Vec::new();
-    heard.add_samples(values.samples, &mut faults);
-    Decoded { heard: vec![heard], faults }
+    Decoded::of(Sender::named(name), values.samples)
 }
 
-/// A second sensor of the same quantity keeps its name apart.
-fn is_measured(values: &Values<'_>, name: &str) -> bool {
-    let (metric, _) = values.binding.named(name);
-    values.samples.readings.iter().any(|reading| match &reading.metric {
-        sanimon_domain::Metric::Known(no) => {
-            sanimon_domain::metric::info(*no).is_some_and(|info| info.name == metric)
-        }
-        sanimon_domain::Metric::Custom(known) => **known == *metric,
-    })
+fn name_of(metric: &Metric) -> Box<str> {
+    match metric {
+        Metric::Known(no) => sanimon_domain::metric::info(*no).map_or("", |info| info.name).into(),
+        Metric::Custom(name) => name.clone(),
+    }
 }

@@ -4,11 +4,13 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sanimon_domain::{Fault, FaultCode};
+use sanimon_domain::FaultCode;
 use serde_json::Value;
 
-use super::{Context, network_time, radio, text, wrong_shape};
-use crate::heard::{Decoded, DeviceEvent, Heard, RawFrame, Speaker, Uplink};
+use super::{Context, radio, text, wrong_shape};
+use crate::decoded::Decoded;
+use crate::report::{RawFrame, Sender, Uplink};
+use crate::sample::Samples;
 
 /// Messages about downlinks and services: they say that something happened, and nothing that was measured.
 const OTHERS: [(&str, &str); 9] = [
@@ -28,53 +30,46 @@ pub(super) fn read(context: Context<'_>, body: &Value) -> Decoded {
     let Some(id) = text(ids, "dev_eui").or(text(ids, "device_id")).or(context.device) else {
         return wrong_shape("a message of The Things Stack v3 has end_device_ids");
     };
-    let mut speaker = match Speaker::hardware(id) {
-        Ok(speaker) => speaker,
-        Err(fault) => return Decoded { heard: Vec::new(), faults: vec![fault] },
-    };
-    speaker.name = text(ids, "device_id").map(Into::into);
     let uplink = &body["uplink_message"];
-    // The device repository's model id is what its codec's file is called, and so is ours.
-    speaker.model = text(&uplink["version_ids"], "model_id")
-        .and_then(crate::device::model)
-        .map(|model| model.name.into());
-    let mut heard = Heard::new(speaker);
-    let mut faults = Vec::new();
+    let sender = Sender::hardware(id).map(|mut sender| {
+        sender.set_name(text(ids, "device_id"));
+        // The device repository's model id is what its codec's file is called, and so is ours.
+        let model = text(&uplink["version_ids"], "model_id").and_then(crate::device::model);
+        sender.model = model.map(|model| model.name.into());
+        sender
+    });
+    let mut samples = Samples::default();
     if uplink.is_object() {
-        up(&mut heard, body, uplink, &mut faults);
+        up(context, body, &mut samples);
     } else if body["join_accept"].is_object() {
-        heard.events.push(DeviceEvent::new("device", "joined", text(ids, "dev_addr")));
+        samples.event("device", "joined", text(ids, "dev_addr"));
     } else if let Some((key, what)) = OTHERS.iter().find(|(key, _)| body.get(key).is_some()) {
         let detail = text(&body[*key]["error"], "name");
-        heard.events.push(DeviceEvent::new("device", what, detail));
+        samples.event("device", what, detail);
     } else {
-        faults.push(Fault::new(FaultCode::WrongShape, "no message of The Things Stack v3 has these fields"));
+        samples.fault(FaultCode::WrongShape, "no message of The Things Stack v3 has these fields");
     }
-    Decoded { heard: vec![heard], faults }
+    Decoded::of(sender, samples)
 }
 
-fn up(heard: &mut Heard, body: &Value, uplink: &Value, faults: &mut Vec<Fault>) {
-    let gateways = uplink["rx_metadata"].as_array().map_or(&[][..], Vec::as_slice);
-    let gateway_time = gateways.iter().find_map(|gateway| network_time(&gateway["time"]));
-    let at = network_time(&uplink["received_at"]).or(network_time(&body["received_at"])).or(gateway_time);
+fn up(context: Context<'_>, body: &Value, samples: &mut Samples) {
+    let uplink = &body["uplink_message"];
+    let at = context.time(&uplink["received_at"]).or(context.time(&body["received_at"]));
+    let at = samples.time("received_at", at.or(context.gateway_time(&uplink["rx_metadata"])));
     let counter = uplink["f_cnt"].as_u64().unwrap_or(0) as u32;
-    let mut samples = radio::signal(&uplink["rx_metadata"], counter, at);
-    if let Some(battery) = uplink["last_battery_percentage"]["value"].as_f64() {
-        let said_at = network_time(&uplink["last_battery_percentage"]["received_at"]);
-        samples.value("battery_pct", battery, said_at.or(at));
+    radio::signal(samples, &uplink["rx_metadata"], counter, at);
+    let battery = &uplink["last_battery_percentage"];
+    if let Some(percent) = battery["value"].as_f64() {
+        samples.value("battery_pct", percent, context.time(&battery["received_at"]).or(at));
     }
-    heard.add_samples(samples, faults);
     let Some(data) = text(uplink, "frm_payload") else { return };
     match BASE64_STANDARD.decode(data) {
         Ok(bytes) => {
             let session = text(uplink, "session_key_id").or(text(&body["end_device_ids"], "dev_addr"));
             let uplink_id = Uplink { session: session.unwrap_or_default().into(), counter };
             let port = uplink["f_port"].as_u64().and_then(|port| u8::try_from(port).ok()).unwrap_or(0);
-            heard.frame = Some(Box::new(RawFrame { port, bytes, at, uplink: Some(uplink_id) }));
+            samples.frame(RawFrame { port, bytes, at, uplink: Some(uplink_id) });
         }
-        Err(error) => {
-            let message = format!("`frm_payload` is not Base64: {error}");
-            faults.push(Fault::new(FaultCode::WrongType, message));
-        }
+        Err(error) => samples.fault(FaultCode::WrongType, format!("`frm_payload` is not Base64: {error}")),
     }
 }

@@ -1,32 +1,26 @@
 //! Values under foreign names.
 
-use sanimon_domain::TimestampMs;
 use serde_json::Value;
 
+use crate::budget::{PATH_BYTES_MAX, cut, joined};
 use crate::formats::Binding;
-use crate::heard::DeviceEvent;
-use crate::sample::{Samples, number_in_text};
-
-/// Fields of a message at most: more is no device.
-const FIELDS_MAX: usize = 1_000;
+use crate::sample::{SampleTime, Samples, number_in_text};
 
 /// Collects the values of one device.
 #[derive(Debug)]
 pub(super) struct Values<'a> {
     pub(super) binding: &'a Binding,
     pub(super) samples: Samples,
-    fields: usize,
 }
 
 impl<'a> Values<'a> {
     pub(super) fn new(binding: &'a Binding) -> Self {
-        Self { binding, samples: Samples::default(), fields: 0 }
+        Self { binding, samples: Samples::default() }
     }
 
     /// A field under its own name. Words for yes and no are 1 and 0; other texts are told as an event.
-    pub(super) fn put(&mut self, name: &str, value: &Value, at: Option<TimestampMs>) {
-        self.fields += 1;
-        if self.fields > FIELDS_MAX {
+    pub(super) fn put(&mut self, name: &str, value: &Value, at: SampleTime) {
+        if !self.samples.next_field() {
             return;
         }
         let (metric, scale) = self.binding.named(name);
@@ -38,23 +32,28 @@ impl<'a> Values<'a> {
         };
         match (number, value) {
             (Some(number), _) => self.samples.value(&metric, scale.apply(number), at),
-            (None, Value::String(text)) => {
-                self.samples.events.push(DeviceEvent::new(&metric, "text", Some(text)));
-            }
+            (None, Value::String(text)) => self.samples.event(&metric, "text", Some(text)),
             _ => {}
         }
     }
 
     /// All fields of an object; names of objects inside stand before their fields' names.
-    pub(super) fn put_all(&mut self, prefix: &str, body: &Value, at: Option<TimestampMs>) {
+    pub(super) fn put_all(&mut self, prefix: &str, body: &Value, at: SampleTime) {
         match body {
+            // What is beyond the limit needs no name.
+            Value::Object(fields) if self.samples.has_all_fields() => {
+                fields.values().for_each(|value| self.put_all("", value, at));
+            }
+            Value::Array(items) if self.samples.has_all_fields() => {
+                items.iter().for_each(|value| self.put_all("", value, at));
+            }
             Value::Object(fields) => {
                 for (key, value) in fields {
-                    let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}_{key}") };
-                    self.put_all(&name, value, at);
+                    self.put_all(&joined(prefix, key), value, at);
                 }
             }
             Value::Array(items) => {
+                let prefix = cut(prefix, PATH_BYTES_MAX);
                 for (index, value) in items.iter().enumerate() {
                     self.put_all(&format!("{prefix}_{}", index + 1), value, at);
                 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rquickjs::{CatchResultExt, Context, Ctx, Function, Persistent, Runtime};
-use sanimon_domain::{DeviceKind, Fault, FaultCode, TimestampMs};
-use serde_json::Value;
+use sanimon_domain::{DeviceKind, Fault, FaultCode, TimeReader, TimestampMs};
+use serde_json::{Map, Value};
 
+use crate::budget::{self, Budget, joined};
 use crate::formats::{Mapping, name_here};
-use crate::heard::{DeviceEvent, Heard};
-use crate::sample::{Samples, number_in_text};
+use crate::report::RawFrame;
+use crate::sample::{SampleTime, Samples, number_in_text};
+use crate::tree::{self, Outermost};
 
 const PRELUDE: &str = include_str!("prelude.js");
 const ENTRY: &str = include_str!("entry.js");
@@ -25,8 +27,12 @@ const STACK_BYTES_MAX: usize = 256 << 10;
 const INTERRUPTS_MAX: u32 = 100;
 /// Text that a codec may answer with.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// Values in an answer at most.
-const VALUES_MAX: usize = 500;
+/// Bytes of an error that a codec throws or answers with, in a fault.
+const ERROR_BYTES_MAX: usize = 200;
+/// Fields with the time of the object that they are in: a record of a device's history.
+const TIME_NAMES: [&str; 3] = ["ts", "time", "timestamp"];
+/// A smaller number is a duration or a counter: the year 2001.
+const TIME_FROM: f64 = 1e9;
 /// A codec's file at most; published ones reach 200 kB.
 pub const SOURCE_BYTES_MAX: usize = 1 << 20;
 
@@ -38,7 +44,7 @@ pub struct Script {
     pub source: String,
     /// The codec's names for values, and ours.
     pub map: Vec<Mapping>,
-    /// For devices that are heard for the first time.
+    /// For devices that are report for the first time.
     pub kind: Option<DeviceKind>,
 }
 
@@ -82,24 +88,30 @@ impl Host {
         &self.script.model
     }
 
-    /// Runs the codec on a frame and adds what it says. One fault at most: what a codec that failed half-way said is not
-    /// believed.
-    pub fn decode(&mut self, heard: &mut Heard, received: TimestampMs, faults: &mut Vec<Fault>) {
-        let Some(frame) = &heard.frame else { return };
-        let at = frame.at;
-        match self.run(frame.port, &frame.bytes, at.unwrap_or(received)) {
-            Ok(data) => {
-                let mut samples = Samples::default();
-                let mut count = 0;
-                self.put("", &data, at, &mut samples, &mut count);
-                heard.add_samples(samples, faults);
+    /// Runs the codec on a frame; [`crate::Decoded::add_samples`] takes what it says. One fault at most if it fails: what a
+    /// codec that failed half-way said is not believed.
+    pub fn decode(&mut self, frame: &RawFrame, times: TimeReader) -> Samples {
+        let mut samples = Samples::default();
+        match self.answer(frame.port, &frame.bytes, frame.at.given().unwrap_or(times.received())) {
+            Ok((data, budget)) => {
+                samples.budget = budget;
+                let mut answer = Answer { map: &self.script.map, times, samples };
+                answer.put("", &data, frame.at);
+                samples = answer.samples;
             }
-            Err(fault) => faults.push(fault),
+            Err(fault) => samples.fault(fault.code, fault.message),
         }
+        samples
     }
 
     /// The codec's `data` for a frame.
     pub fn run(&mut self, port: u8, bytes: &[u8], now: TimestampMs) -> Result<Value, Fault> {
+        self.answer(port, bytes, now).map(|(data, _)| data)
+    }
+
+    /// The codec's `data`, and what was left out of it.
+    fn answer(&mut self, port: u8, bytes: &[u8], now: TimestampMs) -> Result<(Value, Budget), Fault> {
+        crate::device::check_length(bytes)?;
         let world = match self.world.take() {
             Some(world) => world,
             None => World::new(&self.script)?,
@@ -119,60 +131,83 @@ impl Host {
     }
 
     /// Errors are the codec's own word that the frame is none of its device.
-    fn data(&self, answer: &str) -> Result<Value, Fault> {
+    fn data(&self, answer: &str) -> Result<(Value, Budget), Fault> {
         let model = &self.script.model;
-        let mut answer: Value = serde_json::from_str(answer)
+        let tree::Tree { mut body, budget, .. } = tree::read(answer.as_bytes(), Outermost::Fields)
             .map_err(|error| bad(format!("the codec of `{model}` gave no JSON: {error}")))?;
-        if let Some(error) = answer["errors"].as_array().and_then(|errors| errors.first()) {
+        if let Some(error) = body["errors"].as_array().and_then(|errors| errors.first()) {
             let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-            let short: String = text.chars().take(200).collect();
+            let short = budget::shortened(&text, ERROR_BYTES_MAX);
             return Err(Fault::new(
                 FaultCode::BadFrame,
                 format!("the codec of `{model}` refuses it: {short}"),
             ));
         }
-        match answer.get_mut("data").map(Value::take) {
-            Some(data @ Value::Object(_)) => Ok(data),
+        match body.get_mut("data").map(Value::take) {
+            Some(data @ Value::Object(_)) => Ok((data, budget)),
             _ => Err(bad(format!("the codec of `{model}` gave no object of data"))),
         }
     }
+}
 
-    fn put(
-        &self,
-        prefix: &str,
-        data: &Value,
-        at: Option<TimestampMs>,
-        samples: &mut Samples,
-        count: &mut usize,
-    ) {
-        *count += 1;
-        if *count > VALUES_MAX {
-            return;
-        }
-        let inner = |key: &str| if prefix.is_empty() { key.to_owned() } else { format!("{prefix}_{key}") };
+/// A codec's answer on its way to readings.
+struct Answer<'a> {
+    map: &'a [Mapping],
+    times: TimeReader,
+    samples: Samples,
+}
+
+impl Answer<'_> {
+    fn put(&mut self, prefix: &str, data: &Value, at: SampleTime) {
         match data {
             Value::Object(fields) => {
+                let own = self.own_time(prefix, fields);
+                let at = own.map_or(at, |(_, own)| SampleTime::Given(own));
                 for (key, value) in fields {
-                    self.put(&inner(key), value, at, samples, count);
+                    if own.is_none_or(|(time, _)| time != key) {
+                        self.put(&joined(prefix, key), value, at);
+                    }
                 }
             }
             Value::Array(items) => {
                 for (index, value) in items.iter().enumerate() {
-                    self.put(&inner(&(index + 1).to_string()), value, at, samples, count);
+                    self.put(&joined(prefix, &(index + 1).to_string()), value, at);
                 }
             }
-            Value::Null => {}
-            leaf => {
-                let (name, scale) = name_here(&self.script.map, prefix);
-                match (number(leaf), leaf) {
-                    (Some(value), _) => samples.value(&name, scale.apply(value), at),
-                    (None, Value::String(text)) => {
-                        samples.events.push(DeviceEvent::new(&name, "text", Some(text)));
-                    }
-                    _ => {}
-                }
-            }
+            leaf => self.put_leaf(prefix, leaf, at),
         }
+    }
+
+    fn put_leaf(&mut self, name: &str, leaf: &Value, at: SampleTime) {
+        if !self.samples.next_field() {
+            return;
+        }
+        let (name, scale) = name_here(self.map, name);
+        match (number(leaf), leaf) {
+            (Some(value), _) => self.samples.value(&name, scale.apply(value), at),
+            (None, Value::String(text)) => self.samples.event(&name, "text", Some(text)),
+            _ => {}
+        }
+    }
+
+    /// The field with the time of all the others, if it is certainly one: the site has no other name for it, and it is a
+    /// date or a Unix time.
+    fn own_time<'f>(&self, prefix: &str, fields: &'f Map<String, Value>) -> Option<(&'f str, TimestampMs)> {
+        TIME_NAMES.into_iter().find_map(|name| {
+            let (name, value) = fields.get_key_value(name)?;
+            let is_mapped = || self.map.iter().any(|mapping| *mapping.from == *joined(prefix, name));
+            let at = match value {
+                Value::Number(number) => {
+                    number.as_f64().filter(|at| *at >= TIME_FROM).and_then(|at| self.times.number(at))
+                }
+                Value::String(text) => number_in_text(text).map_or_else(
+                    || self.times.text(text),
+                    |number| Some(number).filter(|at| *at >= TIME_FROM).and_then(|at| self.times.number(at)),
+                ),
+                _ => None,
+            };
+            at.filter(|_| !is_mapped()).map(|at| (name.as_str(), at))
+        })
     }
 }
 
@@ -235,7 +270,7 @@ fn thrown(error: &rquickjs::CaughtError<'_>) -> Failed {
         rquickjs::CaughtError::Exception(exception) => exception.message().unwrap_or_default(),
         other => other.to_string().lines().next().unwrap_or_default().to_owned(),
     };
-    let short: String = text.chars().take(200).collect();
+    let short = budget::shortened(&text, ERROR_BYTES_MAX);
     let in_doubt = ["out of memory", "stack overflow", "interrupted"].iter().any(|word| short.contains(word));
     if in_doubt || short.is_empty() { Failed::Broken(short) } else { Failed::Thrown(short) }
 }

@@ -1,14 +1,18 @@
 //! Codecs as people publish them, and codecs that nobody should run.
 
-use sanimon_domain::{FaultCode, Metric, TimestampMs, metric};
+use sanimon_domain::{FaultCode, Metric, SiteCalendar, TimestampMs, metric};
 
 use super::*;
-use crate::heard::{RawFrame, Speaker};
+use crate::report::RawFrame;
 
 const NOW: TimestampMs = TimestampMs(1_772_323_200_000);
 
 fn script(source: &str) -> Script {
     Script { model: "acme".into(), source: source.to_owned(), map: Vec::new(), kind: None }
+}
+
+fn times() -> TimeReader {
+    TimeReader::new(SiteCalendar::named("Asia/Shanghai").expect("a zone"), NOW)
 }
 
 fn run(source: &str, bytes: &[u8]) -> Result<Value, Fault> {
@@ -39,18 +43,15 @@ fn values_get_our_names_by_the_mapping_and_by_their_meaning() {
     let source = "function decodeUplink(i) { return { data: { Dist: 83.5, temperature: 21.5, battery: '91', state: 'ok', in: { a: true }, list: [1, 2], nothing: null, nan: NaN } } }";
     let map = vec![Mapping::parse("Dist", "distance_cm").expect("a mapping")];
     let mut host = Host::new(Script { map, ..script(source) }).expect("a codec");
-    let speaker = Speaker::hardware("d-1").expect("a sound id");
-    let frame = Some(Box::new(RawFrame { port: 1, bytes: vec![1], at: Some(NOW), uplink: None }));
-    let mut heard = Heard { frame, ..Heard::new(speaker) };
-    let mut faults = Vec::new();
-    host.decode(&mut heard, NOW, &mut faults);
-    assert!(faults.is_empty(), "{faults:?}");
+    let frame = RawFrame { port: 1, bytes: vec![1], at: SampleTime::Given(NOW), uplink: None };
+    let said = host.decode(&frame, times());
+    assert!(said.faults.is_empty(), "{:?}", said.faults);
     let name = |metric: &Metric| match metric {
         Metric::Known(no) => metric::info(*no).expect("known").name.to_owned(),
         Metric::Custom(name) => name.to_string(),
     };
-    let mut said: Vec<(String, f64)> = heard.readings().iter().map(|r| (name(&r.metric), r.value)).collect();
-    said.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut values: Vec<(String, f64)> = said.readings.iter().map(|r| (name(&r.metric), r.value)).collect();
+    values.sort_by(|a, b| a.0.cmp(&b.0));
     let expected = [
         ("battery_pct", 91.0),
         ("distance_mm", 835.0),
@@ -59,9 +60,9 @@ fn values_get_our_names_by_the_mapping_and_by_their_meaning() {
         ("list_2", 2.0),
         ("temperature_c", 21.5),
     ];
-    assert_eq!(said, expected.map(|(name, value)| (name.to_owned(), value)));
-    assert!(heard.readings().iter().all(|reading| reading.at == Some(NOW)));
-    assert_eq!((&*heard.events[0].about, heard.events[0].detail.as_deref()), ("state", Some("ok")));
+    assert_eq!(values, expected.map(|(name, value)| (name.to_owned(), value)));
+    assert!(said.readings.iter().all(|reading| reading.at == SampleTime::Given(NOW)));
+    assert_eq!((&*said.events[0].about, said.events[0].detail.as_deref()), ("state", Some("ok")));
 }
 
 #[test]

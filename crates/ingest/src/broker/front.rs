@@ -69,17 +69,34 @@ pub(crate) struct Hall {
     pub(crate) health: Arc<Health>,
 }
 
+impl Door {
+    /// As `/readyz` calls it.
+    const fn name(&self) -> &'static str {
+        match (self.wire, &self.tls) {
+            (Wire::Mqtt, None) => "mqtt",
+            (Wire::Mqtt, Some(_)) => "mqtts",
+            (Wire::WebSocket, None) => "mqtt-ws",
+            (Wire::WebSocket, Some(_)) => "mqtt-wss",
+        }
+    }
+}
+
 /// Accepts for ever.
 pub(crate) async fn serve(door: Door, hall: Arc<Hall>) {
     let door = Arc::new(door);
+    let heartbeat = hall.health.parts.part(door.name()).heartbeat.clone();
     loop {
-        match door.listener.accept().await {
+        heartbeat.waiting();
+        let accepted = door.listener.accept().await;
+        heartbeat.working();
+        match accepted {
             Ok((socket, address)) => {
                 Counters::add(&hall.health.counters.mqtt_connections, 1);
                 tokio::spawn(admit(socket, address, door.clone(), hall.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
+                heartbeat.waiting();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

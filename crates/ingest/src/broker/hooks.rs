@@ -10,13 +10,14 @@ use rmqtt::codec::v5::SubscribeAckReason;
 use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
 use rmqtt::types::{AuthResult, ConnectInfo, FromType, Publish, PublishAclResult, QoS, SubscribeAclResult};
 use sanimon_store::{Counters, Shared};
+use sanimon_writer::{Connection, Qos};
 use tokio::sync::{Notify, oneshot};
 
 use super::peers::{Client, Peer, Peers};
 use super::rights::Rights;
 use super::{DeviceLimits, Gate, OwnClient};
-use crate::message::Ack;
-use crate::queue::{Arrival, Queue};
+use crate::message::AckWay;
+use crate::queue::{Arrival, Queue, Share};
 
 /// The numbers of listeners that clients reach without the front begin here.
 pub(super) const DIRECT: u16 = 10;
@@ -147,7 +148,12 @@ impl Hook {
         });
         let client_id: &str = info.client_id();
         let connected = AtomicBool::new(false);
-        let client = Client { name: name.clone(), rights, seen_as, credential, pace, connected };
+        let share = Share::of_client();
+        let session: Arc<str> = client_id.into();
+        let owner = if name.is_empty() { session.clone() } else { name.clone() };
+        let connection = Connection::Client { owner, session };
+        let client =
+            Client { name: name.clone(), rights, seen_as, credential, pace, share, connection, connected };
         if !self.peers.sign_in(client_id, client) {
             tracing::debug!(client_id, username = &*name, "the client id is somebody else's");
             return AuthResult::NotAuthorized;
@@ -231,36 +237,51 @@ impl Hook {
                 tokio::time::sleep(wait.min(WAIT_MAX)).await;
             }
         }
-        self.commit(publish, client_id, is_bound).await
+        self.commit(publish, &client, client_id, is_bound).await
     }
 
-    async fn commit(&self, publish: &Publish, client_id: &str, is_bound: bool) -> Result<(), &'static str> {
+    async fn commit(
+        &self,
+        publish: &Publish,
+        client: &Client,
+        client_id: &str,
+        is_bound: bool,
+    ) -> Result<(), &'static str> {
         if self.gate.closed.load(Ordering::Acquire) {
             return Err(STOPPING);
         }
         self.gate.waiting.fetch_add(1, Ordering::AcqRel);
         let _waiting = Waiting(&self.gate);
-        let (ack, committed) = match publish.qos {
-            QoS::AtMostOnce => (Ack::None, None),
+        let (ack, qos, committed) = match publish.qos {
+            QoS::AtMostOnce => (AckWay::None, Qos::AtMostOnce, None),
             QoS::AtLeastOnce | QoS::ExactlyOnce => {
                 let (sender, receiver) = oneshot::channel();
-                (Ack::Embedded(sender), Some(receiver))
+                let packet_id = publish.packet_id.map_or(0, std::num::NonZeroU16::get);
+                let qos = Qos::AtLeastOnce { packet_id, is_dup: publish.dup };
+                (AckWay::Embedded(sender), qos, Some(receiver))
             }
         };
         let arrival = Arrival {
             source: self.source.clone(),
             topic: publish.topic.to_string(),
             payload: publish.payload.clone(),
-            dup: publish.dup,
+            qos,
             // Here the flag means "please keep it": the device is speaking now.
-            retained: false,
-            client_id: is_bound.then(|| client_id.into()),
+            is_retained: false,
+            connection: client.connection.clone(),
+            share: &client.share,
+            client_id: is_bound.then_some(client_id),
             ack,
         };
         self.queue.message(arrival).await.map_err(|_| STOPPING)?;
         match committed {
             // Dropped unreleased: the committer stopped before it could store the message.
-            Some(committed) => committed.await.map_err(|_| STOPPING),
+            Some(committed) => {
+                committed.await.map_err(|_| STOPPING)?;
+                // The other witness of the promise, besides the writer's count of commits.
+                Counters::add(&self.shared.health.counters.acknowledgements_out, 1);
+                Ok(())
+            }
             None => Ok(()),
         }
     }

@@ -1,13 +1,13 @@
 //! rmqtt itself: on sockets that only this machine reaches.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 
 use rmqtt::context::ServerContext;
 use rmqtt::hook::Type;
 use rmqtt::net::{Builder, Listener};
 use rmqtt::server::MqttServer;
 use rmqtt::types::Id;
-use tokio::task::JoinHandle;
 
 use super::hooks::{DIRECT, Hook};
 use super::retain::OpenStates;
@@ -31,7 +31,8 @@ pub(super) struct Inner {
     /// Where clients of this machine come without it.
     pub(super) direct_tcp: Option<SocketAddr>,
     pub(super) direct_websocket: Option<SocketAddr>,
-    pub(super) task: JoinHandle<()>,
+    /// Serves until it is dropped.
+    pub(super) serve: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Inner {
@@ -77,13 +78,13 @@ impl Inner {
             server = server.listener_by_id(listener.map_err(|error| refused(anywhere, &error))?, number);
         }
         let server = server.build();
-        let task = tokio::spawn(async move {
+        let serve = Box::pin(async move {
             if let Err(error) = server.run().await {
                 tracing::error!(%error, "embedded broker ended");
             }
         });
         let (tcp, websocket) = addresses;
-        Ok(Self { context, tcp, websocket, direct_tcp: direct.0, direct_websocket: direct.1, task })
+        Ok(Self { context, tcp, websocket, direct_tcp: direct.0, direct_websocket: direct.1, serve })
     }
 }
 

@@ -24,7 +24,7 @@ use sanimon_domain::Allowance;
 use sanimon_store::{Shared, SourceState};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use self::front::{Door, Hall, Wire};
 use self::hooks::Hook;
@@ -132,7 +132,8 @@ pub struct Embedded {
     pub websocket: Option<SocketAddr>,
     pub tls_tcp: Option<SocketAddr>,
     pub tls_websocket: Option<SocketAddr>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: JoinSet<()>,
+    aborts: Vec<AbortHandle>,
     gate: Arc<Gate>,
 }
 
@@ -172,14 +173,15 @@ impl Embedded {
             room: Arc::new(Semaphore::new(places.min(CONNECTIONS_MAX))),
             health: shared.health.clone(),
         });
-        let mut tasks = vec![inner.task];
+        let mut tasks = JoinSet::new();
+        let mut aborts = vec![tasks.spawn(inner.serve)];
         let mut open = async |address: SocketAddr, wire: Wire, tls: Option<TlsSource>| {
             let listener = bind(address).await?;
             let bound = listener.local_addr().unwrap_or(address);
             let to = if wire == Wire::Mqtt { inner.tcp } else { inner.websocket };
             let anonymous = options.anonymous && bound.ip().is_loopback();
             let door = Door { listener, wire, tls, inner: to, anonymous };
-            tasks.push(tokio::spawn(front::serve(door, hall.clone())));
+            aborts.push(tasks.spawn(front::serve(door, hall.clone())));
             Ok::<_, IngestError>(bound)
         };
         let tcp = match inner.direct_tcp {
@@ -199,16 +201,21 @@ impl Embedded {
                 tls_websocket = Some(open(address, Wire::WebSocket, Some(tls.clone())).await?);
             }
         }
-        tasks.push(tokio::spawn(cut_revoked(inner.context, peers, shared.clone(), queue)));
+        aborts.push(tasks.spawn(cut_revoked(inner.context, peers, shared.clone(), queue)));
         let detail = format!("listening on {tcp}");
         shared.health.set_source(SOURCE, SourceState { connected: true, detail });
-        Ok(Self { tcp, websocket, tls_tcp, tls_websocket, tasks, gate })
+        Ok(Self { tcp, websocket, tls_tcp, tls_websocket, tasks, aborts, gate })
+    }
+
+    /// The broker's tasks, for who watches them: none may end before [`Embedded::close`]. Dropped, they end.
+    pub fn take_tasks(&mut self) -> JoinSet<()> {
+        std::mem::take(&mut self.tasks)
     }
 
     /// Takes no new connection and no new message; messages that wait for their commit keep waiting.
     pub fn close(&self) {
         self.gate.closed.store(true, Ordering::Release);
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.aborts.iter().for_each(AbortHandle::abort);
     }
 
     /// After the committer has stopped: lets sessions write the acknowledgements that were released.

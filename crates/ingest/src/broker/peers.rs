@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sanimon_domain::{Allowance, Bucket};
+use sanimon_writer::Connection;
 use tokio::sync::Notify;
 
 use super::rights::Rights;
+use crate::queue::Share;
 
 /// A connection that the front handed to rmqtt, known by the address that rmqtt sees.
 #[derive(Debug)]
@@ -35,6 +37,10 @@ pub(crate) struct Client {
     pub(crate) credential: Option<i64>,
     /// `None`: not limited.
     pub(crate) pace: Option<Arc<Pace>>,
+    /// What it may take of the queue.
+    pub(crate) share: Share,
+    /// By what the writer knows it: whose share its messages take, and in which session they were sent.
+    pub(crate) connection: Connection,
     /// Signed in, and not gone: counted.
     pub(crate) connected: AtomicBool,
 }
@@ -53,7 +59,7 @@ impl Pace {
         Self { messages, bytes, taken: Mutex::new(taken) }
     }
 
-    /// How long the speaker has to wait before this message is taken, in milliseconds.
+    /// How long the sender has to wait before this message is taken, in milliseconds.
     pub(crate) fn wait_ms(&self, bytes: usize, now_ms: u64) -> u64 {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let (messages, octets) = &mut *taken;

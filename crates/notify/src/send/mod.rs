@@ -1,43 +1,33 @@
 //! One message to one receiver. All of it blocks: the worker calls it off the async threads.
 
+mod chat_bot;
+mod codes;
 mod email;
+mod http;
 mod mqtt;
-mod robot;
+mod smtp;
 mod webhook;
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
+use sanimon_domain::TimestampMs;
 use sanimon_store::{Alert, OutboxMessage};
 use ureq::Agent;
 
-pub(crate) use email::Email;
-pub(crate) use mqtt::Mirror;
-pub(crate) use robot::send as to_robot;
-pub(crate) use webhook::send as to_webhook;
-
+use crate::channel::ChannelKind;
+use crate::failure::Failure;
 use crate::text::Text;
 
-/// A receiver that takes longer is tried again later.
-const TIMEOUT: Duration = Duration::from_secs(15);
-/// How much of an answer is looked at.
-const ANSWER_BYTES_MAX: u64 = 64 << 10;
-
-/// Why a message did not go out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The receiver may take it later.
-    #[error("{0}")]
-    Passing(String),
-    /// The receiver will never take this one.
-    #[error("{0}")]
-    Refused(String),
-}
+use email::{Email, PartlyMailed};
+use mqtt::StatePublisher;
 
 /// What is sent at once: one message, or the warnings of a day.
 #[derive(Debug)]
-pub(crate) struct Parcel<'a> {
+pub(crate) struct OutgoingMessage<'a> {
     /// The same for each try.
     pub(crate) key: &'a str,
+    /// The messages of the outbox that it stands for.
+    pub(crate) ids: &'a [i64],
     pub(crate) site_name: &'a str,
     pub(crate) text: &'a Text,
     /// Empty: a test.
@@ -46,44 +36,71 @@ pub(crate) struct Parcel<'a> {
     pub(crate) devices: &'a [Option<String>],
 }
 
-/// The HTTP client of a channel.
-pub(crate) fn agent() -> Agent {
-    let tls = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build();
-    let config = Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .user_agent(concat!("sanimon/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls);
-    config.build().into()
+/// What came of a try that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Delivered {
+    /// In this try it reached somebody: the channel works.
+    pub(crate) has_reached_somebody: bool,
+    /// It is to be tried again for those whom it has not reached yet; why.
+    pub(crate) rest: Option<String>,
+    /// Whom it will never reach, and why.
+    pub(crate) note: Option<String>,
 }
 
-/// Posts JSON; gives the status and the beginning of the answer.
-fn post(
-    agent: &Agent,
-    url: &str,
-    headers: &[(&str, String)],
-    body: &str,
-) -> Result<(u16, String), SendError> {
-    let mut request = agent.post(url).header("Content-Type", "application/json; charset=utf-8");
-    for (name, value) in headers {
-        request = request.header(*name, value);
-    }
-    // The address may hold a key: an error names what went wrong, not where.
-    let mut answer = request.send(body).map_err(|error| SendError::Passing(error.to_string()))?;
-    let status = answer.status().as_u16();
-    let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().unwrap_or_default();
-    Ok((status, text))
+impl Delivered {
+    /// It reached everybody.
+    const ALL: Self = Self { has_reached_somebody: true, rest: None, note: None };
 }
 
-/// What a status means for the message.
-fn by_status(status: u16, answer: &str) -> Result<(), SendError> {
-    let beginning: String = answer.chars().take(200).collect();
-    let said = format!("the receiver answered {status}: {beginning}");
-    match status {
-        200..=299 => Ok(()),
-        // For what it is, not for when it came.
-        400 | 404 | 405 | 410 | 413 | 415 | 422 => Err(SendError::Refused(said)),
-        _ => Err(SendError::Passing(said)),
+/// The way to a channel's receiver, with what stays between messages.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    agent: Agent,
+    publisher: Mutex<Option<StatePublisher>>,
+    partly_mailed: Mutex<PartlyMailed>,
+}
+
+impl Sender {
+    pub(crate) fn new() -> Self {
+        Self { agent: http::agent(), publisher: Mutex::default(), partly_mailed: Mutex::default() }
     }
+
+    pub(crate) fn send(
+        &self,
+        kind: &ChannelKind,
+        now: TimestampMs,
+        outgoing: &OutgoingMessage<'_>,
+    ) -> Result<Delivered, Failure> {
+        match kind {
+            ChannelKind::Webhook { url, secret } => {
+                webhook::send(&self.agent, url, secret.as_deref(), now, outgoing)?;
+            }
+            ChannelKind::ChatBot { bot, url, secret } => {
+                chat_bot::send(&self.agent, (*bot, url, secret.as_deref()), now, outgoing)?;
+            }
+            ChannelKind::Email { host, port, tls, credentials, from, to } => {
+                let email = Email::new((host, *port), *tls, credentials.as_ref(), from, to)?;
+                return email.send(outgoing, &mut lock(&self.partly_mailed));
+            }
+            ChannelKind::Mqtt(server) => {
+                let mut publisher = lock(&self.publisher);
+                let outcome = publisher.get_or_insert_with(|| StatePublisher::connect(server)).send(outgoing);
+                if outcome.is_err() {
+                    *publisher = None;
+                }
+                outcome?;
+            }
+        }
+        Ok(Delivered::ALL)
+    }
+
+    /// A message is given up. When it has reached somebody already: whom it did not reach.
+    pub(crate) fn give_up(&self, message: i64) -> Option<String> {
+        lock(&self.partly_mailed).give_up(message)
+    }
+}
+
+/// What a panic left behind is still sound: each of these is changed in one step.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

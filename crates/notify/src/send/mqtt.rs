@@ -10,9 +10,10 @@ use rumqttc::{Client, Event, MqttOptions, Outgoing, Packet, QoS, TlsConfiguratio
 use sanimon_domain::{Condition, Handling};
 use sanimon_store::{Alert, OutboxMessage};
 
+use super::OutgoingMessage;
 use super::webhook::event;
-use super::{Parcel, SendError};
 use crate::channel::{BrokerTls, Credentials, MqttServer};
+use crate::failure::Failure;
 
 /// Where the state of alerts is.
 const TOPIC: &str = "sanitation/alerts";
@@ -21,14 +22,14 @@ const NO_ZONE: &str = "-";
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The connection to the broker that keeps the state.
-pub(crate) struct Mirror {
+pub(super) struct StatePublisher {
     client: Client,
     /// One for each PUBACK; an error when the connection broke.
     answers: Receiver<Result<(), String>>,
 }
 
-impl Mirror {
-    pub(crate) fn connect(server: &MqttServer) -> Self {
+impl StatePublisher {
+    pub(super) fn connect(server: &MqttServer) -> Self {
         let mut options = MqttOptions::new(&server.client_id, &server.host, server.port);
         options.set_keep_alive(Duration::from_secs(30));
         if let Some(Credentials { username, password }) = &server.credentials {
@@ -58,18 +59,18 @@ impl Mirror {
     }
 
     /// Publishes the newest state of each alert and waits for the broker's word.
-    pub(crate) fn send(&self, parcel: &Parcel<'_>) -> Result<(), SendError> {
-        let passing = |error: &dyn std::fmt::Display| SendError::Passing(format!("the broker: {error}"));
-        if parcel.about.is_empty() {
-            self.publish(&format!("{TOPIC}/test"), parcel.text.subject.as_bytes(), false)
-                .map_err(|error| passing(&error))?;
+    pub(super) fn send(&self, outgoing: &OutgoingMessage<'_>) -> Result<(), Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::undecided(format!("the broker: {error}"));
+        if outgoing.about.is_empty() {
+            self.publish(&format!("{TOPIC}/test"), outgoing.text.subject.as_bytes(), false)
+                .map_err(|error| failed(&error))?;
             return self.answered();
         }
-        for ((message, alert), device) in parcel.about.iter().zip(parcel.devices) {
+        for ((message, alert), device) in outgoing.about.iter().zip(outgoing.devices) {
             let zone = alert.zone.as_ref().map_or(NO_ZONE, sanimon_domain::ZoneId::as_str);
             let topic = format!("{TOPIC}/{zone}/{}", alert.id.0);
             let payload = state(message, alert, device.as_deref());
-            self.publish(&topic, payload.as_bytes(), true).map_err(|error| passing(&error))?;
+            self.publish(&topic, payload.as_bytes(), true).map_err(|error| failed(&error))?;
             self.answered()?;
         }
         Ok(())
@@ -79,27 +80,25 @@ impl Mirror {
         self.client.publish(topic, QoS::AtLeastOnce, retain, payload)
     }
 
-    fn answered(&self) -> Result<(), SendError> {
+    fn answered(&self) -> Result<(), Failure> {
         match self.answers.recv_timeout(ANSWER_WITHIN) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(why)) => Err(SendError::Passing(format!("the broker: {why}"))),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(SendError::Passing("the broker does not answer".to_owned()))
-            }
+            Ok(Err(why)) => Err(Failure::undecided(format!("the broker: {why}"))),
+            Err(RecvTimeoutError::Timeout) => Err(Failure::undecided("the broker does not answer")),
             Err(RecvTimeoutError::Disconnected) => {
-                Err(SendError::Passing("the connection to the broker broke".to_owned()))
+                Err(Failure::undecided("the connection to the broker broke"))
             }
         }
     }
 }
 
-impl std::fmt::Debug for Mirror {
+impl std::fmt::Debug for StatePublisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Mirror")
+        f.write_str("StatePublisher")
     }
 }
 
-impl Drop for Mirror {
+impl Drop for StatePublisher {
     fn drop(&mut self) {
         let _ = self.client.try_disconnect();
     }

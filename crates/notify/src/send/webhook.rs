@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use ureq::Agent;
 
-use super::{Parcel, SendError, by_status, post};
+use super::OutgoingMessage;
+use super::http::{by_status, post};
+use crate::failure::Failure;
 
 /// `Sanimon-Signature: t=<Unix seconds>,v1=<hex of HMAC-SHA256(secret, "t.body")>`: the time keeps old messages from being
 /// played again.
-pub(crate) fn signature(secret: &str, at: TimestampMs, body: &str) -> String {
+fn signature(secret: &str, at: TimestampMs, body: &str) -> String {
     let seconds = at.0.div_euclid(1_000);
     let tag = hmac_sha256(secret.as_bytes(), format!("{seconds}.{body}").as_bytes());
     tag.iter().fold(format!("t={seconds},v1="), |text, byte| format!("{text}{byte:02x}"))
@@ -23,32 +25,32 @@ pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-pub(crate) fn send(
+pub(super) fn send(
     agent: &Agent,
     url: &str,
     secret: Option<&str>,
     now: TimestampMs,
-    parcel: &Parcel<'_>,
-) -> Result<(), SendError> {
-    let body = body(parcel).to_string();
-    let mut headers = vec![("Idempotency-Key", parcel.key.to_owned())];
+    outgoing: &OutgoingMessage<'_>,
+) -> Result<(), Failure> {
+    let body = body(outgoing).to_string();
+    let mut headers = vec![("Idempotency-Key", outgoing.key.to_owned())];
     if let Some(secret) = secret {
         headers.push(("Sanimon-Signature", signature(secret, now, &body)));
     }
-    let (status, answer) = post(agent, url, &headers, &body)?;
-    by_status(status, &answer)
+    let answer = post(agent, url, &headers, &body)?;
+    by_status(answer.status).map_or(Ok(()), |cause| Err(answer.failure(cause)))
 }
 
-fn body(parcel: &Parcel<'_>) -> Value {
-    let events = parcel.about.iter().zip(parcel.devices);
+fn body(outgoing: &OutgoingMessage<'_>) -> Value {
+    let events = outgoing.about.iter().zip(outgoing.devices);
     let events: Vec<Value> =
         events.map(|((message, alert), device)| event(message, alert, device.as_deref())).collect();
     json!({
-        "key": parcel.key,
-        "site": parcel.site_name,
-        "subject": parcel.text.subject,
-        "text": parcel.text.body,
-        "is_test": parcel.about.is_empty(),
+        "key": outgoing.key,
+        "site": outgoing.site_name,
+        "subject": outgoing.text.subject,
+        "text": outgoing.text.body,
+        "is_test": outgoing.about.is_empty(),
         "events": events,
     })
 }
@@ -77,7 +79,7 @@ pub(super) fn event(message: &OutboxMessage, alert: &Alert, device: Option<&str>
             "zone": alert.zone.as_ref().map(sanimon_domain::ZoneId::as_str),
             "metric": info.map(|info| info.name),
             "unit": info.map(|info| info.unit),
-            "value": message.value.unwrap_or(alert.value),
+            "value": message.value.or(alert.value),
             "severity": alert.severity.as_str(),
             "condition": alert.condition.as_str(),
             "handling": alert.handling.as_str(),

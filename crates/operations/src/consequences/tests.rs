@@ -65,8 +65,10 @@ fn a_new_case_has_an_owner_deadlines_and_a_message_and_all_count_from_when_it_wa
 #[test]
 fn a_worse_severity_tightens_deadlines_and_a_milder_one_leaves_them() {
     let (noon, settings) = (at("2026-03-05T12:00:00+08:00"), settings());
-    let major =
-        CaseState { deadlines: settings.teams.deadlines(Severity::Major, None, noon), ..case(Severity::Critical) };
+    let major = CaseState {
+        deadlines: settings.teams.deadlines(Severity::Major, None, noon),
+        ..case(Severity::Critical)
+    };
     let later = noon.plus_ms(10 * MINUTE_MS);
     let worse = Change::SeverityChanged { from: Severity::Major, to: Severity::Critical };
     let all = consequences(&major, worse, &settings, later);
@@ -83,7 +85,8 @@ fn a_worse_severity_tightens_deadlines_and_a_milder_one_leaves_them() {
 #[test]
 fn what_people_handled_and_the_sensor_calls_clear_is_verified_whichever_comes_last() {
     let (noon, settings) = (at("2026-03-05T12:00:00+08:00"), settings());
-    let handled = CaseState { handling: Handling::Handled, condition: Condition::Cleared, ..case(Severity::Major) };
+    let handled =
+        CaseState { handling: Handling::Handled, condition: Condition::Cleared, ..case(Severity::Major) };
     for (change, event) in
         [(Change::Cleared, AlertEvent::Cleared), (Change::Step(Action::Handle), AlertEvent::Closed)]
     {
@@ -119,16 +122,18 @@ fn cases() -> impl Strategy<Value = CaseState> {
     );
     let time = || prop::option::of((0_i64..4_000).prop_map(|minute| TimestampMs(minute * MINUTE_MS)));
     (words, [time(), time(), time()], any::<[bool; 2]>(), 0_u32..4, time()).prop_map(
-        |((severity, condition, handling), by, [is_acknowledged, has_arrived], escalations, escalated_at)| CaseState {
-            condition,
-            handling,
-            deadlines: Deadlines { acknowledge_by: by[0], arrive_by: by[1], resolve_by: by[2] },
-            is_acknowledged,
-            has_arrived,
-            escalations,
-            escalated_at,
-            owner: Some("east".to_owned()),
-            ..case(severity)
+        |((severity, condition, handling), by, [is_acknowledged, has_arrived], escalations, escalated_at)| {
+            CaseState {
+                condition,
+                handling,
+                deadlines: Deadlines { acknowledge_by: by[0], arrive_by: by[1], resolve_by: by[2] },
+                is_acknowledged,
+                has_arrived,
+                escalations,
+                escalated_at,
+                owner: Some("east".to_owned()),
+                ..case(severity)
+            }
         },
     )
 }

@@ -8,17 +8,17 @@ use std::time::Instant;
 use anyhow::Context;
 use chrono_tz::Tz;
 use clap::Args;
-use sanimon_alerting::RuleSet;
 use sanimon_codec::Formats;
 use sanimon_domain::time::{DAY_MS, HOUR_MS};
 use sanimon_domain::{Calibration, Clock, DeviceId, GatewayId, SiteCalendar, TimestampMs, ZoneId};
-use sanimon_ingest::{Admission, Backfill, CommitterOptions, Message};
 use sanimon_operations::OperationsSettings;
 use sanimon_operations::lifecycle::Policy;
 use sanimon_simulator::{Simulation, Town, publish};
-use sanimon_store::{Device, LatLon, Store, Zone};
+use sanimon_store::{Device, Durability, LatLon, Store, Zone};
+use sanimon_writer::{Author, Entry, History, Input, Message, Options, PutCredentials, PutDevices};
 
 use super::check::refused;
+use super::offline::Offline;
 use super::operators::Operators;
 use crate::clock::{FastClock, RealClock};
 use crate::config::{
@@ -26,6 +26,7 @@ use crate::config::{
 };
 use crate::doors::Doors;
 use crate::screen;
+use crate::setup::at_start::reconcile;
 use crate::site::{self, Site, SiteParts};
 
 const TIME_ZONE: Tz = Tz::Asia__Shanghai;
@@ -94,7 +95,7 @@ impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         screen::start_log("error");
         screen::print("sanimon demo: a simulated township\n");
-        site::runtime()?.block_on(self.live())
+        site::run(self.live())
     }
 
     /// How the town of this data was made; true: it is a new one.
@@ -118,17 +119,17 @@ impl Demo {
         let is_here = self.mqtt.ip().is_loopback();
         let embedded = EmbeddedConfig { anonymous: is_here, ..EmbeddedConfig::at(self.mqtt) };
         let doors = Doors::open(&HttpConfig::at(self.http), None, None, Some(embedded)).await?;
-        let mut store = site::open_store(&self.data, Some(SiteCalendar::new(TIME_ZONE)))?;
+        let store = site::open_store(&self.data, Some(SiteCalendar::new(TIME_ZONE)))?;
         let files = SetupFiles::new(&self.data, NamedFiles::default(), TIME_ZONE).with_example_teams();
-        let duties = files.read_teams().map_err(|faults| refused(&faults))?;
+        let on_record = reconcile(&files, &store.shared, RealClock.now())?;
+        let teams = files.read_teams().map_err(|faults| refused(&faults))?;
         // Nobody is told: the people are the example's.
         let operations =
-            OperationsSettings { policy: Policy::default(), teams: duties, notification_rules: Vec::new() };
-        store.writer.use_conduct(Arc::new(operations.clone()));
+            OperationsSettings { policy: Policy::default(), teams, notification_rules: Vec::new() };
         let saved_zones = (!files.zones.is_missing()).then(|| files.read_zones()).transpose();
         let saved_zones = saved_zones.map_err(|faults| refused(&faults))?;
         let (rules, rules_text) = files.read_rules().map_err(|faults| refused(&faults))?;
-        let rules = Arc::new(rules);
+        let options = Options::new(Arc::new(rules), Arc::new(operations));
         let (memory, is_new) = self.town(&store)?;
         screen::step("data", &self.data.display().to_string());
         let mut simulation = Simulation::new(Town::new(memory.seed, memory.devices as usize), memory.start);
@@ -136,32 +137,30 @@ impl Demo {
         screen::step("township", &format!("{devices} devices in {zones} zones"));
         let (store, now) = if is_new {
             let now = memory.start.plus_ms(PAST_MS);
-            (store_past(store, rules.clone(), &mut simulation, memory)?, now)
+            (store_past(store, options.clone(), &mut simulation, memory)?, now)
         } else {
             let now = newest(&store).max(memory.start.plus_ms(PAST_MS));
             relive(&mut simulation, now);
             (store, now)
         };
         let clock = Arc::new(FastClock::new(now, self.speed));
-        let mut store = store;
-        let account = if is_here { None } else { Some(broker_account(&mut store, now)?) };
+        let (store, account) = if is_here { (store, None) } else { broker_account(store, now)? };
         let parts = SiteParts {
             name: "Qingxi 清溪".to_owned(),
             time_zone: TIME_ZONE,
             simulation_speed: Some(self.speed),
             map: None,
             store,
-            committer: CommitterOptions {
-                rules,
-                clock: clock.clone(),
-                admission: Admission::default(),
-                operations: Arc::new(operations),
-                rules_text,
+            writer: Options {
+                rules_text: Some(rules_text),
+                zones: saved_zones,
                 reports_kept_ms: REPORTS_KEPT_MS,
-                formats: Formats::default(),
-                scripts: Vec::new(),
+                ..options
             },
-            zones: saved_zones,
+            clock: clock.clone(),
+            formats: Formats::default(),
+            scripts: Vec::new(),
+            on_record,
             doors,
             brokers: Vec::new(),
             channels: Vec::new(),
@@ -175,11 +174,11 @@ impl Demo {
         let broker = site.embedded.as_ref().map_or(self.mqtt, |embedded| embedded.tcp);
         self.announce(site.http, broker, account.as_ref(), &password);
         let publishing = tokio::spawn(publish_live(simulation, clock, broker, account));
-        site::until_stopped().await;
+        let failed = site.until_stopped().await;
         publishing.abort();
         screen::print("\n  stopping: finishing the running group\n");
         site.stop().await;
-        Ok(())
+        failed
     }
 
     /// Where everything is.
@@ -219,45 +218,45 @@ fn relive(simulation: &mut Simulation, until: TimestampMs) {
 
 fn store_past(
     store: Store,
-    rules: Arc<RuleSet>,
+    options: Options,
     simulation: &mut Simulation,
     memory: TownMemory,
 ) -> anyhow::Result<Store> {
     let started = Instant::now();
     let mut store = store;
     // A past that breaks off is made again from its seed.
-    store.writer.set_durable(false)?;
-    let mut backfill = Backfill::start(store, rules, Admission::default(), memory.start)?;
+    store.file.set_durability(Durability::Rebuildable)?;
     let (zones, devices) = registry(&simulation.town, memory.start)?;
-    backfill.enter(memory.start, zones, devices)?;
+    let mut writer = Offline::open(store, Options { zones: Some(zones), ..options }, memory.start)?;
+    writer.ask(memory.start, entry(memory.start, "devices.import"), PutDevices(devices))?;
     let end = memory.start.plus_ms(PAST_MS);
     let mut operators = Operators::new(memory.seed);
     let mut count = 0_usize;
     let mut now = memory.start;
-    let mut messages: Vec<Message> = Vec::new();
     let source: Arc<str> = "past".into();
     while now < end {
         now = now.plus_ms(GROUP_MS).min(end);
-        messages.clear();
+        let mut messages: Vec<Message> = Vec::new();
         while simulation.next_at().is_some_and(|at| at < now) {
             let Some(uplink) = simulation.next_uplink() else { break };
-            messages.push(Message::decode(source.clone(), uplink.topic, uplink.payload.into(), uplink.at));
+            messages.push(Message::native(source.clone(), uplink.topic, uplink.payload.into(), uplink.at));
         }
         simulation.take_truth();
-        backfill.group(now, &messages)?;
-        operators.work(&mut backfill, now)?;
         count += messages.len();
+        writer.messages(now, messages)?;
+        operators.work(&mut writer, now)?;
         let days = now.since_ms(memory.start) / DAY_MS;
         screen::progress("past", &format!("day {days} of 30, {count} messages"));
     }
-    backfill.remember(META_TOWN, &memory.text())?;
+    let meta = vec![(META_TOWN, memory.text())];
+    let _outputs = writer.apply(now, Input::History(History { meta, ..History::default() }))?;
     screen::progress_done();
     screen::step(
         "past",
         &format!("30 days, {count} messages, stored in {:.1} s", started.elapsed().as_secs_f64()),
     );
-    let mut store = backfill.finish();
-    store.writer.set_durable(true)?;
+    let mut store = writer.close()?;
+    store.file.set_durability(Durability::Synced)?;
     Ok(store)
 }
 
@@ -289,14 +288,21 @@ pub(super) fn registry(town: &Town, now: TimestampMs) -> anyhow::Result<(Vec<Zon
 }
 
 /// A broker that others reach lets nobody in without a name, the town itself included.
-fn broker_account(store: &mut Store, now: TimestampMs) -> anyhow::Result<publish::Account> {
+fn broker_account(store: Store, now: TimestampMs) -> anyhow::Result<(Store, Option<publish::Account>)> {
     let table = b"username,publish,subscribe\ndemo,sanitation/#,sanitation/#\n";
     let made = sanimon_api::provisioned(table, "demo", now);
     let (credentials, table) = made.map_err(|why| anyhow::anyhow!(why))?;
-    store.writer.put_credentials(&credentials, now)?;
+    let options = Options::of_rows_only(store.shared.calendar);
+    let mut writer = Offline::open(store, options, now)?;
+    writer.ask(now, entry(now, "credentials.provision"), PutCredentials(credentials))?;
     let secret = table.lines().nth(1).and_then(|line| line.split_once(',')).map(|(_, secret)| secret);
     let password = secret.context("no secret was made")?.to_owned();
-    Ok(publish::Account { username: "demo".to_owned(), password })
+    Ok((writer.close()?, Some(publish::Account { username: "demo".to_owned(), password })))
+}
+
+/// What the demo does itself.
+fn entry(now: TimestampMs, action: &'static str) -> Entry {
+    Entry::new(now, Author::Site("demo"), action)
 }
 
 /// The town publishes over real MQTT, each uplink when the site's clock has come to it.

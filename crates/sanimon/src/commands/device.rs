@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use sanimon_domain::Clock;
+use sanimon_writer::{PutCredentials, PutDevices};
 
 use super::certificate::write_secret;
 use super::place::{COMMAND_LINE, Place, audit};
@@ -46,7 +47,7 @@ pub(crate) struct Provision {
 impl Provision {
     fn run(self) -> anyhow::Result<()> {
         let table = self.table.read()?;
-        let mut store = self.table.place.find()?.store()?;
+        let mut writer = self.table.place.find()?.offline()?;
         let now = RealClock.now();
         let made = sanimon_api::provisioned(&table, COMMAND_LINE, now.plus_ms(self.overlap));
         let (credentials, secrets) = made.map_err(|why| anyhow::anyhow!("nothing was made: {why}"))?;
@@ -54,13 +55,13 @@ impl Provision {
         if self.out.as_os_str() != "-" {
             write_secret(&self.out, &secrets)?;
         }
-        let detail = format!("{{\"credentials\":{}}}", credentials.len());
-        store.writer.begin_audited(audit("credentials.provision", "", detail));
-        store.writer.put_credentials(&credentials, now)?;
+        let count = credentials.len();
+        let detail = format!("{{\"credentials\":{count}}}");
+        writer.ask(now, audit("credentials.provision", "", detail), PutCredentials(credentials))?;
         if self.out.as_os_str() == "-" {
             screen::print(&secrets);
         } else {
-            screen::step("credentials", &format!("{} made: {}", credentials.len(), self.out.display()));
+            screen::step("credentials", &format!("{count} made: {}", self.out.display()));
         }
         Ok(())
     }
@@ -93,18 +94,18 @@ impl Table {
     fn import(self) -> anyhow::Result<()> {
         let table = self.read()?;
         let found = self.place.find()?;
-        let mut store = found.store()?;
+        let mut writer = found.offline()?;
         let now = RealClock.now();
         let models = models::known(found.scripts());
-        let read = sanimon_api::read_device_table(&table, &store.shared.directory.read(), &models, now);
+        let read = sanimon_api::read_device_table(&table, &writer.shared()?.directory.read(), &models, now);
         let devices = read.map_err(|faults| {
             let lines: Vec<String> =
                 faults.iter().map(|fault| format!("{}: {fault}", self.file.display())).collect();
             anyhow::anyhow!("nothing was entered: {} fault(s)\n{}", lines.len(), lines.join("\n"))
         })?;
         let count = devices.len();
-        store.writer.begin_audited(audit("devices.import", "", format!("{{\"devices\":{count}}}")));
-        store.writer.put_devices(devices, now).context("nothing was entered")?;
+        let entry = audit("devices.import", "", format!("{{\"devices\":{count}}}"));
+        writer.ask(now, entry, PutDevices(devices)).context("nothing was entered")?;
         screen::step("devices", &format!("{count} entered or changed"));
         Ok(())
     }
@@ -126,8 +127,10 @@ mod tests {
     use std::path::Path;
 
     use sanimon_store::Store;
+    use sanimon_writer::Options;
 
     use super::*;
+    use crate::commands::offline::Offline;
     use crate::config;
 
     #[test]
@@ -135,11 +138,12 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
         let config = config::load(&folder.join("sanimon.toml")).expect("a sound configuration");
         let data = tempfile::tempdir().expect("a folder");
-        let mut store = Store::open(data.path(), None).expect("a store");
-        store.writer.put_zones(config.zones).expect("zones");
+        let store = Store::open(data.path(), None).expect("a store");
+        let options = Options { zones: Some(config.zones), ..Options::of_rows_only(store.shared.calendar) };
+        let writer = Offline::open(store, options, RealClock.now()).expect("a writer");
         let table = std::fs::read(folder.join("devices.csv")).expect("the example");
         let models = models::known(&config.scripts);
-        let directory = store.shared.directory.read();
+        let directory = writer.shared().expect("a writer").directory.read();
         let devices = sanimon_api::read_device_table(&table, &directory, &models, RealClock.now());
         assert_eq!(devices.map(|devices| devices.len()), Ok(3));
     }

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use influxdb_line_protocol::{EscapedStr, FieldValue, ParsedLine, parse_lines};
-use sanimon_alerting::RuleSet;
 use sanimon_domain::{Clock, DeviceId, DeviceKind, DeviceNo, MetricNo, TimestampMs, ZoneId, metric};
-use sanimon_store::{Device, DeviceState, Group, JournalMessage, JournalReading, Store};
+use sanimon_store::{Device, DeviceState, JournalMessage, JournalReading, META_IMPORTED_AT};
+use sanimon_writer::{History, Input};
 use serde::Deserialize;
 
 use super::export::{Format, NANOSECONDS_PER_MS};
+use super::offline::Offline;
 use super::place::Place;
 use crate::clock::RealClock;
 use crate::screen;
@@ -62,9 +63,7 @@ impl Import {
         let format = self.format.unwrap_or_else(|| format_of(&self.file));
         let file = File::open(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
         let bar = screen::bar("bytes", file.metadata()?.len());
-        let mut store = found.store()?;
-        store.writer.note_import(RealClock.now())?;
-        let mut importer = Importer::new(store);
+        let mut importer = Importer::new(found.offline()?)?;
         let input = bar.wrap_read(file);
         let outcome = match format {
             Format::Csv => importer.csv(input),
@@ -90,33 +89,36 @@ fn format_of(file: &Path) -> Format {
 }
 
 struct Importer {
-    store: Store,
-    rules: RuleSet,
-    group: Group,
+    writer: Offline,
+    group: History,
     waiting: usize,
     readings: u64,
     devices: HashMap<String, DeviceNo>,
     metrics: HashMap<String, MetricNo>,
+    next_metric: u16,
 }
 
 impl Importer {
-    fn new(store: Store) -> Self {
-        let (devices, custom) = {
-            let directory = store.shared.directory.read();
+    fn new(writer: Offline) -> anyhow::Result<Self> {
+        let (devices, custom, first_custom) = {
+            let directory = writer.shared()?.directory.read();
             let devices =
                 directory.devices().iter().map(|device| (device.id.to_string(), device.no)).collect();
             let number = |name: &str| Some((name.to_owned(), directory.metric_by_name(name)?));
-            (devices, directory.custom_metrics().filter_map(number).collect())
+            (devices, directory.custom_metrics().filter_map(number).collect(), directory.next_custom_metric())
         };
-        Self {
-            store,
-            rules: RuleSet::default(),
-            group: Group::default(),
+        // Silences are counted from here on, not from what is long past.
+        let meta = vec![(META_IMPORTED_AT, RealClock.now().0.to_string())];
+        let group = History { meta, ..History::default() };
+        Ok(Self {
+            writer,
+            group,
             waiting: 0,
             readings: 0,
             devices,
             metrics: custom,
-        }
+            next_metric: first_custom,
+        })
     }
 
     fn csv(&mut self, input: impl Read) -> anyhow::Result<()> {
@@ -185,6 +187,7 @@ impl Importer {
                 device,
                 received_at: named.at,
                 digest: None,
+                is_old_news: false,
                 readings: vec![reading],
             }),
         }
@@ -200,7 +203,8 @@ impl Importer {
         let id = DeviceId::new(named.device).with_context(|| format!("the device `{}`", named.device))?;
         let kind = DeviceKind::parse(named.kind)
             .with_context(|| format!("`{}` is none of bin, drain and toilet", named.kind))?;
-        let known_zone = |zone: &ZoneId| self.store.shared.directory.read().zone(zone).is_some();
+        let shared = self.writer.shared()?;
+        let known_zone = |zone: &ZoneId| shared.directory.read().zone(zone).is_some();
         let no = DeviceNo(self.devices.len() as u32);
         self.group.new_devices.push(Device {
             no,
@@ -222,9 +226,8 @@ impl Importer {
             (1..=metric::NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control),
             "`{name}` is no name for a metric"
         );
-        let no = u16::try_from(usize::from(metric::CUSTOM_FROM) + self.metrics.len())
-            .ok()
-            .context("there are too many metrics of their own")?;
+        let no = self.next_metric;
+        self.next_metric = no.checked_add(1).context("there are too many metrics of their own")?;
         self.group.new_metrics.push((MetricNo(no), name.into()));
         self.metrics.insert(name.to_owned(), MetricNo(no));
         Ok(MetricNo(no))
@@ -232,22 +235,15 @@ impl Importer {
 
     fn commit(&mut self) -> anyhow::Result<()> {
         let group = std::mem::take(&mut self.group);
-        self.store.writer.commit(&group, &self.rules, RealClock.now())?;
+        // What becomes due of it is done at once.
+        let _outputs = self.writer.apply(RealClock.now(), Input::History(group))?;
         self.readings += std::mem::take(&mut self.waiting) as u64;
-        if let Some(job) = self.store.writer.begin_seal_if_due()? {
-            self.store.writer.seal_here(job)?;
-        }
         Ok(())
     }
 
     /// Until InfluxDB has everything. Broken off, `serve` goes on with it.
     fn deliver(&mut self) -> anyhow::Result<()> {
         screen::print("delivering to InfluxDB; Ctrl-C leaves the rest to `sanimon serve`\n");
-        while let Some(job) = self.store.writer.begin_delivery_if_due()? {
-            if let Some(step) = job.run(|| RealClock.now())? {
-                self.store.writer.apply_delivery_step(&step)?;
-            }
-        }
-        Ok(())
+        self.writer.deliver_all(RealClock.now())
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod device;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
+mod offline;
 mod operators;
 pub(crate) mod place;
 pub(crate) mod replay;

@@ -5,9 +5,11 @@ use std::collections::BinaryHeap;
 
 use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{AlertId, Condition, Severity, TimestampMs};
-use sanimon_ingest::Backfill;
 use sanimon_operations::lifecycle::Action;
-use sanimon_store::{AlertAction, AlertFilter, CommandError};
+use sanimon_store::AlertFilter;
+use sanimon_writer::{Author, Entry, Refusal, TakeStep};
+
+use super::offline::Offline;
 
 const DISPATCHERS: [&str; 2] = ["chen.fang", "li.wei"];
 const CREWS: [&str; 4] = ["wang", "zhao", "sun", "zhou"];
@@ -33,8 +35,8 @@ impl Operators {
     }
 
     /// Sees what is new, and does what its time has come for.
-    pub(super) fn work(&mut self, backfill: &mut Backfill, now: TimestampMs) -> anyhow::Result<()> {
-        let page = backfill.shared().alerts(&AlertFilter::default(), LOOKED_AT)?;
+    pub(super) fn work(&mut self, writer: &mut Offline, now: TimestampMs) -> anyhow::Result<()> {
+        let page = writer.shared()?.alerts(&AlertFilter::default(), LOOKED_AT)?;
         let seen = self.last_seen;
         for alert in page.items.iter().rev().filter(|alert| alert.id.0 > seen) {
             self.last_seen = alert.id.0;
@@ -44,7 +46,7 @@ impl Operators {
             self.plans.peek().copied().filter(|Reverse((at, ..))| *at <= now)
         {
             self.plans.pop();
-            if step == HANDLE && Self::is_not_done_yet(backfill, AlertId(alert))? {
+            if step == HANDLE && Self::is_not_done_yet(writer, AlertId(alert))? {
                 let later = at.plus_ms(LOOK_AGAIN_MS);
                 // Some give up and say that it is done all the same.
                 let is_patient = !self.chance(AlertId(alert)).wrapping_add(at.0 as u64).is_multiple_of(40);
@@ -53,18 +55,20 @@ impl Operators {
                     continue;
                 }
             }
-            match backfill.act(at, &self.action(AlertId(alert), step)) {
+            let (who, step) = self.step(AlertId(alert), step);
+            let entry = Entry::new(at, Author::Person(who.to_owned()), "alert.step").about(alert.to_string());
+            match writer.try_ask(at, entry, step)? {
                 // Somebody or the sensor was quicker.
-                Ok(()) | Err(CommandError::NotAllowed(_)) => {}
-                Err(error) => return Err(error.into()),
+                Ok(_) | Err(Refusal::NotAllowed(_)) => {}
+                Err(refusal) => return Err(refusal.into()),
             }
         }
         Ok(())
     }
 
     /// Crews say that it is done when it is: when the sensor says so, too.
-    fn is_not_done_yet(backfill: &Backfill, alert: AlertId) -> anyhow::Result<bool> {
-        let found = backfill.shared().alert(alert)?;
+    fn is_not_done_yet(writer: &Offline, alert: AlertId) -> anyhow::Result<bool> {
+        let found = writer.shared()?.alert(alert)?;
         Ok(found.is_some_and(|(alert, _)| alert.condition == Condition::Active))
     }
 
@@ -89,18 +93,19 @@ impl Operators {
         }
     }
 
-    fn action(&self, alert: AlertId, step: u8) -> AlertAction {
+    /// Who does what.
+    fn step(&self, alert: AlertId, step: u8) -> (&'static str, TakeStep) {
         let chance = self.chance(alert);
         let dispatcher = DISPATCHERS[(chance / 64) as usize % DISPATCHERS.len()];
         let crew = CREWS[(chance / 256) as usize % CREWS.len()];
         match step {
-            0 => AlertAction::new(alert, Action::Acknowledge, dispatcher),
+            0 => (dispatcher, TakeStep::new(alert, Action::Acknowledge)),
             1 => {
                 let assignee = Some(crew.to_owned());
-                AlertAction { assignee, ..AlertAction::new(alert, Action::Dispatch, dispatcher) }
+                (dispatcher, TakeStep { assignee, ..TakeStep::new(alert, Action::Dispatch) })
             }
-            2 => AlertAction::new(alert, Action::Arrive, crew),
-            _ => AlertAction::new(alert, Action::Handle, crew),
+            2 => (crew, TakeStep::new(alert, Action::Arrive)),
+            _ => (crew, TakeStep::new(alert, Action::Handle)),
         }
     }
 

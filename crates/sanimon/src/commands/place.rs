@@ -7,9 +7,11 @@ use clap::Args;
 use sanimon_alerting::RuleSet;
 use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, SiteCalendar};
-use sanimon_store::{Influx, NewAudit, Shared, Store};
+use sanimon_store::{Influx, Shared, Store};
+use sanimon_writer::{Author, Entry, Options};
 
 use super::check::refused;
+use super::offline::Offline;
 use crate::clock::RealClock;
 use crate::config::{self, NamedFiles, SetupFiles, Telemetry};
 use crate::site;
@@ -17,9 +19,9 @@ use crate::site;
 /// Who changes something without signing in, as the log calls them.
 pub(crate) const COMMAND_LINE: &str = "command line";
 
-/// An entry of the log for what is changed from here.
-pub(crate) fn audit(what: &'static str, about: &str, detail: String) -> NewAudit {
-    NewAudit { at: RealClock.now(), who: COMMAND_LINE.to_owned(), what, about: about.to_owned(), detail }
+/// An entry of the audit log for what is changed from here.
+pub(crate) fn audit(action: &'static str, subject: &str, detail: String) -> Entry {
+    Entry::new(RealClock.now(), Author::Site(COMMAND_LINE), action).about(subject).with_detail(detail)
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +89,14 @@ impl Found {
         let mut store = site::open_store(&self.data, self.calendar)?;
         self.telemetry.apply_to(&mut store)?;
         Ok(store)
+    }
+
+    /// The same, to enter rows.
+    pub(crate) fn offline(&self) -> anyhow::Result<Offline> {
+        let retention = self.telemetry.retention.clone();
+        let store = self.store()?;
+        let options = Options { retention, ..Options::of_rows_only(store.shared.calendar) };
+        Offline::open(store, options, RealClock.now())
     }
 
     pub(crate) fn has_influxdb(&self) -> bool {

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use sanimon_domain::Clock;
 use sanimon_domain::SiteCalendar;
-use sanimon_ingest::CommitterOptions;
+use sanimon_writer::Options;
 
 use super::check::refused;
 use crate::clock::RealClock;
 use crate::config::{self, Config};
 use crate::doors::Doors;
+use crate::setup::at_start::reconcile;
 use crate::site::{self, Site, SiteParts};
 use crate::{screen, service};
 
@@ -26,15 +28,18 @@ impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         screen::start_log("info");
         let config = config::load(&self.config).map_err(|faults| refused(&faults))?;
-        site::runtime()?.block_on(serve(config))
+        site::run(serve(config))
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(mut config: Config) -> anyhow::Result<()> {
     let clock = Arc::new(RealClock);
-    let doors = Doors::open(&config.http, config.tls, config.oidc, config.embedded).await?;
     let mut store = site::open_store(&config.data, Some(SiteCalendar::new(config.time_zone)))?;
     config.telemetry.apply_to(&mut store)?;
+    let on_record = reconcile(&config.files, &store.shared, clock.now())?;
+    // A save that a crash broke off may have changed them.
+    config.read_setup_again().map_err(|faults| refused(&faults))?;
+    let doors = Doors::open(&config.http, config.tls, config.oidc, config.embedded).await?;
     let first_start = store.shared.accounts()?.is_empty();
     let parts = SiteParts {
         name: config.site_name,
@@ -42,17 +47,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         simulation_speed: None,
         map: config.map,
         store,
-        committer: CommitterOptions {
-            rules: Arc::new(config.rules),
-            clock: clock.clone(),
-            admission: config.admission,
-            operations: Arc::new(config.operations),
-            rules_text: config.rules_text,
+        writer: Options {
+            rules_text: Some(config.rules_text),
+            zones: (!config.files.zones.is_missing()).then_some(config.zones),
+            acceptance: config.acceptance,
+            retention: config.telemetry.retention.clone(),
             reports_kept_ms: config.reports_kept_ms,
-            formats: config.formats,
-            scripts: config.scripts,
+            ..Options::new(Arc::new(config.rules), Arc::new(config.operations))
         },
-        zones: (!config.files.zones.is_missing()).then_some(config.zones),
+        clock,
+        formats: config.formats,
+        scripts: config.scripts,
+        on_record,
         doors,
         brokers: config.brokers,
         channels: config.channels,
@@ -84,11 +90,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         screen::step("console", &format!("https://{https}"));
     }
     let watchdog = service::ready(&site.shared());
-    site::until_stopped().await;
+    let failed = site.until_stopped().await;
     service::stopping(watchdog);
     screen::step("stopping", "finishing the running group");
     site.stop().await;
-    Ok(())
+    failed
 }
 
 /// Secrets that cross a network in the clear are somebody's decision, and said at each start.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use sanimon_domain::{Clock, ZoneId};
 use sanimon_store::Account;
+use sanimon_writer::{Options, PutAccount};
 
+use super::offline::Offline;
 use super::place::audit;
 use crate::clock::RealClock;
 use crate::{screen, site};
@@ -63,7 +65,7 @@ impl Entry {
             sanimon_api::valid_account_name(&name),
             "`{name}` is no account name: letters, digits, - _ . @, at most 64"
         );
-        let mut store = site::open_store(&place.data, None)?;
+        let store = site::open_store(&place.data, None)?;
         let known = store.shared.account(&name)?;
         anyhow::ensure!(
             known.is_some() || !must_exist,
@@ -80,8 +82,10 @@ impl Entry {
             None => Account { zones, ..Account::new(&name, password_hash, &role) },
         };
         let detail = format!("{{\"role\":\"{}\"}}", account.role);
-        store.writer.begin_audited(audit("user.put", &name, detail));
-        store.writer.put_account(&account, RealClock.now())?;
+        let now = RealClock.now();
+        let options = Options::of_rows_only(store.shared.calendar);
+        let mut writer = Offline::open(store, options, now)?;
+        writer.ask(now, audit("user.put", &name, detail), PutAccount(account))?;
         if was_made {
             screen::print(&format!("{name} / {password}   (shown once: keep it)\n"));
         }

@@ -3,7 +3,7 @@
 use sanimon_domain::Severity;
 use sanimon_domain::hours::parse_span;
 use sanimon_domain::time::DAY_MS;
-use sanimon_notify::{ChannelKind, Credentials, Language, PLACEHOLDERS, Robot, Templates, Tls};
+use sanimon_notify::{ChannelKind, ChatBot, Credentials, Language, PLACEHOLDERS, Templates, Tls};
 use sanimon_operations::routing::{Event, NotificationRule};
 
 use super::hours::Calendars;
@@ -99,18 +99,18 @@ fn target(section: &mut Section<'_>) -> Option<Target> {
     let kind = section.parsed("kind", KINDS, |text| {
         ["webhook", "email", "wecom", "dingtalk", "feishu", "mqtt"].iter().find(|known| **known == text)
     })?;
-    let robot = |robot, section: &mut Section<'_>| {
+    let chat_bot = |bot, section: &mut Section<'_>| {
         let (url, secret) = (url(section), secret(section, "secret"));
-        Some(Target::Ready(ChannelKind::Robot { robot, url: url?, secret }))
+        Some(Target::Ready(ChannelKind::ChatBot { bot, url: url?, secret }))
     };
     match *kind {
         "webhook" => {
             let (url, secret) = (url(section), secret(section, "secret"));
             Some(Target::Ready(ChannelKind::Webhook { url: url?, secret }))
         }
-        "wecom" => robot(Robot::WeCom, section),
-        "dingtalk" => robot(Robot::DingTalk, section),
-        "feishu" => robot(Robot::Feishu, section),
+        "wecom" => chat_bot(ChatBot::WeCom, section),
+        "dingtalk" => chat_bot(ChatBot::DingTalk, section),
+        "feishu" => chat_bot(ChatBot::Feishu, section),
         "email" => email(section).map(Target::Ready),
         _ => {
             let broker = section.text("broker").map(|(name, _)| name);
@@ -119,7 +119,7 @@ fn target(section: &mut Section<'_>) -> Option<Target> {
     }
 }
 
-/// The address of a robot or a webhook holds a key more often than not: it may stand in a file.
+/// The address of a chat bot or a webhook holds a key more often than not: it may stand in a file.
 fn url(section: &mut Section<'_>) -> Option<String> {
     let from_file = section.file_text("url_file");
     let is_url = |text: &str| text.starts_with("https://") || text.starts_with("http://");

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use sanimon_alerting::RuleSet;
+use sanimon_api::SetupDocument;
 use sanimon_operations::Teams;
 use sanimon_store::Zone;
+use sha2::{Digest, Sha256};
 
 use super::reader::{ConfigFault, Document};
 use super::{rules, teams, zones};
@@ -47,23 +49,49 @@ impl SetupFile {
         faults.into_iter().next().map_or(Ok(text), Err)
     }
 
-    /// Replaces the file as a whole: after a crash it is the old one or the new one.
-    pub(crate) fn write(&self, text: &str) -> Result<(), String> {
-        let failed = |error: std::io::Error| {
-            format!(
-                "{} cannot be written: {error}. Give sanimon the right to write there, or change the file by hand",
-                self.path.display()
-            )
-        };
-        let folder =
-            self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    /// Writes a text beside the file, synced: [`Staged::put_in_place`] replaces the file as a whole.
+    pub(crate) fn stage(&self, text: &str) -> Result<Staged, String> {
+        let failed = |error: std::io::Error| self.not_written(&error);
+        let mut draft = tempfile::NamedTempFile::new_in(self.folder()).map_err(failed)?;
         draft.write_all(text.as_bytes()).and_then(|()| draft.as_file().sync_all()).map_err(failed)?;
         if let Ok(known) = std::fs::metadata(&self.path) {
             draft.as_file().set_permissions(known.permissions()).map_err(failed)?;
         }
-        draft.persist(&self.path).map_err(|error| failed(error.error))?;
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        Ok(Staged { draft, file: self.clone() })
+    }
+
+    /// The SHA-256 of what the file says; `None`: there is no file.
+    pub(crate) fn digest(&self) -> Option<[u8; 32]> {
+        let text = std::fs::read(&self.path).ok()?;
+        Some(Sha256::digest(&text).into())
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    fn not_written(&self, error: &std::io::Error) -> String {
+        format!(
+            "{} cannot be written: {error}. Give sanimon the right to write there, or change the file by hand",
+            self.path.display()
+        )
+    }
+}
+
+/// A text that is written beside its file.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    draft: tempfile::NamedTempFile,
+    file: SetupFile,
+}
+
+impl Staged {
+    /// After a crash there is the old file or the new one.
+    pub(crate) fn put_in_place(self) -> Result<(), String> {
+        let Self { draft, file } = self;
+        draft.persist(&file.path).map_err(|error| file.not_written(&error.error))?;
+        let synced = std::fs::File::open(file.folder()).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| file.not_written(&error))
     }
 }
 
@@ -92,6 +120,14 @@ impl SetupFiles {
             zones: SetupFile::new(named.zones, data, "zones.toml", ""),
             teams: SetupFile::new(named.teams, data, "teams.toml", ""),
             time_zone,
+        }
+    }
+
+    pub(crate) fn of(&self, document: SetupDocument) -> &SetupFile {
+        match document {
+            SetupDocument::Rules => &self.rules,
+            SetupDocument::Zones => &self.zones,
+            SetupDocument::Teams => &self.teams,
         }
     }
 
@@ -146,8 +182,10 @@ mod tests {
         assert_eq!(files.read_zones().expect("none").len(), 0);
         files
             .zones
-            .write("[[zone]]\nid = \"a\"\nname = { en = \"A\", zh = \"甲\" }\nclass = \"street\"\n")
-            .expect("written");
+            .stage("[[zone]]\nid = \"a\"\nname = { en = \"A\", zh = \"甲\" }\nclass = \"street\"\n")
+            .expect("written")
+            .put_in_place()
+            .expect("moved");
         assert_eq!(files.read_zones().expect("one").len(), 1);
         let named = NamedFiles { rules: Some(data.path().join("mine.toml")), ..NamedFiles::default() };
         let files = SetupFiles::new(data.path(), named, Tz::Asia__Shanghai);
@@ -158,7 +196,7 @@ mod tests {
     #[test]
     fn what_cannot_be_written_says_what_to_do() {
         let files = SetupFiles::new(Path::new("/nowhere/at/all"), NamedFiles::default(), Tz::UTC);
-        let told = files.rules.write("x").expect_err("no such folder");
+        let told = files.rules.stage("x").expect_err("no such folder");
         assert!(
             told.contains("/nowhere/at/all/rules.toml cannot be written") && told.contains("by hand"),
             "{told}"

@@ -24,15 +24,15 @@ use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::time::{DAY_MS, PlausibleWindow};
 use sanimon_ingest::client::{ClientOptions, Credentials};
-use sanimon_ingest::{Admission, SiteLimits};
 use sanimon_operations::OperationsSettings;
 use sanimon_operations::lifecycle::Policy;
 use sanimon_store::Zone;
+use sanimon_writer::{AcceptanceLimits, SiteLimits};
 
 use crate::tls::TlsFiles;
 
 pub(crate) use channels::{ChannelConfig, Target};
-pub(crate) use files::{NamedFiles, SetupFile, SetupFiles, rules_in};
+pub(crate) use files::{NamedFiles, SetupFile, SetupFiles, Staged, rules_in};
 pub(crate) use reader::ConfigFault;
 use reader::{Document, Section, duration_ms};
 pub(crate) use rules::default_rules;
@@ -58,7 +58,7 @@ pub(crate) struct Config {
     /// As they are written.
     pub(crate) rules_text: String,
     pub(crate) zones: Vec<Zone>,
-    pub(crate) admission: Admission,
+    pub(crate) acceptance: AcceptanceLimits,
     pub(crate) map: Option<MapSource>,
     pub(crate) telemetry: Telemetry,
     pub(crate) formats: Formats,
@@ -70,6 +70,16 @@ pub(crate) struct Config {
     pub(crate) files: SetupFiles,
     /// How long what residents write and show is kept.
     pub(crate) reports_kept_ms: i64,
+}
+
+impl Config {
+    /// Reads rules, zones and teams again.
+    pub(crate) fn read_setup_again(&mut self) -> Result<(), Vec<ConfigFault>> {
+        (self.rules, self.rules_text) = self.files.read_rules()?;
+        self.zones = self.files.read_zones()?;
+        self.operations.teams = self.files.read_teams()?;
+        Ok(())
+    }
 }
 
 /// The single values; the files that they name are read afterwards.
@@ -84,7 +94,7 @@ struct Main {
     oidc: Option<OidcOptions>,
     embedded: Option<EmbeddedConfig>,
     brokers: Vec<ClientOptions>,
-    admission: Admission,
+    acceptance: AcceptanceLimits,
     map: Option<MapSource>,
     telemetry: Telemetry,
     formats: Formats,
@@ -125,7 +135,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         oidc,
         embedded,
         brokers,
-        admission,
+        acceptance,
         map,
         telemetry,
         formats,
@@ -150,7 +160,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<ConfigFault>> {
         rules,
         rules_text,
         zones,
-        admission,
+        acceptance,
         map,
         telemetry,
         formats,
@@ -213,7 +223,7 @@ fn main(root: &mut Section<'_>) -> Main {
         broker.topic_filters.extend(formats.topic_filters());
     }
     name_each_once(root, mqtt_line, &brokers);
-    let admission = root.table("limits", limits).unwrap_or_default();
+    let acceptance = root.table("limits", limits).unwrap_or_default();
     let map = root.table("map", map::read);
     let telemetry = root.table("telemetry", telemetry::read).unwrap_or_default();
     let is_over_tls = |embedded: &EmbeddedConfig| embedded.tls_tcp.or(embedded.tls_websocket).is_some();
@@ -230,7 +240,7 @@ fn main(root: &mut Section<'_>) -> Main {
         oidc,
         embedded,
         brokers,
-        admission,
+        acceptance,
         map: map.flatten(),
         telemetry,
         formats,
@@ -315,18 +325,29 @@ pub(crate) fn parse_broker_url(text: &str) -> Option<(String, u16, bool)> {
     sound.then(|| (host.to_owned(), port, is_tls))
 }
 
-fn limits(section: &mut Section<'_>) -> Admission {
+fn limits(section: &mut Section<'_>) -> AcceptanceLimits {
     const DURATION: &str = "a duration such as 5m, 12h or 30d";
-    let mut admission = Admission::default();
-    let SiteLimits { discovered_devices_max, custom_metrics_max } = &mut admission.limits;
-    let PlausibleWindow { ahead_ms, behind_ms } = &mut admission.window;
-    *discovered_devices_max =
-        section.integer("discovered_devices", 0..=1_000_000).map_or(*discovered_devices_max, |n| n as usize);
-    *custom_metrics_max =
-        section.integer("custom_metrics", 0..=50_000).map_or(*custom_metrics_max, |n| n as usize);
+    let mut acceptance = AcceptanceLimits::default();
+    let SiteLimits {
+        discovered_devices_max,
+        discovered_by_connection_max,
+        custom_metrics_max,
+        custom_metrics_of_device_max,
+        custom_metrics_of_discovered_max,
+    } = &mut acceptance.site;
+    let PlausibleWindow { ahead_ms, behind_ms } = &mut acceptance.window;
+    for (limit, key, most) in [
+        (discovered_devices_max, "discovered_devices", 1_000_000),
+        (discovered_by_connection_max, "discovered_by_connection", 1_000_000),
+        (custom_metrics_max, "custom_metrics", 50_000),
+        (custom_metrics_of_device_max, "custom_metrics_of_device", 50_000),
+        (custom_metrics_of_discovered_max, "custom_metrics_of_discovered", 50_000),
+    ] {
+        *limit = section.integer(key, 0..=most).map_or(*limit, |n| n as usize);
+    }
     *ahead_ms = section.parsed("clock_ahead", DURATION, duration_ms).unwrap_or(*ahead_ms);
     *behind_ms = section.parsed("clock_behind", DURATION, duration_ms).unwrap_or(*behind_ms);
-    admission
+    acceptance
 }
 
 #[cfg(test)]

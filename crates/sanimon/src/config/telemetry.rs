@@ -15,13 +15,13 @@ const DAYS_MAX: i64 = 24_855;
 #[derive(Debug, Default)]
 pub(crate) struct Telemetry {
     pub(crate) influxdb: Option<InfluxOptions>,
-    retention: Retention,
+    /// How long the store keeps readings itself.
+    pub(crate) retention: Retention,
 }
 
 impl Telemetry {
-    /// Puts InfluxDB behind the store, or says how long the store keeps readings itself.
+    /// Puts InfluxDB behind the store.
     pub(crate) fn apply_to(&self, store: &mut Store) -> anyhow::Result<()> {
-        store.writer.set_retention(self.retention.clone());
         if let Some(options) = &self.influxdb {
             store.use_influx(Influx::new(options.clone()).context("cannot use [telemetry.influxdb]")?);
         }

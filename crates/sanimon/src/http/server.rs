@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use sanimon_api::OverTls;
+use sanimon_domain::Heartbeat;
 use sanimon_ingest::broker::{Place, Waiting};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -86,18 +87,22 @@ impl Server {
         self: Arc<Self>,
         listener: TcpListener,
         tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+        heartbeat: Arc<Heartbeat>,
         mut stop: watch::Receiver<bool>,
     ) {
         let graceful = GracefulShutdown::new();
         loop {
+            heartbeat.waiting();
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
+            heartbeat.working();
             let (socket, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "no http connection can be accepted");
+                    heartbeat.waiting();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }

@@ -71,7 +71,7 @@ pub(crate) fn run(
         }
         engine.apply(at, Input::Heard { device, at }, &mut effects);
         let quality = Quality::Good;
-        engine.apply(at, Input::Reading { device, metric, at, value, quality }, &mut effects);
+        engine.apply(at, Input::Reading { device, metric, at, value, quality, is_dated: true }, &mut effects);
     }
     engine.apply(to, Input::Tick, &mut effects);
     alerts(rules, &effects).into_iter().filter(|alert| alert.cleared_at.is_none_or(|at| at >= from)).collect()

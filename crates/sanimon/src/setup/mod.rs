@@ -1,16 +1,19 @@
 //! The site's files as the API sees them.
 
+pub(crate) mod at_start;
 mod edit;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use sanimon_alerting::RuleSet;
-use sanimon_api::{Edit, SetupDocument, SetupSource, Sound, TableFault, Tried, TriedAlert, TriedRule};
+use sanimon_api::{
+    Checked, Edit, SetupDocument, SetupSource, StagedFile, TableFault, Tried, TriedAlert, TriedRule,
+};
 use sanimon_domain::{Subject, TimestampMs};
 use sanimon_store::{DirectoryState, NewRules, Shared, Zone};
 
-use crate::config::{ConfigFault, SetupFile, SetupFiles};
+use crate::config::{ConfigFault, SetupFile, SetupFiles, Staged};
 use crate::replay::{Replayed, beside, compare, every_window, read, run};
 
 /// Alerts that are shown of each kind.
@@ -23,11 +26,7 @@ pub(crate) struct SiteSetup(pub(crate) SetupFiles);
 
 impl SiteSetup {
     fn file(&self, document: SetupDocument) -> &SetupFile {
-        match document {
-            SetupDocument::Rules => &self.0.rules,
-            SetupDocument::Zones => &self.0.zones,
-            SetupDocument::Teams => &self.0.teams,
-        }
+        self.0.of(document)
     }
 }
 
@@ -50,12 +49,12 @@ impl SetupSource for SiteSetup {
         file.text().map_err(|fault| fault.to_string())
     }
 
-    fn check(&self, document: SetupDocument, text: &str) -> Result<Sound, Vec<TableFault>> {
+    fn check(&self, document: SetupDocument, text: &str) -> Result<Checked, Vec<TableFault>> {
         let sound = match document {
             SetupDocument::Rules => SetupFiles::rules_of(text)
-                .map(|rules| Sound::Rules(Box::new(NewRules { rules, text: text.to_owned() }))),
-            SetupDocument::Zones => SetupFiles::zones_of(text).map(Sound::Zones),
-            SetupDocument::Teams => self.0.teams_of(text).map(|duties| Sound::Teams(Box::new(duties))),
+                .map(|rules| Checked::Rules(Box::new(NewRules { rules, text: text.to_owned() }))),
+            SetupDocument::Zones => SetupFiles::zones_of(text).map(Checked::Zones),
+            SetupDocument::Teams => self.0.teams_of(text).map(|duties| Checked::Teams(Box::new(duties))),
         };
         sound.map_err(told)
     }
@@ -68,8 +67,12 @@ impl SetupSource for SiteSetup {
         edit::edited(text, edits)
     }
 
-    fn write(&self, document: SetupDocument, text: &str) -> Result<(), String> {
-        self.file(document).write(text)
+    fn file_digest(&self, document: SetupDocument) -> Option<[u8; 32]> {
+        self.file(document).digest()
+    }
+
+    fn stage(&self, document: SetupDocument, text: &str) -> Result<Box<dyn StagedFile>, String> {
+        Ok(Box::new(self.file(document).stage(text)?))
     }
 
     fn try_rules(
@@ -111,6 +114,12 @@ impl SetupSource for SiteSetup {
             more: shown(&comparison.only_now),
             fewer: shown(&comparison.only_then),
         })
+    }
+}
+
+impl StagedFile for Staged {
+    fn put_in_place(self: Box<Self>) -> Result<(), String> {
+        Self::put_in_place(*self)
     }
 }
 

@@ -8,12 +8,15 @@ mod files;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
+use sanimon_domain::Heartbeat;
 use sanimon_ingest::broker::TlsSource;
 use sanimon_store::Health;
 use tokio::sync::watch;
+
+use crate::supervisor::Supervisor;
 
 pub(crate) use files::{Minimum, TlsFiles, certificates, common_name};
 
@@ -29,12 +32,15 @@ pub(crate) struct Tls {
 
 impl Tls {
     /// Reads the files, and reads them again whenever they change.
-    pub(crate) fn start(files: TlsFiles, health: Arc<Health>) -> anyhow::Result<Self> {
+    pub(crate) fn start(files: TlsFiles, supervisor: &Supervisor) -> anyhow::Result<Self> {
+        let health = supervisor.health().clone();
+        let stamps = files.stamps();
         let loaded = files.load().map_err(|fault| anyhow::anyhow!("[tls] {fault}"))?;
         health.tls_expires_at_s.store(loaded.expires_at_s, Ordering::Relaxed);
         let (http, http_receiver) = watch::channel(loaded.http);
         let (mqtt, mqtt_receiver) = watch::channel(loaded.mqtt);
-        tokio::spawn(keep(files, http, mqtt, health));
+        let in_force = Arc::new(InForce { http, mqtt, health, stamps });
+        supervisor.run("tls", move |heartbeat| keep(files.clone(), in_force.clone(), heartbeat));
         Ok(Self { http: http_receiver, mqtt: mqtt_receiver })
     }
 
@@ -44,25 +50,33 @@ impl Tls {
     }
 }
 
-async fn keep(
-    files: TlsFiles,
+struct InForce {
     http: watch::Sender<Arc<ServerConfig>>,
     mqtt: watch::Sender<Arc<ServerConfig>>,
     health: Arc<Health>,
-) {
-    let mut seen = files.stamps();
+    /// Of the files at the start.
+    stamps: Vec<Option<(SystemTime, u64)>>,
+}
+
+/// Reads the files again when they change.
+async fn keep(files: TlsFiles, in_force: Arc<InForce>, heartbeat: Arc<Heartbeat>) {
+    let InForce { http, mqtt, health, stamps } = &*in_force;
+    let mut seen = stamps.clone();
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let Ok(mut hangup) = hangup else { return };
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = hangup.recv() => {}
-        }
+        heartbeat.working();
         let now = files.stamps();
         if now == seen {
+            heartbeat.waiting();
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = hangup.recv() => {}
+            }
             continue;
         }
         seen = now;
+        heartbeat.waiting();
         let reading = files.clone();
         match tokio::task::spawn_blocking(move || reading.load()).await {
             Ok(Ok(loaded)) => {

@@ -7,21 +7,24 @@
 //!   reason, the rest goes on.
 //! * Killed between its answer and our commit: the batch is sent again, and writing a point again changes nothing.
 //! * Points wait longer than the memory holds: they are sealed into blocks, which are delivered as they are.
+//! * A block cannot be read: it is named in the step, and set aside with it. The others, and the journal, go on.
+//! * A row of the journal cannot be read: the memory has what it said, unless it could not be read at the start either,
+//!   so everything that the memory has put aside is sent. The row is named in the step, and kept as it is.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
-use sanimon_domain::{DeviceNo, Fault, FaultCode, MetricNo, TimestampMs};
+use sanimon_domain::{Fault, FaultCode, TimestampMs};
 
 use super::lines::Lines;
 use super::{Influx, WriteFault};
 use crate::error::{Result, StoreError};
 use crate::health::SourceState;
 use crate::journal;
-use crate::sealed::{self, Series};
+use crate::sealed::{self, BlockRows, Series, StoredBlock};
 use crate::shared::Shared;
 use crate::write::QuarantineEntry;
 
@@ -29,6 +32,8 @@ use crate::write::QuarantineEntry;
 const BATCH_POINTS: usize = 10_000;
 /// Blocks in a batch: about as many points.
 const BATCH_BLOCKS: usize = 10;
+/// Blocks set aside in a step at most: a transaction of some milliseconds. A disk that lost more needs several steps.
+const SET_ASIDE_MAX: usize = 1_000;
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How quickly a pause notices that the job is void.
@@ -39,63 +44,81 @@ const SOURCE: &str = "influxdb";
 /// One delivery. It ends with a step, or without one when it became void.
 #[derive(Debug)]
 pub struct DeliveryJob {
-    pub generation: u64,
     pub(crate) what: Delivery,
     pub(crate) series: Vec<Series>,
     pub(crate) shared: Shared,
     pub(crate) influx: Arc<Influx>,
-    /// Set when the writer no longer waits for it.
+    /// Set when nobody waits for it any more ([`DeliveryJob::void`]).
     pub(crate) void: Arc<AtomicBool>,
 }
 
 /// What is delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Delivery {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
     /// The journal's rows up to this one.
     Journal { up_to_seq: i64 },
     /// Blocks of points that had waited long.
     Blocks,
 }
 
-/// What InfluxDB has taken: the file may let go of it.
+/// What InfluxDB has taken: the file may let go of it. What could not be read is named, to be kept apart in the same
+/// transaction.
 #[derive(Debug)]
 pub struct DeliveryStep {
-    pub(crate) generation: u64,
     pub(crate) delivered: Delivered,
     pub(crate) series: Vec<Series>,
-    pub(crate) points: u64,
-    pub(crate) refused: Vec<QuarantineEntry>,
+    pub points: u64,
+    pub refused: Vec<QuarantineEntry>,
+    /// Blocks to be set aside.
+    pub(crate) unreadable: BlockRows,
+    /// Rows of the journal to be kept before the others are removed.
+    pub(crate) damaged_rows: Vec<i64>,
+    /// When what could not be read was found.
+    pub(crate) found_at: TimestampMs,
 }
 
 impl DeliveryStep {
-    /// Whether it was part of a backlog: the next part should follow at once.
+    /// Whether it took what the memory had put aside.
+    pub fn is_of_journal(&self) -> bool {
+        matches!(self.delivered, Delivered::Journal { .. })
+    }
+
+    /// Whether it was part of a backlog: the next part should follow at once. Not when nothing was delivered: whatever the
+    /// reason, asking again at once would be asking in a circle.
     pub fn is_backlog(&self) -> bool {
-        matches!(self.delivered, Delivered::Blocks { .. })
+        matches!(&self.delivered, Delivered::Blocks(blocks) if blocks.len() > 0)
     }
 }
 
 #[derive(Debug)]
 pub(crate) enum Delivered {
     Journal { up_to_seq: i64 },
-    Blocks { closed: Vec<i64>, open: Vec<i64> },
+    Blocks(BlockRows),
 }
 
 impl DeliveryJob {
+    /// Set it to end the job: what it sent will be sent again.
+    pub fn void(&self) -> Arc<AtomicBool> {
+        self.void.clone()
+    }
+
     /// Sends until everything is accepted. `now` is asked for the time of a quarantine entry. `None`: it became void.
     pub fn run(self, now: impl Fn() -> TimestampMs) -> Result<Option<DeliveryStep>> {
-        let mut sender = Sender { job: &self, now: &now, refused: Vec::new(), points: 0 };
+        let mut sender = Sender::new(&self, &now);
         let delivered = match self.what {
             Delivery::Journal { up_to_seq } => sender.journal(up_to_seq)?,
             Delivery::Blocks => sender.blocks()?,
         };
         let Some(delivered) = delivered else { return Ok(None) };
-        let (refused, points) = (sender.refused, sender.points);
+        let Sender { refused, points, unreadable, damaged_rows, .. } = sender;
         Ok(Some(DeliveryStep {
-            generation: self.generation,
             delivered,
             series: self.series,
             points,
             refused,
+            unreadable,
+            damaged_rows,
+            found_at: now(),
         }))
     }
 }
@@ -105,24 +128,34 @@ struct Sender<'a> {
     now: &'a dyn Fn() -> TimestampMs,
     refused: Vec<QuarantineEntry>,
     points: u64,
+    unreadable: BlockRows,
+    damaged_rows: Vec<i64>,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    fn new(job: &'a DeliveryJob, now: &'a dyn Fn() -> TimestampMs) -> Self {
+        let (refused, damaged_rows) = (Vec::new(), Vec::new());
+        Self { job, now, refused, points: 0, unreadable: BlockRows::default(), damaged_rows }
+    }
+
     fn journal(&mut self, up_to_seq: i64) -> Result<Option<Delivered>> {
         let mut after = 0;
         while after < up_to_seq {
-            let (lines, last) =
-                self.job.shared.with_reader(|connection| self.batch(connection, after, up_to_seq))?;
+            let shared = &self.job.shared;
+            let (lines, last) = shared.with_reader(|connection| self.batch(connection, after, up_to_seq))?;
             if !self.send(&lines) {
                 return Ok(None);
             }
             after = last;
         }
+        if !self.damaged_rows.is_empty() && !self.send_memory() {
+            return Ok(None);
+        }
         Ok(Some(Delivered::Journal { up_to_seq }))
     }
 
     /// Rows behind `after` until the batch is full, and the last of them.
-    fn batch(&self, connection: &Connection, after: i64, up_to_seq: i64) -> Result<(Lines, i64)> {
+    fn batch(&mut self, connection: &Connection, after: i64, up_to_seq: i64) -> Result<(Lines, i64)> {
         let doing = || StoreError::doing("read the journal");
         let mut statement = connection
             .prepare_cached("SELECT seq, records FROM journal WHERE seq > ?1 AND seq <= ?2 ORDER BY seq")
@@ -137,7 +170,10 @@ impl Sender<'_> {
                     let directory = self.job.shared.directory.read();
                     messages.iter().for_each(|message| lines.message(message, &directory));
                 }
-                Err(error) => tracing::error!(seq, %error, "damaged journal row is not delivered"),
+                Err(error) => {
+                    self.job.shared.note_damaged_row(seq, &error);
+                    self.damaged_rows.push(seq);
+                }
             }
             if lines.points >= BATCH_POINTS {
                 last = seq;
@@ -147,34 +183,46 @@ impl Sender<'_> {
         Ok((lines, last))
     }
 
-    fn blocks(&mut self) -> Result<Option<Delivered>> {
-        let blocks =
-            self.job.shared.with_reader(|connection| sealed::oldest_blocks(connection, BATCH_BLOCKS))?;
-        let (mut closed, mut open) = (Vec::new(), Vec::new());
-        let mut lines = Lines::default();
-        for (series, stored) in blocks {
-            if stored.is_open {
-                open.push(stored.id);
-            } else {
-                closed.push(stored.id);
-            }
-            let (device, metric): (DeviceNo, MetricNo) = series;
-            match stored.decode() {
-                Ok(points) => {
-                    lines.points(device, metric, &points, &self.job.shared.directory.read());
-                }
-                Err(error) => {
-                    // It cannot be read, so it cannot be sent; it stays for whoever repairs the disk.
-                    self.job.shared.note_damage(series, stored.block.first_at, &error);
-                    if stored.is_open {
-                        open.pop()
-                    } else {
-                        closed.pop()
-                    };
-                }
+    /// Everything that the memory has put aside for this delivery. Most of it InfluxDB has by now: again changes nothing.
+    fn send_memory(&mut self) -> bool {
+        let (mut lines, mut all) = (Lines::default(), self.job.series.iter().peekable());
+        while let Some((device, metric)) = all.next() {
+            let points = {
+                let hot = self.job.shared.hot.read();
+                hot.series(*device, *metric).map(|series| series.sealing.clone()).unwrap_or_default()
+            };
+            lines.points(*device, *metric, &points, &self.job.shared.directory.read());
+            let is_full = lines.points >= BATCH_POINTS || all.peek().is_none();
+            if is_full && !self.send(&std::mem::take(&mut lines)) {
+                return false;
             }
         }
-        Ok(self.send(&lines).then_some(Delivered::Blocks { closed, open }))
+        true
+    }
+
+    fn blocks(&mut self) -> Result<Option<Delivered>> {
+        let shared = &self.job.shared;
+        let (mut lines, mut delivered) = (Lines::default(), BlockRows::default());
+        let unreadable = &mut self.unreadable;
+        let take = |series: Series, stored: StoredBlock| {
+            match stored.decode() {
+                Ok(points) => {
+                    lines.points(series.0, series.1, &points, &shared.directory.read());
+                    delivered.push(&stored);
+                }
+                Err(error) => {
+                    shared.note_damage(series, stored.block.first_at, &error);
+                    unreadable.push(&stored);
+                }
+            }
+            if delivered.len() < BATCH_BLOCKS && unreadable.len() < SET_ASIDE_MAX {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        shared.with_reader(|connection| sealed::oldest_blocks(connection, take))?;
+        Ok(self.send(&lines).then_some(Delivered::Blocks(delivered)))
     }
 
     /// False when the job became void before all was accepted.
@@ -215,7 +263,8 @@ impl Sender<'_> {
         let fault = Fault::new(FaultCode::RefusedByInfluxdb, format!("InfluxDB refused it: {why}"));
         let topic =
             String::from_utf8_lossy(line.split(|b| *b == b' ').next().unwrap_or_default()).into_owned();
-        self.refused.push(QuarantineEntry::new(&topic, SOURCE.into(), fault, line, (self.now)()));
+        let origin = (topic.as_str(), SOURCE.into(), SOURCE);
+        self.refused.push(QuarantineEntry::new(origin, (fault.code, &fault.message), line, (self.now)()));
     }
 
     fn connected(&self, connected: bool, detail: String) {

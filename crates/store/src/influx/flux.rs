@@ -23,10 +23,11 @@ fn time(at: TimestampMs) -> String {
     format!("time(v: {})", at.0.saturating_mul(1_000_000))
 }
 
-/// Devices above which all are asked for and sorted out here: a filter of thousands is slower than the rest.
-pub(super) const FILTER_DEVICES_MAX: usize = 64;
+/// Devices above which all are asked for and sorted out here. Measured with 2,000 devices: a filter of 500 takes a third
+/// of the time that all take, one of 1,000 takes longer than all.
+const FILTER_DEVICES_MAX: usize = 500;
 
-/// The points of a metric from one time up to but without another.
+/// The points of a metric from one time up to but without another. There may be points of other devices among them.
 pub(super) fn source(
     bucket: &str,
     metric: &str,
@@ -41,12 +42,24 @@ pub(super) fn source(
         time(to),
         literal(metric)
     );
-    if devices.len() <= FILTER_DEVICES_MAX {
-        let names: Vec<String> =
-            devices.iter().map(|id| format!("r.device == {}", literal(id.as_str()))).collect();
-        flux.push_str(&format!(" |> filter(fn: (r) => {})", names.join(" or ")));
+    match devices {
+        [one] => {
+            flux.push_str(&format!(" |> filter(fn: (r) => r.device == {})", literal(one.as_str())));
+        }
+        some if some.len() <= FILTER_DEVICES_MAX => {
+            // InfluxDB refuses a hundred `or`s as nested too deep, and looks a pattern up in its index.
+            let names: Vec<String> = some.iter().map(|id| pattern(id.as_str())).collect();
+            flux.push_str(&format!(" |> filter(fn: (r) => r.device =~ /^({})$/)", names.join("|")));
+        }
+        _ => {}
     }
     flux
+}
+
+/// A name in a pattern. A sign that may mean something there stands for any sign: what it lets in besides is sorted
+/// out by its name.
+fn pattern(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | ':') { c } else { '.' }).collect()
 }
 
 /// Makes days and months those of the site.
@@ -70,5 +83,11 @@ mod tests {
         }
         assert_eq!(literal("bin-7"), "\"bin-7\"");
         assert_eq!(literal("箱"), "\"\\xe7\\xae\\xb1\"");
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_pattern() {
+        assert_eq!(pattern("a)$/) |> drop(x\\|b*[c]\n"), "a........drop.x..b..c..");
+        assert_eq!(pattern("箱-7_b:c.d"), "箱-7_b:c.d");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A reading is committed to the journal, acknowledged, and waits there until InfluxDB has it ([`deliver`]). While
 //! InfluxDB is away the waiting points fill the memory's tail, then blocks, and go on waiting. A query merges what
-//! InfluxDB has with what still waits ([`read`]). Writing a point again changes nothing there, so a batch whose answer
+//! InfluxDB has with what still waits ([`read`], [`windows`]). Writing a point again changes nothing there, so a batch whose answer
 //! was lost is simply sent again.
 //!
 //! Measurement: the device's kind. Tags: `device`, `zone`, `team`. Fields: metrics, as numbers. Times: milliseconds.
@@ -11,10 +11,13 @@
 //! see `rows` and `lines` for the ways around.
 
 pub(crate) mod deliver;
+mod failure;
 mod flux;
 pub(crate) mod lines;
 mod read;
 mod setup;
+mod spans;
+pub(crate) mod windows;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +32,7 @@ use tokio::runtime::{self, Runtime};
 
 use crate::error::{Result, StoreError};
 
+use failure::{Failure, Outcome, failure};
 pub use setup::{BucketState, Setup};
 
 /// A write or a query that takes longer has failed: InfluxDB is stuck, and the batch will be sent again.
@@ -89,12 +93,16 @@ pub(crate) enum WriteFault {
 impl Influx {
     /// Makes the client; nothing is sent yet.
     pub fn new(options: InfluxOptions) -> Result<Self> {
+        Self::with_limit(options, REQUEST_WITHIN)
+    }
+
+    fn with_limit(options: InfluxOptions, request_within: Duration) -> Result<Self> {
         let failed = |detail: String| StoreError::Influx { doing: "be set up", detail };
         if reqwest::Url::parse(&options.url).is_err() {
             // The client library panics on these.
             return Err(failed(format!("`{}` is no URL", options.url)));
         }
-        let http = reqwest::Client::builder().timeout(REQUEST_WITHIN).connect_timeout(CONNECT_WITHIN);
+        let http = reqwest::Client::builder().timeout(request_within).connect_timeout(CONNECT_WITHIN);
         let client = ClientBuilder::with_builder(http, &options.url, &options.org, &options.token)
             .build()
             .map_err(|error| failed(error.to_string()))?;
@@ -113,19 +121,17 @@ impl Influx {
 
     /// Sends lines; what was accepted is stored there.
     pub(crate) fn write(&self, lines: Vec<u8>) -> std::result::Result<(), WriteFault> {
-        let InfluxOptions { org, bucket, .. } = &self.options;
-        let sent = self.wait(self.client.write_line_protocol_with_precision(
-            org,
-            bucket,
-            lines,
-            TimestampPrecision::Milliseconds,
-        ));
-        sent.map_err(|error| match &error {
-            RequestError::Http { status, .. } if matches!(status.as_u16(), 400 | 413 | 422) => {
-                WriteFault::Refused(said(&error))
-            }
-            _ => WriteFault::Later(said(&error)),
+        self.send(lines).map_err(|error| match failure(Outcome::of(&error)) {
+            Some(Failure::Refused) => WriteFault::Refused(said(&error)),
+            // The client library fails with every status that is none.
+            Some(Failure::Passing) | None => WriteFault::Later(said(&error)),
         })
+    }
+
+    fn send(&self, lines: Vec<u8>) -> std::result::Result<(), RequestError> {
+        let InfluxOptions { org, bucket, .. } = &self.options;
+        let precision = TimestampPrecision::Milliseconds;
+        self.wait(self.client.write_line_protocol_with_precision(org, bucket, lines, precision))
     }
 
     /// Runs a query and hands each row over.

@@ -68,7 +68,7 @@ pub struct OutboxMessage {
     pub expires_at: TimestampMs,
     pub attempts: u32,
     pub state: MessageState,
-    /// Why it has not gone out.
+    /// Why it has not gone out; of one that was sent: whom it did not reach.
     pub error: Option<String>,
     pub done_at: Option<TimestampMs>,
 }
@@ -96,26 +96,37 @@ impl MessageState {
     }
 }
 
+/// A message that waits, as far as its turn depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingMessage {
+    pub id: i64,
+    pub due_at: TimestampMs,
+    pub expires_at: TimestampMs,
+    pub attempts: u32,
+    pub is_digest: bool,
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryOutcome {
     pub id: i64,
+    /// How often it had been tried before. An outcome that is told twice is noted once.
+    pub attempts: u32,
     pub at: TimestampMs,
     pub result: DeliveryResult,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryResult {
-    Sent,
+    /// It went out.
+    Sent {
+        /// Whom it did not reach, and why.
+        note: Option<String>,
+    },
     /// Not yet: again at this time.
-    Later {
-        at: TimestampMs,
-        error: String,
-    },
+    Later { at: TimestampMs, error: String },
     /// Given up.
-    Dead {
-        error: String,
-    },
+    Dead { error: String },
 }
 
 /// The code of a place's sign.

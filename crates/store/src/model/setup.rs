@@ -26,6 +26,17 @@ pub struct AuditEntry {
     pub detail: String,
 }
 
+/// A document that people save in the console: rules, zones or teams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedDocument {
+    pub name: String,
+    pub text: String,
+    /// The SHA-256 of what its file said before; `None`: there was no file.
+    pub replaces: Option<[u8; 32]>,
+    /// Its file says this text.
+    pub is_in_file: bool,
+}
+
 /// What became of a stop of a round, as people say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopState {

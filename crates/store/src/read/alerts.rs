@@ -1,116 +1,189 @@
-//! Alerts and their histories.
+//! Single alerts and their histories.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Row};
 use sanimon_domain::{
-    AlertId, Condition, DeviceKind, DeviceNo, GroupKind, Handling, MetricNo, RuleId, Severity, StepKind,
-    Subject, TimestampMs, ZoneId,
+    AlertId, Condition, DeviceNo, GroupKind, Handling, MetricNo, RuleId, Severity, StepKind, Subject,
+    TimestampMs, ZoneId,
 };
 use sanimon_operations::Deadlines;
 
-use super::Page;
-use super::rows::{optional_time, time, word};
+use super::rows::{time, unknown_word, word};
+use crate::damage::Damage;
 use crate::error::{Result, StoreError};
 use crate::model::{Alert, Step};
 
-/// Which alerts; an empty list selects all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AlertFilter {
-    pub conditions: Vec<Condition>,
-    pub handlings: Vec<Handling>,
-    pub severities: Vec<Severity>,
-    pub zones: Vec<String>,
-    /// Teams or persons whose alerts are wanted.
-    pub assignees: Vec<String>,
-    pub device: Option<DeviceNo>,
-    pub kinds: Vec<DeviceKind>,
-    pub metrics: Vec<MetricNo>,
-    pub rules: Vec<RuleId>,
-    /// Open at some time from here on.
-    pub from: Option<TimestampMs>,
-    /// Raised before this.
-    pub to: Option<TimestampMs>,
-    /// The cursor of the page before: alerts with a smaller number.
-    pub before: Option<i64>,
+/// What is read of an alert, in the order in which [`from_row`] takes it. Columns are taken by their places: a page of the board is
+/// 1,000 alerts, and looking each of their columns up by its name took longer than all the rest.
+pub(super) const COLUMNS: &str = "id, device_no, group_kind, group_id, rule_id, rules_version, title_en, title_zh, metric_no, \
+    zone, severity, condition, handling, value, raised_at, known_at, changed_at, cleared_at, replaced_by, acknowledge_by, arrive_by, \
+    resolve_by, arrived_at, escalations, escalated_at, escalated_to, escalate_at, report_token IS NOT NULL, acknowledged_at, \
+     assignee, handled_by, handled_at, closed_at";
+
+/// The cells of a row, from left to right.
+struct Cells<'row, 'statement> {
+    row: &'row Row<'statement>,
+    next: usize,
 }
 
+impl Cells<'_, '_> {
+    fn take<T: FromSql>(&mut self) -> rusqlite::Result<T> {
+        let value = self.row.get(self.next);
+        self.next += 1;
+        value
+    }
+
+    fn time(&mut self) -> rusqlite::Result<Option<TimestampMs>> {
+        Ok(self.take::<Option<i64>>()?.map(TimestampMs))
+    }
+
+    fn word<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+        let place = self.next;
+        self.next += 1;
+        let text = self.row.get_ref(place)?.as_str()?;
+        parse(text)
+            .ok_or_else(|| unknown_word(text, self.row.as_ref().column_name(place).unwrap_or_default()))
+    }
+}
+
+/// From a row of [`COLUMNS`].
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Alert> {
+    let mut cells = Cells { row, next: 0 };
+    // As they stand here: fields are evaluated in the order in which they are written.
     Ok(Alert {
-        id: AlertId(row.get::<_, i64>("id")? as u64),
-        subject: subject(row)?,
-        rule: word(row, "rule_id", |text| RuleId::new(text).ok())?,
-        rules_version: row.get("rules_version")?,
-        title_en: row.get("title_en")?,
-        title_zh: row.get("title_zh")?,
-        metric: MetricNo(row.get("metric_no")?),
-        zone: row.get::<_, Option<String>>("zone")?.and_then(|id| ZoneId::new(&id).ok()),
-        severity: word(row, "severity", Severity::parse)?,
-        condition: word(row, "condition", Condition::parse)?,
-        handling: word(row, "handling", Handling::parse)?,
-        value: row.get("value")?,
-        raised_at: time(row, "raised_at")?,
-        changed_at: time(row, "changed_at")?,
-        cleared_at: optional_time(row, "cleared_at")?,
-        replaced_by: row.get::<_, Option<i64>>("replaced_by")?.map(|id| AlertId(id as u64)),
-        deadlines: Deadlines {
-            acknowledge_by: optional_time(row, "acknowledge_by")?,
-            arrive_by: optional_time(row, "arrive_by")?,
-            resolve_by: optional_time(row, "resolve_by")?,
+        id: AlertId(cells.take::<i64>()? as u64),
+        subject: {
+            let (device, kind, id): (Option<i64>, Option<String>, Option<String>) =
+                (cells.take()?, cells.take()?, cells.take()?);
+            subject_of(device, kind, id)?
         },
-        arrived_at: optional_time(row, "arrived_at")?,
-        escalations: row.get("escalations")?,
-        escalated_at: optional_time(row, "escalated_at")?,
-        escalated_to: row.get("escalated_to")?,
-        acknowledged_at: optional_time(row, "acknowledged_at")?,
-        assignee: row.get("assignee")?,
-        handled_by: row.get("handled_by")?,
-        handled_at: optional_time(row, "handled_at")?,
-        closed_at: optional_time(row, "closed_at")?,
+        rule: cells.word(|text| RuleId::new(text).ok())?,
+        rules_version: cells.take()?,
+        title_en: cells.take()?,
+        title_zh: cells.take()?,
+        metric: MetricNo(cells.take()?),
+        zone: cells.take::<Option<String>>()?.and_then(|id| ZoneId::new(&id).ok()),
+        severity: cells.word(Severity::parse)?,
+        condition: cells.word(Condition::parse)?,
+        handling: cells.word(Handling::parse)?,
+        value: cells.take()?,
+        raised_at: TimestampMs(cells.take()?),
+        known_at: TimestampMs(cells.take()?),
+        changed_at: TimestampMs(cells.take()?),
+        cleared_at: cells.time()?,
+        replaced_by: cells.take::<Option<i64>>()?.map(|id| AlertId(id as u64)),
+        deadlines: Deadlines {
+            acknowledge_by: cells.time()?,
+            arrive_by: cells.time()?,
+            resolve_by: cells.time()?,
+        },
+        arrived_at: cells.time()?,
+        escalations: cells.take()?,
+        escalated_at: cells.time()?,
+        escalated_to: cells.take()?,
+        next_escalation_at: cells.time()?,
+        is_report: cells.take()?,
+        acknowledged_at: cells.time()?,
+        assignee: cells.take()?,
+        handled_by: cells.take()?,
+        handled_at: cells.time()?,
+        closed_at: cells.time()?,
     })
+}
+
+/// A row of a list. One that cannot be understood is noted and left out: the others are wanted all the same.
+pub(super) fn understood(row: &Row<'_>, damage: &Damage) -> rusqlite::Result<Option<Alert>> {
+    match from_row(row) {
+        Ok(alert) => Ok(Some(alert)),
+        Err(error) => {
+            damage.note_alert(row.get(0)?, &error);
+            Ok(None)
+        }
+    }
 }
 
 /// A device or a group.
 pub(crate) fn subject(row: &Row<'_>) -> rusqlite::Result<Subject> {
-    let device: Option<i64> = row.get("device_no")?;
+    subject_of(row.get("device_no")?, row.get("group_kind")?, row.get("group_id")?)
+}
+
+/// Groups have no device's number, or a negative one where it is part of a key; devices may have empty words for a group.
+fn subject_of(device: Option<i64>, kind: Option<String>, id: Option<String>) -> rusqlite::Result<Subject> {
     if let Some(device) = device.filter(|no| *no >= 0) {
         return Ok(Subject::Device(DeviceNo(device as u32)));
     }
-    let kind = word(row, "group_kind", GroupKind::parse)?;
-    Ok(Subject::group(kind, &row.get::<_, String>("group_id")?))
+    let kind = kind.unwrap_or_default();
+    let known = GroupKind::parse(&kind).ok_or_else(|| unknown_word(&kind, "group_kind"))?;
+    let id = id.ok_or_else(|| unknown_word("", "group_id"))?;
+    Ok(Subject::group(known, &id))
 }
 
+/// An alert; its row may say what cannot be understood.
 pub(crate) fn alert(connection: &Connection, id: AlertId) -> Result<Option<Alert>> {
-    connection
-        .prepare_cached("SELECT * FROM alert WHERE id = ?1")
-        .and_then(|mut statement| statement.query_row([id.0 as i64], from_row).optional())
-        .map_err(StoreError::doing("read an alert"))
+    let doing = || StoreError::doing("read an alert");
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM alert WHERE id = ?1")).map_err(doing())?;
+    let mut rows = statement.query([id.0 as i64]).map_err(doing())?;
+    let Some(row) = rows.next().map_err(doing())? else { return Ok(None) };
+    let damaged = |error| StoreError::Damaged { what: "an alert", detail: format!("#{}: {error}", id.0) };
+    from_row(row).map(Some).map_err(damaged)
 }
 
-pub(crate) fn steps(connection: &Connection, id: AlertId) -> Result<Vec<Step>> {
+/// The history of an alert, without entries that cannot be understood.
+pub(crate) fn steps(connection: &Connection, damage: &Damage, id: AlertId) -> Result<Vec<Step>> {
     let doing = || StoreError::doing("read an alert's history");
     let mut statement = connection
         .prepare_cached("SELECT * FROM alert_step WHERE alert_id = ?1 ORDER BY n")
         .map_err(doing())?;
-    let rows = statement.query_map([id.0 as i64], step_from_row);
-    rows.and_then(Iterator::collect).map_err(doing())
+    let mut rows = statement.query([id.0 as i64]).map_err(doing())?;
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next().map_err(doing())? {
+        steps.extend(understood_step(row, damage).map_err(doing())?);
+    }
+    Ok(steps)
+}
+
+/// Tells of each alert, and of each entry of a history, that cannot be understood.
+pub(crate) fn each_damaged(connection: &Connection, mut tell: impl FnMut(String)) -> Result<()> {
+    let doing = || StoreError::doing("read alerts");
+    let mut statement =
+        connection.prepare(&format!("SELECT {COLUMNS} FROM alert ORDER BY id")).map_err(doing())?;
+    let mut rows = statement.query([]).map_err(doing())?;
+    while let Some(row) = rows.next().map_err(doing())? {
+        if let Err(error) = from_row(row) {
+            let id: i64 = row.get(0).map_err(doing())?;
+            tell(format!("alert {id}: {error}"));
+        }
+    }
+    let mut statement =
+        connection.prepare("SELECT * FROM alert_step ORDER BY alert_id, n").map_err(doing())?;
+    let mut rows = statement.query([]).map_err(doing())?;
+    while let Some(row) = rows.next().map_err(doing())? {
+        if let Err(error) = step_from_row(row) {
+            let (alert, n) = step_no(row).map_err(doing())?;
+            tell(format!("alert {alert}, entry {n} of its history: {error}"));
+        }
+    }
+    Ok(())
 }
 
 /// Alerts that were open at some time from `from` until before `to`, with their histories, the oldest first.
 pub(crate) fn alerts_between(
     connection: &Connection,
+    damage: &Damage,
     from: TimestampMs,
     to: TimestampMs,
 ) -> Result<Vec<(Alert, Vec<Step>)>> {
     let doing = || StoreError::doing("read alerts with their histories");
     let wanted = "raised_at < ?2 AND (cleared_at IS NULL OR cleared_at >= ?1 OR closed_at >= ?1)";
     let mut statement = connection
-        .prepare_cached(&format!("SELECT * FROM alert WHERE {wanted} ORDER BY id"))
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM alert WHERE {wanted} ORDER BY id"))
         .map_err(doing())?;
-    let rows = statement.query_map([from.0, to.0], from_row).map_err(doing())?;
-    let mut found: Vec<(Alert, Vec<Step>)> = rows
-        .map(|alert| alert.map(|alert| (alert, Vec::new())))
-        .collect::<rusqlite::Result<_>>()
-        .map_err(doing())?;
+    let mut rows = statement.query([from.0, to.0]).map_err(doing())?;
+    let mut found: Vec<(Alert, Vec<Step>)> = Vec::new();
+    while let Some(row) = rows.next().map_err(doing())? {
+        found.extend(understood(row, damage).map_err(doing())?.map(|alert| (alert, Vec::new())));
+    }
     let mut statement = connection
         .prepare_cached(&format!(
             "SELECT * FROM alert_step WHERE alert_id IN (SELECT id FROM alert WHERE {wanted}) ORDER BY alert_id, n"
@@ -126,10 +199,27 @@ pub(crate) fn alerts_between(
         if let Some((known, steps)) = found.get_mut(place)
             && known.id.0 == alert
         {
-            steps.push(step_from_row(row).map_err(doing())?);
+            steps.extend(understood_step(row, damage).map_err(doing())?);
         }
     }
     Ok(found)
+}
+
+/// An entry of a history. One that cannot be understood is noted and left out.
+fn understood_step(row: &Row<'_>, damage: &Damage) -> rusqlite::Result<Option<Step>> {
+    match step_from_row(row) {
+        Ok(step) => Ok(Some(step)),
+        Err(error) => {
+            let (alert, n) = step_no(row)?;
+            damage.note_step(alert, n, &error);
+            Ok(None)
+        }
+    }
+}
+
+/// Whose history it belongs to, and its place there.
+fn step_no(row: &Row<'_>) -> rusqlite::Result<(i64, i64)> {
+    Ok((row.get("alert_id")?, row.get("n")?))
 }
 
 fn step_from_row(row: &Row<'_>) -> rusqlite::Result<Step> {
@@ -142,60 +232,4 @@ fn step_from_row(row: &Row<'_>) -> rusqlite::Result<Step> {
         note: row.get("note")?,
         assignee: row.get("assignee")?,
     })
-}
-
-/// The newest alerts first.
-pub(crate) fn alerts(connection: &Connection, filter: &AlertFilter, limit: usize) -> Result<Page<Alert>> {
-    let mut sql = String::from("SELECT * FROM alert WHERE 1");
-    let mut values: Vec<Value> = Vec::new();
-    let mut one_of = |column: &str, words: Vec<&str>| {
-        if !words.is_empty() {
-            sql.push_str(&format!(" AND {column} IN ({})", vec!["?"; words.len()].join(",")));
-            values.extend(words.into_iter().map(|word| Value::Text(word.to_owned())));
-        }
-    };
-    one_of("condition", filter.conditions.iter().map(|c| c.as_str()).collect());
-    one_of("handling", filter.handlings.iter().map(|h| h.as_str()).collect());
-    one_of("severity", filter.severities.iter().map(|s| s.as_str()).collect());
-    one_of("assignee", filter.assignees.iter().map(String::as_str).collect());
-    one_of("rule_id", filter.rules.iter().map(RuleId::as_str).collect());
-    if !filter.zones.is_empty() {
-        let places = vec!["?"; filter.zones.len()].join(",");
-        sql.push_str(&format!(" AND zone IN ({places})"));
-        values.extend(filter.zones.iter().cloned().map(Value::Text));
-    }
-    if !filter.kinds.is_empty() {
-        let places = vec!["?"; filter.kinds.len()].join(",");
-        sql.push_str(&format!(" AND device_no IN (SELECT no FROM device WHERE kind IN ({places}))"));
-        values.extend(filter.kinds.iter().map(|kind| Value::Text(kind.as_str().to_owned())));
-    }
-    if !filter.metrics.is_empty() {
-        let places = vec!["?"; filter.metrics.len()].join(",");
-        sql.push_str(&format!(" AND metric_no IN ({places})"));
-        values.extend(filter.metrics.iter().map(|metric| Value::Integer(i64::from(metric.0))));
-    }
-    if let Some(from) = filter.from {
-        sql.push_str(" AND (cleared_at IS NULL OR cleared_at >= ?)");
-        values.push(Value::Integer(from.0));
-    }
-    if let Some(to) = filter.to {
-        sql.push_str(" AND raised_at < ?");
-        values.push(Value::Integer(to.0));
-    }
-    if let Some(device) = filter.device {
-        sql.push_str(" AND device_no = ?");
-        values.push(Value::Integer(i64::from(device.0)));
-    }
-    if let Some(before) = filter.before {
-        sql.push_str(" AND id < ?");
-        values.push(Value::Integer(before));
-    }
-    sql.push_str(" ORDER BY id DESC LIMIT ?");
-    values.push(Value::Integer(limit as i64 + 1));
-
-    let doing = || StoreError::doing("read alerts");
-    let mut statement = connection.prepare_cached(&sql).map_err(doing())?;
-    let rows = statement.query_map(params_from_iter(values), from_row);
-    let items = rows.and_then(Iterator::collect).map_err(doing())?;
-    Ok(Page::of(items, limit, |alert: &Alert| alert.id.0 as i64))
 }

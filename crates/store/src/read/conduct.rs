@@ -1,14 +1,12 @@
-//! Windows, messages, versions of the rules and reports.
+//! Windows, versions of the rules and reports.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sanimon_alerting::MaintenanceWindow;
-use sanimon_domain::{AlertId, DeviceNo, ReportCategory, RuleId, Severity, Subject, TimestampMs, ZoneId};
-use sanimon_operations::routing::Event;
+use sanimon_domain::{AlertId, DeviceNo, ReportCategory, RuleId, Subject, TimestampMs, ZoneId};
 
-use super::Page;
 use super::rows::{optional_time, time, word};
 use crate::error::{Result, StoreError};
-use crate::model::{MessageState, OutboxMessage, Place, PlaceCode, Report, RulesVersion, WindowEntry};
+use crate::model::{Place, PlaceCode, Report, RulesVersion, WindowEntry};
 
 fn window(row: &Row<'_>) -> rusqlite::Result<WindowEntry> {
     let id = |column| row.get::<_, Option<String>>(column);
@@ -42,73 +40,6 @@ pub(crate) fn windows(connection: &Connection, now: TimestampMs, others: usize) 
         .map_err(doing())?;
     let rows = statement.query_map(params![now.0, others as i64], window).map_err(doing())?;
     rows.collect::<rusqlite::Result<_>>().map_err(doing())
-}
-
-fn message(row: &Row<'_>) -> rusqlite::Result<OutboxMessage> {
-    Ok(OutboxMessage {
-        id: row.get("id")?,
-        channel: row.get("channel")?,
-        alert: row.get::<_, Option<i64>>("alert_id")?.map(|id| AlertId(id as u64)),
-        event: word(row, "event", Event::parse)?,
-        at: time(row, "at")?,
-        severity: word(row, "severity", Severity::parse)?,
-        value: row.get("value")?,
-        who: row.get("who")?,
-        note: row.get("note")?,
-        escalated_to: row.get("escalated_to")?,
-        is_digest: row.get("is_digest")?,
-        due_at: time(row, "due_at")?,
-        expires_at: time(row, "expires_at")?,
-        attempts: row.get("attempts")?,
-        state: word(row, "state", MessageState::parse)?,
-        error: row.get("error")?,
-        done_at: optional_time(row, "done_at")?,
-    })
-}
-
-/// Messages of a channel whose time has come, in the order of what they tell.
-pub(crate) fn due_messages(
-    connection: &Connection,
-    channel: &str,
-    now: TimestampMs,
-    limit: usize,
-) -> Result<Vec<OutboxMessage>> {
-    let doing = || StoreError::doing("read the outbox");
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT * FROM outbox WHERE state = 'waiting' AND channel = ?1 AND due_at <= ?2 ORDER BY id LIMIT ?3",
-        )
-        .map_err(doing())?;
-    let rows = statement.query_map(params![channel, now.0, limit as i64], message).map_err(doing())?;
-    rows.collect::<rusqlite::Result<_>>().map_err(doing())
-}
-
-/// Messages in this state, or in any, the newest first.
-pub(crate) fn messages(
-    connection: &Connection,
-    state: Option<MessageState>,
-    before: Option<i64>,
-    limit: usize,
-) -> Result<Page<OutboxMessage>> {
-    let doing = || StoreError::doing("read the outbox");
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT * FROM outbox WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3",
-        )
-        .map_err(doing())?;
-    let values = params![state.map(MessageState::as_str), before, limit as i64 + 1];
-    let rows = statement.query_map(values, message).map_err(doing())?;
-    let items = rows.collect::<rusqlite::Result<_>>().map_err(doing())?;
-    Ok(Page::of(items, limit, |message: &OutboxMessage| message.id))
-}
-
-/// How many messages wait, and how many were given up.
-pub(crate) fn message_counts(connection: &Connection) -> Result<(i64, i64)> {
-    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let doing = || StoreError::doing("count the outbox");
-    let waiting = count("SELECT count(*) FROM outbox WHERE state = 'waiting'").map_err(doing())?;
-    let dead = count("SELECT count(*) FROM outbox WHERE state = 'dead'").map_err(doing())?;
-    Ok((waiting, dead))
 }
 
 pub(crate) fn rules_versions(connection: &Connection) -> Result<Vec<RulesVersion>> {

@@ -15,10 +15,12 @@ use crate::model::{
 /// A text column that must be one of a set of words.
 pub(crate) fn word<T>(row: &Row<'_>, column: &str, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
-    parse(&text).ok_or_else(|| {
-        let message = format!("`{text}` in column {column}");
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, message.into())
-    })
+    parse(&text).ok_or_else(|| unknown_word(&text, column))
+}
+
+pub(crate) fn unknown_word(text: &str, column: &str) -> rusqlite::Error {
+    let message = format!("`{text}` in column {column}");
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, message.into())
 }
 
 pub(crate) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<TimestampMs> {
@@ -57,6 +59,18 @@ pub(crate) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
         first_seen_at: time(row, "first_seen_at")?,
         online,
     })
+}
+
+/// As the import in force says, whether its row is written like that already or not.
+pub(crate) fn device_in_force(row: &Row<'_>, import_in_force: Option<i64>) -> rusqlite::Result<Device> {
+    let device = device(row)?;
+    let import_no: Option<i64> = row.get("import_no")?;
+    if import_no.is_none() || import_no != import_in_force {
+        return Ok(device);
+    }
+    let hardware: Option<String> = row.get("import_hardware_id")?;
+    let hardware_id = hardware.and_then(|id| HardwareId::new(&id).ok());
+    Ok(Device { state: DeviceState::Registered, hardware_id, ..device })
 }
 
 fn calibration(row: &Row<'_>) -> rusqlite::Result<Calibration> {

@@ -81,25 +81,10 @@ impl WindowPlan {
         self.calendar
     }
 
-    /// The windows that hold these points, which are ascending.
-    pub(crate) fn windows_of(&self, points: &[Point]) -> Vec<usize> {
-        let mut windows: Vec<usize> = points.iter().map(|point| self.window_at(point.at)).collect();
-        windows.dedup();
-        windows
-    }
-
     /// A window's part of the range: from one time up to but without another.
     pub(crate) fn bounds(&self, window: usize) -> (TimestampMs, TimestampMs) {
         let end = self.starts.get(window + 1).copied().unwrap_or(self.query.to);
         (self.starts[window].max(self.query.from), end.min(self.query.to))
-    }
-
-    /// The points in a window.
-    pub(crate) fn within<'a>(&self, points: &'a [Point], window: usize) -> &'a [Point] {
-        let (from, to) = self.bounds(window);
-        let start = points.partition_point(|point| point.at < from);
-        let end = points.partition_point(|point| point.at < to);
-        &points[start..end.max(start)]
     }
 
     /// The range in stretches of days whose midnights are a multiple of 24 hours apart: start, end, first midnight.

@@ -3,18 +3,11 @@
 use sanimon_domain::{AlertId, TimestampMs, ZoneId};
 
 use crate::error::Result;
-use crate::model::{
-    Alert, MessageState, OutboxMessage, Place, PlaceCode, Report, RulesVersion, Step, WindowEntry,
-};
-use crate::read::{self, Page};
+use crate::model::{Alert, Place, PlaceCode, Report, RulesVersion, Step, WindowEntry};
+use crate::read;
 use crate::shared::Shared;
 
 impl Shared {
-    /// Messages wait in the outbox.
-    pub(crate) fn ring_outbox(&self) {
-        self.outbox_bell.send_modify(|rung| *rung += 1);
-    }
-
     /// Maintenance windows that are not over, and as many of the others as wanted, the newest first.
     pub fn maintenance_windows(&self, now: TimestampMs, others: usize) -> Result<Vec<WindowEntry>> {
         self.with_reader(|connection| read::windows(connection, now, others))
@@ -22,27 +15,7 @@ impl Shared {
 
     /// Alerts that were open at some time from `from` until before `to`, with their histories, the oldest first.
     pub fn alerts_between(&self, from: TimestampMs, to: TimestampMs) -> Result<Vec<(Alert, Vec<Step>)>> {
-        self.with_reader(|connection| read::alerts_between(connection, from, to))
-    }
-
-    /// Messages of a channel whose time has come, in the order of what they tell.
-    pub fn due_messages(&self, channel: &str, now: TimestampMs, limit: usize) -> Result<Vec<OutboxMessage>> {
-        self.with_reader(|connection| read::due_messages(connection, channel, now, limit))
-    }
-
-    /// Messages in this state, or in any, the newest first.
-    pub fn messages(
-        &self,
-        state: Option<MessageState>,
-        before: Option<i64>,
-        limit: usize,
-    ) -> Result<Page<OutboxMessage>> {
-        self.with_reader(|connection| read::messages(connection, state, before, limit))
-    }
-
-    /// How many messages wait, and how many were given up.
-    pub fn message_counts(&self) -> Result<(i64, i64)> {
-        self.with_reader(read::message_counts)
+        self.with_reader(|connection| read::alerts_between(connection, &self.readers.damage, from, to))
     }
 
     /// Every version of the rules, the newest first.

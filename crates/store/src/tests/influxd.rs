@@ -101,11 +101,3 @@ impl Server {
         options
     }
 }
-
-/// Everything that waits is delivered.
-pub(super) fn deliver(store: &mut Store) {
-    while let Some(job) = store.writer.begin_delivery_if_due().expect("a job") {
-        let step = job.run(|| sanimon_domain::TimestampMs(0)).expect("sent").expect("not void");
-        store.writer.apply_delivery_step(&step).expect("a step");
-    }
-}

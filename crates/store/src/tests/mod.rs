@@ -3,15 +3,23 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use sanimon_alerting::RuleSet;
 use sanimon_domain::time::HOUR_MS;
-use sanimon_domain::{DeviceId, DeviceKind, DeviceNo, Fault, FaultCode, MetricNo, TimestampMs};
+use sanimon_domain::{
+    AlertId, Condition, DeviceId, DeviceKind, DeviceNo, FaultCode, Handling, MetricNo, RuleId, Severity,
+    Subject, TimestampMs,
+};
+use sanimon_operations::Deadlines;
 
 use crate::*;
 
-mod delivery;
+mod alert_list;
+mod asked;
+mod between;
+mod damaged_alert;
+mod http;
 mod influxd;
-mod reports;
+mod outbox;
+mod stand_in;
 mod windows;
 
 const START: TimestampMs = TimestampMs(1_772_323_200_000);
@@ -24,22 +32,135 @@ fn device(no: u32) -> Device {
 
 fn message(no: u32, at: TimestampMs, value: f64) -> JournalMessage {
     let readings = vec![JournalReading { metric: MetricNo(0), at, value }];
-    JournalMessage { device: DeviceNo(no), received_at: at, digest: None, readings }
+    JournalMessage { device: DeviceNo(no), received_at: at, digest: None, is_old_news: false, readings }
 }
 
+/// An open alert of the device that has its number.
+fn alert(id: u64) -> Alert {
+    Alert {
+        id: AlertId(id),
+        subject: Subject::Device(DeviceNo(id as u32)),
+        rule: RuleId::new("bin_fill").expect("a sound id"),
+        rules_version: None,
+        title_en: "Bin is full".to_owned(),
+        title_zh: "垃圾桶已满".to_owned(),
+        metric: MetricNo(0),
+        zone: None,
+        severity: Severity::Minor,
+        condition: Condition::Active,
+        handling: Handling::New,
+        value: Some(92.0),
+        raised_at: START,
+        known_at: START,
+        changed_at: START,
+        cleared_at: None,
+        replaced_by: None,
+        deadlines: Deadlines::default(),
+        acknowledged_at: None,
+        arrived_at: None,
+        assignee: None,
+        escalations: 0,
+        escalated_at: None,
+        escalated_to: None,
+        next_escalation_at: None,
+        is_report: false,
+        handled_by: None,
+        handled_at: None,
+        closed_at: None,
+    }
+}
+
+/// Enters rows, in one transaction.
+fn enter<T>(store: &mut Store, rows: impl FnOnce(&Tx<'_>) -> Result<T>) -> T {
+    let tx = store.file.begin().expect("a transaction");
+    let entered = rows(&tx).expect("rows");
+    tx.commit().expect("a commit");
+    entered
+}
+
+/// What is entered together.
+#[derive(Debug, Default)]
+struct Group {
+    new_devices: Vec<Device>,
+    new_metrics: Vec<(MetricNo, Box<str>)>,
+    messages: Vec<JournalMessage>,
+    statuses: Vec<(DeviceNo, bool, TimestampMs)>,
+    quarantine: Vec<QuarantineEntry>,
+}
+
+/// In the file first, then in memory, as the writer does.
 fn commit(store: &mut Store, group: &Group) {
-    store.writer.commit(group, &RuleSet::default(), START).expect("a commit");
+    enter(store, |tx| {
+        group.new_devices.iter().try_for_each(|device| tx.put_device(device))?;
+        group.new_metrics.iter().try_for_each(|(no, name)| tx.put_metric(*no, name, None))?;
+        group.statuses.iter().try_for_each(|(device, online, at)| tx.put_status(*device, *online, *at))?;
+        let mut rows = tx.count_quarantined()?;
+        for entry in &group.quarantine {
+            rows += tx.put_quarantined(entry, QuarantineLimits::default(), rows)?.rows;
+        }
+        tx.put_journal(tx.no(), group.messages.iter(), START)
+    });
+    let memory = &mut store.memory;
+    memory.put_devices(group.new_devices.iter());
+    group.new_metrics.iter().for_each(|(no, name)| memory.put_metric(*no, name, None));
+    memory.set_statuses(&group.statuses);
+    memory.add_messages(group.messages.iter());
 }
 
-fn seal(store: &mut Store) {
-    if let Some(job) = store.writer.begin_seal().expect("a job") {
-        let mut steps = Vec::new();
+/// All steps of a seal of what waits; none of them is applied.
+fn begin_seal(store: &mut Store) -> Vec<SealStep> {
+    let up_to_seq = store.file.last_journal_row().expect("a number");
+    let mut steps = Vec::new();
+    if let Some(job) = store.memory.begin_seal(up_to_seq) {
         job.run(|step| {
             steps.push(step);
             true
         })
         .expect("a seal");
-        steps.iter().for_each(|step| store.writer.apply_seal_step(step).expect("a step"));
+    }
+    steps
+}
+
+fn apply_seal_step(store: &mut Store, step: &SealStep) {
+    let recent = store.shared.hot.clone();
+    enter(store, |tx| {
+        step.changes.iter().try_for_each(|change| tx.put_series_change(change))?;
+        tx.put_latest(&recent.read(), step.changes.iter().map(|change| change.series))?;
+        step.done_up_to_seq.map_or(Ok(Vec::new()), |seq| tx.remove_journal(seq, std::iter::empty(), START))
+    });
+    if step.done_up_to_seq.is_some() {
+        store.memory.end_seal(&[]);
+    }
+}
+
+fn seal(store: &mut Store) {
+    let steps = begin_seal(store);
+    steps.iter().for_each(|step| apply_seal_step(store, step));
+}
+
+/// What waits, for InfluxDB: the blocks first. `None`: nothing waits.
+fn begin_delivery(store: &mut Store) -> Option<DeliveryJob> {
+    let up_to_seq = store.file.last_journal_row().expect("a number");
+    match store.file.has_blocks().expect("an answer") {
+        true => store.memory.begin_delivery(Delivery::Blocks),
+        false if up_to_seq > 0 => store.memory.begin_delivery(Delivery::Journal { up_to_seq }),
+        false => None,
+    }
+}
+
+fn apply_delivery_step(store: &mut Store, step: &DeliveryStep) {
+    let (recent, calendar) = (store.shared.hot.clone(), store.shared.calendar);
+    enter(store, |tx| tx.remove_delivered(step, &recent.read(), calendar));
+    if step.is_of_journal() {
+        store.memory.end_seal(&[]);
+    }
+}
+
+/// Everything that waits is delivered.
+fn deliver(store: &mut Store) {
+    while let Some(job) = begin_delivery(store) {
+        let step = job.run(|| START).expect("sent").expect("not void");
+        apply_delivery_step(store, &step);
     }
 }
 
@@ -49,6 +170,13 @@ fn all(store: &Store, no: u32) -> Vec<(i64, f64)> {
         .telemetry(DeviceNo(no), MetricNo(0), TimestampMs(0), TimestampMs(i64::MAX / 2))
         .expect("an answer");
     points.iter().map(|p| (p.at.0, p.value)).collect()
+}
+
+/// By which redeliveries of a device are known.
+fn digests(store: &Store, no: u32) -> Vec<([u8; 16], TimestampMs)> {
+    let recent = store.shared.hot.read();
+    let messages = recent.recent_messages(DeviceNo(no)).expect("a device");
+    messages.iter().map(|message| (message.digest, message.received_at)).collect()
 }
 
 #[test]
@@ -70,7 +198,7 @@ fn what_was_committed_is_there_after_a_restart() {
     let directory = store.shared.directory.read();
     assert_eq!(directory.metric_name(MetricNo(1_000)), Some("door_angle"));
     assert_eq!(directory.device(DeviceNo(0)).expect("the device").online, Some((true, START)));
-    assert_eq!(store.shared.hot.read().digest(DeviceNo(0)), Some(([7; 16], START)));
+    assert_eq!(digests(&store, 0), [([7; 16], START)]);
 }
 
 #[test]
@@ -84,9 +212,9 @@ fn sealing_keeps_the_newest_reading_and_the_digest() {
     drop(store);
 
     let store = Store::open(folder.path(), None).expect("the store again");
-    let hot = store.shared.hot.read();
-    assert_eq!(hot.latest(DeviceNo(0)).next().map(|latest| latest.value), Some(83.0));
-    assert_eq!(hot.digest(DeviceNo(0)), Some(([9; 16], START)));
+    let latest = store.shared.hot.read().latest(DeviceNo(0)).next().map(|latest| latest.value);
+    assert_eq!(latest, Some(83.0));
+    assert_eq!(digests(&store, 0), [([9; 16], START)]);
 }
 
 #[test]
@@ -96,15 +224,9 @@ fn a_seal_that_breaks_off_loses_and_doubles_nothing() {
     let devices: Vec<Device> = (0..200).map(device).collect();
     let messages = (0..200).map(|no| message(no, START, f64::from(no))).collect();
     commit(&mut store, &Group { new_devices: devices, messages, ..Group::default() });
-    let job = store.writer.begin_seal().expect("a job").expect("work to do");
-    let mut steps = Vec::new();
-    job.run(|step| {
-        steps.push(step);
-        true
-    })
-    .expect("a seal");
+    let steps = begin_seal(&mut store);
     assert!(steps.len() > 2, "the test needs several steps");
-    store.writer.apply_seal_step(&steps[0]).expect("the first step only");
+    apply_seal_step(&mut store, &steps[0]);
     drop(store);
 
     let mut store = Store::open(folder.path(), None).expect("the store again");
@@ -118,21 +240,6 @@ fn a_seal_that_breaks_off_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn a_reload_makes_the_steps_of_an_older_seal_void() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut store = Store::open(folder.path(), None).expect("a store");
-    commit(
-        &mut store,
-        &Group { new_devices: vec![device(0)], messages: vec![message(0, START, 1.0)], ..Group::default() },
-    );
-    let job = store.writer.begin_seal().expect("a job").expect("work to do");
-    store.writer.reload().expect("a reload");
-    job.run(|step| store.writer.apply_seal_step(&step).is_ok()).expect("a seal");
-    assert_eq!(all(&store, 0), [(START.0, 1.0)]);
-    assert_eq!(store.shared.hot.read().unsealed_points(), 1);
-}
-
-#[test]
 fn a_directory_is_for_one_sanimon_at_a_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let _first = Store::open(folder.path(), None).expect("a store");
@@ -141,7 +248,8 @@ fn a_directory_is_for_one_sanimon_at_a_time() {
 }
 
 fn quarantined(topic: &str, message: &str) -> QuarantineEntry {
-    QuarantineEntry::new(topic, "test".into(), Fault::new(FaultCode::NotJson, message), b"{", START)
+    // Each topic has a sender of its own.
+    QuarantineEntry::new((topic, "test".into(), topic), (FaultCode::NotJson, message), b"{", START)
 }
 
 #[test]
@@ -159,7 +267,7 @@ fn the_same_fault_a_thousand_times_is_one_entry_with_a_count() {
 fn the_quarantine_is_bounded_and_its_pages_cover_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut store = Store::open(folder.path(), None).expect("a store");
-    let bound = usize::try_from(crate::write::QUARANTINE_ROWS_MAX).expect("a small number");
+    let bound = usize::try_from(QuarantineLimits::default().rows_max).expect("a small number");
     for batch in 0..11 {
         let entries = (0..1_000).map(|n| quarantined(&format!("t/{batch}/{n}"), "why")).collect();
         commit(&mut store, &Group { quarantine: entries, ..Group::default() });

@@ -1,16 +1,14 @@
 //! Every answer against a naive model: a map of all points, in random histories with late, repeated and corrected
-//! points, seals, seals that break off, restarts and retention.
+//! points, seals, seals that break off and restarts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use sanimon_domain::{
-    DeviceKind, DeviceNo, LocalDay, MetricNo, SiteCalendar, TimestampMs, Window, time::MINUTE_MS,
-};
+use sanimon_domain::{DeviceNo, MetricNo, SiteCalendar, TimestampMs, Window, time::MINUTE_MS};
 
-use super::{commit, device, influxd, message};
+use super::{Group, apply_seal_step, begin_seal, commit, deliver, device, influxd, message, seal};
 use crate::*;
 
 const DEVICES: u32 = 3;
@@ -19,7 +17,7 @@ const FIRST: TimestampMs = TimestampMs(1_792_540_800_000);
 const SPAN_MINUTES: i64 = 12 * 24 * 60;
 
 #[derive(Debug, Clone)]
-enum Happening {
+pub(super) enum Happening {
     Points(Vec<(u32, i64, f64)>),
     /// What the background does is done.
     Settle,
@@ -30,14 +28,15 @@ enum Happening {
 }
 
 #[derive(Debug, Clone)]
-struct Question {
-    window: &'static str,
-    from: i64,
-    length: i64,
-    devices: Vec<u32>,
+pub(super) struct Question {
+    pub(super) window: &'static str,
+    /// Minutes.
+    pub(super) from: i64,
+    pub(super) length: i64,
+    pub(super) devices: Vec<u32>,
 }
 
-fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+pub(super) fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     // Steps of 4 hours and odd minutes: equal times, corrections and late points are common.
     let at = prop_oneof![
         3 => (0..SPAN_MINUTES / 240).prop_map(|step| step * 240),
@@ -55,7 +54,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     prop::collection::vec(happening, 1..14)
 }
 
-fn questions() -> impl Strategy<Value = Vec<Question>> {
+pub(super) fn questions() -> impl Strategy<Value = Vec<Question>> {
     let window = prop::sample::select(vec!["15m", "1h", "6h", "1d", "2d", "1w", "1mo"]);
     let from =
         prop_oneof![Just(-SPAN_MINUTES), -2_000..SPAN_MINUTES, (0..12_i64).prop_map(|day| day * 24 * 60)];
@@ -73,7 +72,7 @@ fn questions() -> impl Strategy<Value = Vec<Question>> {
 /// All points by device and time.
 type Model = BTreeMap<u32, BTreeMap<i64, f64>>;
 
-fn at(minutes: i64) -> TimestampMs {
+pub(super) fn at(minutes: i64) -> TimestampMs {
     FIRST.plus_ms(minutes * MINUTE_MS)
 }
 
@@ -116,7 +115,7 @@ fn check(store: &Store, model: &Model, question: &Question) -> std::result::Resu
 }
 
 /// Whether this is what the points say.
-fn says(points: &[Point], function: Function, value: f64) -> bool {
+pub(super) fn says(points: &[Point], function: Function, value: f64) -> bool {
     let values = || points.iter().map(|point| point.value);
     let total: f64 = values().sum();
     let near = |expected: f64| (value - expected).abs() < 1e-6;
@@ -134,14 +133,7 @@ fn says(points: &[Point], function: Function, value: f64) -> bool {
 }
 
 fn seal_steps(store: &mut Store, most: usize) {
-    let Some(job) = store.writer.begin_seal().expect("a job") else { return };
-    let mut steps = Vec::new();
-    job.run(|step| {
-        steps.push(step);
-        true
-    })
-    .expect("a seal");
-    steps.iter().take(most).for_each(|step| store.writer.apply_seal_step(step).expect("a step"));
+    begin_seal(store).iter().take(most).for_each(|step| apply_seal_step(store, step));
 }
 
 /// Where the points of a history are kept.
@@ -163,8 +155,8 @@ impl Backend {
     /// What happens in the background: everything is sealed, or delivered.
     fn settle(&self, store: &mut Store) {
         match self {
-            Self::Embedded => seal_steps(store, usize::MAX),
-            Self::Influx(_) => influxd::deliver(store),
+            Self::Embedded => seal(store),
+            Self::Influx(_) => deliver(store),
         }
     }
 }
@@ -255,7 +247,7 @@ fn influxdb_answers_as_the_model_does() {
 }
 
 /// A year of one device, sealed, at a point an hour.
-pub(super) fn a_year(folder: &std::path::Path) -> (Store, BTreeMap<i64, f64>) {
+fn a_year(folder: &std::path::Path) -> (Store, BTreeMap<i64, f64>) {
     let mut store = Store::open(folder, SiteCalendar::named("Asia/Shanghai")).expect("a store");
     let mut model = BTreeMap::new();
     commit(&mut store, &Group { new_devices: vec![device(0)], ..Group::default() });
@@ -268,62 +260,16 @@ pub(super) fn a_year(folder: &std::path::Path) -> (Store, BTreeMap<i64, f64>) {
         let messages = messages.collect();
         commit(&mut store, &Group { messages, ..Group::default() });
         if day % 3 == 0 {
-            seal_steps(&mut store, usize::MAX);
+            seal(&mut store);
         }
     }
     (store, model)
-}
-
-fn calendar_month(store: &Store, at: TimestampMs) -> i32 {
-    store.shared.calendar.day_of(at).month()
 }
 
 fn by_day(store: &Store, from: TimestampMs, to: TimestampMs) -> Vec<Point> {
     let query =
         WindowQuery { metric: MetricNo(0), from, to, window: Window::Days(1), function: Function::Count };
     store.shared.windows(query, &[vec![DeviceNo(0)]]).expect("an answer").remove(0)
-}
-
-#[test]
-fn retention_takes_readings_and_leaves_what_their_days_say() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (mut store, model) = a_year(folder.path());
-    let (first, end) = (FIRST, FIRST.plus_ms(366 * 24 * 60 * MINUTE_MS));
-    let before = by_day(&store, first.minus_ms(1), end);
-    store.writer.set_retention(Retention { months: vec![(DeviceKind::Bin, 3)] });
-    // Killed after each step: the next start goes on.
-    let retention = Retention { months: vec![(DeviceKind::Bin, 3)] };
-    let mut steps = 0;
-    while store.writer.tidy(end).expect("a step") {
-        drop(store);
-        store = Store::open(folder.path(), None).expect("the store again");
-        store.writer.set_retention(retention.clone());
-        steps += 1;
-        let gone = store.shared.first_at(DeviceNo(0), MetricNo(0)).expect("a time").expect("points");
-        if calendar_month(&store, gone) + 3 >= calendar_month(&store, end) && steps > 3 {
-            break;
-        }
-    }
-    assert!(steps > 3, "{steps} steps");
-    while store.writer.tidy(end).expect("a step") {}
-
-    assert_eq!(by_day(&store, first.minus_ms(1), end), before);
-    let calendar = store.shared.calendar;
-    let keep_from = calendar.start_of(LocalDay::first_of_month(calendar.day_of(end).month() - 3));
-    let kept = store.shared.telemetry(DeviceNo(0), MetricNo(0), first, end).expect("points");
-    assert!(kept.len() < model.len() / 2, "{} of {}", kept.len(), model.len());
-    let newer: Vec<f64> = kept.iter().filter(|p| p.at >= keep_from).map(|p| p.value).collect();
-    assert_eq!(newer, model.range(keep_from.0..).map(|(_, value)| *value).collect::<Vec<_>>());
-
-    // A point that comes late for a day whose readings are gone is added to what the day said.
-    commit(&mut store, &Group { messages: vec![message(0, first.plus_ms(1), 7.0)], ..Group::default() });
-    seal_steps(&mut store, usize::MAX);
-    assert_eq!(by_day(&store, first.minus_ms(1), end)[0].value, before[0].value + 1.0);
-
-    // Another zone makes those days anew whose readings are there, and keeps the others.
-    drop(store);
-    let store = Store::open(folder.path(), SiteCalendar::named("Europe/Berlin")).expect("the store again");
-    assert!(by_day(&store, first.minus_ms(1), end).len() >= 364);
 }
 
 #[test]

@@ -1,161 +1,38 @@
-//! The engine's effects as rows.
+//! Alerts, their histories, and what the engine must remember of rules.
 
-use rusqlite::{Transaction, params};
-use sanimon_alerting::{Effect, LevelState, Rule, RuleNo, RuleSet, Variant};
-use sanimon_domain::{AlertId, Handling, RuleId, Severity, StepKind, Subject, TimestampMs};
-use sanimon_operations::routing::Event;
-use sanimon_operations::{OperationsSettings, lifecycle};
+use rusqlite::{OptionalExtension, Row, params};
+use sanimon_alerting::{LevelState, RuleSet};
+use sanimon_domain::{
+    AlertId, DeviceKind, DeviceNo, GroupKind, RuleId, Severity, StepKind, Subject, TimestampMs, ZoneClass,
+    ZoneId,
+};
 
-use super::conduct::{self, Change};
 use crate::error::{Result, StoreError};
-use crate::read;
+use crate::model::{Alert, CaseSetting};
+use crate::read::{self, EngineMemory};
+use crate::sqlite::Tx;
 
 /// A new entry of an alert's history.
-pub(super) struct NewStep<'a> {
-    pub(super) alert: AlertId,
-    pub(super) at: TimestampMs,
-    pub(super) kind: StepKind,
-    pub(super) who: Option<&'a str>,
-    pub(super) severity: Severity,
-    pub(super) value: Option<f64>,
-    pub(super) note: Option<&'a str>,
-    pub(super) assignee: Option<&'a str>,
+#[derive(Debug, Clone, Copy)]
+pub struct NewStep<'a> {
+    pub alert: AlertId,
+    pub at: TimestampMs,
+    pub kind: StepKind,
+    /// `None`: the engine.
+    pub who: Option<&'a str>,
+    pub severity: Severity,
+    pub value: Option<f64>,
+    pub note: Option<&'a str>,
+    pub assignee: Option<&'a str>,
 }
 
-/// What the engine did, with all that turns it into rows.
-pub(super) struct Effects<'a> {
-    pub(super) all: &'a [Effect],
-    pub(super) rules: &'a RuleSet,
-    pub(super) conduct: &'a OperationsSettings,
-}
-
-/// An alert to be entered.
-pub(super) struct NewAlert<'a> {
-    pub(super) id: AlertId,
-    pub(super) subject: &'a Subject,
-    pub(super) rule: &'a RuleId,
-    pub(super) rules_version: Option<i64>,
-    /// English, Chinese.
-    pub(super) title: [&'a str; 2],
-    pub(super) metric: u16,
-    pub(super) severity: Severity,
-    pub(super) at: TimestampMs,
-    pub(super) value: f64,
-    /// Of the report that it comes from.
-    pub(super) report_token: Option<&'a str>,
-    pub(super) note: Option<&'a str>,
-}
-
-impl Effects<'_> {
-    /// Writes the effects in order; gives the alerts that changed, each once.
-    pub(super) fn write(&self, transaction: &Transaction<'_>) -> Result<Vec<AlertId>> {
-        let mut changed: Vec<AlertId> = Vec::new();
-        for effect in self.all {
-            if let Some(alert) = self.write_one(transaction, effect)?
-                && !changed.contains(&alert)
-            {
-                changed.push(alert);
-            }
-        }
-        Ok(changed)
-    }
-
-    fn rule(&self, no: RuleNo) -> &Rule {
-        self.rules.get(usize::from(no.0)).expect("effects are made with this rule set")
-    }
-
-    fn write_one(&self, transaction: &Transaction<'_>, effect: &Effect) -> Result<Option<AlertId>> {
-        match effect {
-            Effect::Level { subject, rule, variant, level, state } => {
-                self.write_level(transaction, subject, (*rule, *variant, *level), *state)?;
-                Ok(None)
-            }
-            Effect::Suppressed { window, at } => {
-                super::windows::count_suppressed(transaction, *window, *at)?;
-                Ok(None)
-            }
-            Effect::Raised { alert, subject, rule, severity, at, value } => {
-                let rule = self.rule(*rule);
-                let new = NewAlert {
-                    id: *alert,
-                    subject,
-                    rule: &rule.id,
-                    rules_version: Some(self.rules.version()).filter(|no| *no > 0),
-                    title: [&rule.title.en, &rule.title.zh],
-                    metric: rule.told_metric().0,
-                    severity: *severity,
-                    at: *at,
-                    value: *value,
-                    report_token: None,
-                    note: None,
-                };
-                enter(transaction, self.conduct, &new)?;
-                Ok(Some(*alert))
-            }
-            Effect::SeverityChanged { alert, from, to, at, value } => {
-                conduct::sharpen(transaction, self.conduct, *alert, *to, *at)?;
-                execute(
-                    transaction,
-                    "UPDATE alert SET severity = ?2, value = ?3, changed_at = ?4 WHERE id = ?1",
-                    params![alert.0 as i64, to.as_str(), stored(*value), at.0],
-                )?;
-                append(transaction, &step(*alert, *at, StepKind::SeverityChanged, *to, *value))?;
-                let event = if to > from { Event::Worsened } else { Event::Changed };
-                self.tell(transaction, *alert, event, (*at, *value))
-            }
-            Effect::Cleared { alert, at, value } => {
-                clear(transaction, *alert, *at, *value, None)?;
-                verify_by_sensor(transaction, *alert, *at)?;
-                self.tell(transaction, *alert, Event::Cleared, (*at, *value))
-            }
-            Effect::Replaced { alert, by, at } => {
-                clear(transaction, *alert, *at, f64::NAN, Some(*by))?;
-                self.tell(transaction, *alert, Event::Cleared, (*at, f64::NAN))
-            }
-        }
-    }
-
-    fn tell(
-        &self,
-        transaction: &Transaction<'_>,
-        alert: AlertId,
-        event: Event,
-        (at, value): (TimestampMs, f64),
-    ) -> Result<Option<AlertId>> {
-        let change = Change { value: (!value.is_nan()).then_some(value), ..Change::new(alert, event, at) };
-        conduct::after(transaction, self.conduct, &change)?;
-        Ok(Some(alert))
-    }
-
-    fn write_level(
-        &self,
-        transaction: &Transaction<'_>,
-        subject: &Subject,
-        (rule, variant, level): (RuleNo, Variant, u8),
-        state: LevelState,
-    ) -> Result<()> {
-        let rule = self.rule(rule);
-        let key = rule.levels_of(variant).get(usize::from(level)).expect("a level of this rule").key();
-        let (device, kind, group) = subject_columns(subject);
-        let (kind, group) = (kind.unwrap_or_default(), group.unwrap_or_default());
-        let (word, since) = match state {
-            LevelState::Idle => {
-                return execute(
-                    transaction,
-                    "DELETE FROM rule_level
-                     WHERE device_no = ?1 AND group_kind = ?2 AND group_id = ?3 AND rule_id = ?4 AND level_key = ?5",
-                    params![device.unwrap_or(-1), kind, group, rule.id.as_str(), key],
-                );
-            }
-            LevelState::Pending { since } => ("pending", since),
-            LevelState::Active { since } => ("active", since),
-        };
-        execute(
-            transaction,
-            "INSERT OR REPLACE INTO rule_level VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![device.unwrap_or(-1), kind, group, rule.id.as_str(), key, word, since.0],
-        )
-    }
+/// What is remembered of a level of a rule on a subject.
+#[derive(Debug, Clone, Copy)]
+pub struct LevelRow<'a> {
+    pub subject: &'a Subject,
+    pub rule: &'a RuleId,
+    pub key: &'a str,
+    pub state: LevelState,
 }
 
 fn subject_columns(subject: &Subject) -> (Option<i64>, Option<&str>, Option<&str>) {
@@ -165,137 +42,204 @@ fn subject_columns(subject: &Subject) -> (Option<i64>, Option<&str>, Option<&str
     }
 }
 
-/// SQLite stores NaN as null, and a level that was never read has no value.
-fn stored(value: f64) -> f64 {
-    if value.is_nan() { 0.0 } else { value }
+fn ms(at: Option<TimestampMs>) -> Option<i64> {
+    at.map(|at| at.0)
 }
 
-fn step<'a>(alert: AlertId, at: TimestampMs, kind: StepKind, severity: Severity, value: f64) -> NewStep<'a> {
-    let value = (!value.is_nan()).then_some(value);
-    NewStep { alert, at, kind, who: None, severity, value, note: None, assignee: None }
-}
-
-/// Enters an alert with its owner and its clocks, and tells whom it concerns.
-pub(super) fn enter(
-    transaction: &Transaction<'_>,
-    conduct: &OperationsSettings,
-    new: &NewAlert<'_>,
-) -> Result<()> {
-    let setting = conduct::setting(transaction, new.subject)?;
-    let owner = conduct.teams.team_for(setting.facts()).to_owned();
-    let deadlines = conduct.teams.deadlines(new.severity, setting.zone_class, new.at);
-    let (device, group_kind, group_id) = subject_columns(new.subject);
-    execute(
-        transaction,
-        "INSERT INTO alert (id, device_no, group_kind, group_id, rule_id, rules_version, title_en, title_zh, metric_no,
-           zone, severity, condition, handling, value, raised_at, changed_at, assignee, acknowledge_by, arrive_by,
-           resolve_by, report_token)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'active', 'new', ?12, ?13, ?13, ?14, ?15, ?16, ?17, ?18)",
-        params![
-            new.id.0 as i64,
-            device,
-            group_kind,
-            group_id,
-            new.rule.as_str(),
-            new.rules_version,
-            new.title[0],
-            new.title[1],
-            new.metric,
-            setting.zone.as_ref().map(sanimon_domain::ZoneId::as_str),
-            new.severity.as_str(),
-            stored(new.value),
-            new.at.0,
-            owner,
-            deadlines.acknowledge_by.map(|at| at.0),
-            deadlines.arrive_by.map(|at| at.0),
-            deadlines.resolve_by.map(|at| at.0),
-            new.report_token,
-        ],
-    )?;
-    let raised = step(new.id, new.at, StepKind::Raised, new.severity, new.value);
-    append(transaction, &NewStep { note: new.note, assignee: Some(&owner), ..raised })?;
-    let value = (!new.value.is_nan()).then_some(new.value);
-    let change = Change { value, note: new.note, ..Change::new(new.id, Event::Raised, new.at) };
-    conduct::after(transaction, conduct, &change)
-}
-
-fn clear(
-    transaction: &Transaction<'_>,
-    alert: AlertId,
-    at: TimestampMs,
-    value: f64,
-    replaced_by: Option<AlertId>,
-) -> Result<()> {
-    execute(
-        transaction,
-        "UPDATE alert SET condition = 'cleared', value = coalesce(?2, value), changed_at = ?3, cleared_at = ?3,
-           replaced_by = ?4 WHERE id = ?1",
-        params![alert.0 as i64, value_column(value), at.0, replaced_by.map(|by| by.0 as i64)],
-    )?;
-    let severity = severity_of(transaction, alert)?;
-    let (kind, note) = match replaced_by {
-        None => (StepKind::Cleared, None),
-        Some(by) => (StepKind::Replaced, Some(format!("#{}", by.0))),
-    };
-    let cleared = step(alert, at, kind, severity, value);
-    append(transaction, &NewStep { note: note.as_deref(), ..cleared })
-}
-
-fn value_column(value: f64) -> Option<f64> {
-    (!value.is_nan()).then_some(value)
-}
-
-/// Appends to an alert's history.
-pub(super) fn append(transaction: &Transaction<'_>, step: &NewStep<'_>) -> Result<()> {
-    execute(
-        transaction,
-        "INSERT INTO alert_step (alert_id, n, at, kind, who, severity, value, note, assignee)
-         VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM alert_step WHERE alert_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![
-            step.alert.0 as i64,
-            step.at.0,
-            step.kind.as_str(),
-            step.who,
-            step.severity.as_str(),
-            step.value,
-            step.note,
-            step.assignee
-        ],
-    )
-}
-
-/// Closes an alert that people have handled and the sensor calls clear. True if it was so.
-pub(super) fn verify_by_sensor(
-    transaction: &Transaction<'_>,
-    alert: AlertId,
-    at: TimestampMs,
-) -> Result<bool> {
-    let Some(found) = read::alert(transaction, alert)? else { return Ok(false) };
-    if !lifecycle::verified_by_sensor(found.handling, found.condition) {
-        return Ok(false);
+impl Tx<'_> {
+    /// An alert as the transaction sees it.
+    pub fn alert(&self, id: AlertId) -> Result<Option<Alert>> {
+        self.read("read an alert", |connection| read::alert(connection, id))
     }
-    execute(
-        transaction,
-        "UPDATE alert SET handling = ?2, closed_at = ?3, changed_at = max(changed_at, ?3) WHERE id = ?1",
-        params![alert.0 as i64, Handling::Verified.as_str(), at.0],
-    )?;
-    append(transaction, &step(alert, at, StepKind::Verified, found.severity, f64::NAN))?;
-    Ok(true)
+
+    /// Enters a new alert; `report_token`: of the resident's report that opens it.
+    pub fn insert_alert(&self, alert: &Alert, report_token: Option<&str>) -> Result<()> {
+        let (device, group_kind, group_id) = subject_columns(&alert.subject);
+        self.run(
+            "write an alert",
+            "INSERT INTO alert (id, device_no, group_kind, group_id, rule_id, rules_version, title_en, title_zh, metric_no,
+               zone, severity, condition, handling, value, raised_at, known_at, changed_at, report_token)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+            params![
+                alert.id.0 as i64,
+                device,
+                group_kind,
+                group_id,
+                alert.rule.as_str(),
+                alert.rules_version,
+                alert.title_en,
+                alert.title_zh,
+                alert.metric.0,
+                alert.zone.as_ref().map(ZoneId::as_str),
+                alert.severity.as_str(),
+                alert.condition.as_str(),
+                alert.handling.as_str(),
+                alert.value,
+                alert.raised_at.0,
+                alert.known_at.0,
+                alert.changed_at.0,
+                report_token,
+            ],
+        )?;
+        self.update_alert(alert)
+    }
+
+    /// Writes all of an alert that can change.
+    pub fn update_alert(&self, alert: &Alert) -> Result<()> {
+        self.run(
+            "write an alert",
+            "UPDATE alert SET severity = ?2, condition = ?3, handling = ?4, value = ?5, changed_at = ?6, cleared_at = ?7,
+               replaced_by = ?8, assignee = ?9, acknowledge_by = ?10, acknowledged_at = ?11, arrive_by = ?12,
+               arrived_at = ?13, resolve_by = ?14, handled_by = ?15, handled_at = ?16, closed_at = ?17, escalations = ?18,
+               escalated_at = ?19, escalated_to = ?20, escalate_at = ?21 WHERE id = ?1",
+            params![
+                alert.id.0 as i64,
+                alert.severity.as_str(),
+                alert.condition.as_str(),
+                alert.handling.as_str(),
+                alert.value,
+                alert.changed_at.0,
+                ms(alert.cleared_at),
+                alert.replaced_by.map(|by| by.0 as i64),
+                alert.assignee,
+                ms(alert.deadlines.acknowledge_by),
+                ms(alert.acknowledged_at),
+                ms(alert.deadlines.arrive_by),
+                ms(alert.arrived_at),
+                ms(alert.deadlines.resolve_by),
+                alert.handled_by,
+                ms(alert.handled_at),
+                ms(alert.closed_at),
+                alert.escalations,
+                ms(alert.escalated_at),
+                alert.escalated_to,
+                ms(alert.next_escalation_at),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Appends to an alert's history. Nothing there is ever changed.
+    pub fn append_step(&self, step: &NewStep<'_>) -> Result<()> {
+        self.run(
+            "write an alert's history",
+            "INSERT INTO alert_step (alert_id, n, at, kind, who, severity, value, note, assignee)
+             VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM alert_step WHERE alert_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                step.alert.0 as i64,
+                step.at.0,
+                step.kind.as_str(),
+                step.who,
+                step.severity.as_str(),
+                step.value,
+                step.note,
+                step.assignee
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// What the engine must remember of a level; an idle one has no row.
+    pub fn put_level(&self, level: &LevelRow<'_>) -> Result<()> {
+        const DOING: &str = "write a rule's level";
+        let (device, kind, group) = subject_columns(level.subject);
+        let (device, kind, group) =
+            (device.unwrap_or(-1), kind.unwrap_or_default(), group.unwrap_or_default());
+        let (word, since) = match level.state {
+            LevelState::Idle => {
+                let sql = "DELETE FROM rule_level WHERE device_no = ?1 AND group_kind = ?2 AND group_id = ?3
+                             AND rule_id = ?4 AND level_key = ?5";
+                self.run(DOING, sql, params![device, kind, group, level.rule.as_str(), level.key])?;
+                return Ok(());
+            }
+            LevelState::Pending { since } => ("pending", since),
+            LevelState::Active { since } => ("active", since),
+        };
+        let sql = "INSERT OR REPLACE INTO rule_level VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.run(DOING, sql, params![device, kind, group, level.rule.as_str(), level.key, word, since.0])?;
+        Ok(())
+    }
+
+    /// Where a subject is, as far as the owner and the deadlines of its case depend on it.
+    pub fn case_setting(&self, subject: &Subject) -> Result<CaseSetting> {
+        const DOING: &str = "read where an alert is";
+        let mut setting = CaseSetting::default();
+        match subject {
+            Subject::Device(device) => setting = self.device_setting(*device)?.unwrap_or_default(),
+            Subject::Group(key) if key.kind == GroupKind::Zone => setting.zone = ZoneId::new(&key.id).ok(),
+            Subject::Group(_) => {}
+        }
+        if let Some(zone) = &setting.zone {
+            let class = "SELECT class FROM zone WHERE id = ?1";
+            let class: Option<String> = self.row(DOING, class, [zone.as_str()], |row| row.get(0))?;
+            setting.zone_class = class.as_deref().and_then(ZoneClass::parse);
+        }
+        Ok(setting)
+    }
+
+    fn device_setting(&self, device: DeviceNo) -> Result<Option<CaseSetting>> {
+        let read = |row: &Row<'_>| {
+            let (kind, zone): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+            Ok(CaseSetting {
+                kind: DeviceKind::parse(&kind),
+                zone: zone.and_then(|zone| ZoneId::new(&zone).ok()),
+                zone_class: None,
+                team: row.get(2)?,
+            })
+        };
+        self.row(
+            "read where an alert is",
+            "SELECT kind, zone, team FROM device WHERE no = ?1",
+            [device.0],
+            read,
+        )
+    }
+
+    /// The alerts whose missed deadline is to be told by now, the longest overdue first.
+    pub fn missed_deadlines(&self, now: TimestampMs, limit: usize) -> Result<Vec<AlertId>> {
+        const DOING: &str = "read the deadlines";
+        let sql = "SELECT id FROM alert WHERE escalate_at IS NOT NULL AND escalate_at <= ?1 ORDER BY escalate_at, id LIMIT ?2";
+        self.read(DOING, |connection| {
+            let mut statement = connection.prepare_cached(sql).map_err(StoreError::doing(DOING))?;
+            let ids = statement
+                .query_map(params![now.0, limit as i64], |row| Ok(AlertId(row.get::<_, i64>(0)? as u64)));
+            ids.and_then(Iterator::collect).map_err(StoreError::doing(DOING))
+        })
+    }
+
+    /// No deadline of this alert is told any more: its row cannot be understood.
+    pub fn stop_escalation(&self, alert: AlertId) -> Result<()> {
+        self.run(
+            "set a damaged alert aside",
+            "UPDATE alert SET escalate_at = NULL WHERE id = ?1",
+            [alert.0 as i64],
+        )?;
+        Ok(())
+    }
+
+    /// What the engine must remember, as the transaction sees it.
+    pub fn engine_memory(&self, rules: &RuleSet) -> Result<EngineMemory> {
+        self.read("read the engine's memory", |connection| EngineMemory::load(connection, rules))
+    }
+
+    /// When the next missed deadline is to be told.
+    pub fn next_escalation(&self) -> Result<Option<TimestampMs>> {
+        self.read("read the deadlines", next_escalation)
+    }
+
+    /// The open alert of a place that a resident's report joins.
+    pub fn open_alert_at(&self, subject: &Subject) -> Result<Option<AlertId>> {
+        self.read("read the alerts of a place", |connection| read::open_alert_at(connection, subject))
+    }
 }
 
-fn severity_of(transaction: &Transaction<'_>, alert: AlertId) -> Result<Severity> {
-    let word: String = transaction
-        .prepare_cached("SELECT severity FROM alert WHERE id = ?1")
-        .and_then(|mut statement| statement.query_row([alert.0 as i64], |row| row.get(0)))
-        .map_err(StoreError::doing("read an alert"))?;
-    Severity::parse(&word)
-        .ok_or_else(|| StoreError::Damaged { what: "an alert", detail: format!("the severity `{word}`") })
-}
-
-pub(super) fn execute(transaction: &Transaction<'_>, sql: &str, values: impl rusqlite::Params) -> Result<()> {
-    transaction
-        .prepare_cached(sql)
-        .and_then(|mut statement| statement.execute(values))
-        .map(|_| ())
-        .map_err(StoreError::doing("write an alert"))
+/// When the next missed deadline is to be told.
+pub(crate) fn next_escalation(connection: &rusqlite::Connection) -> Result<Option<TimestampMs>> {
+    connection
+        .query_row("SELECT min(escalate_at) FROM alert WHERE escalate_at IS NOT NULL", [], |row| {
+            row.get::<_, Option<i64>>(0)
+        })
+        .optional()
+        .map(|at| at.flatten().map(TimestampMs))
+        .map_err(StoreError::doing("read the deadlines"))
 }

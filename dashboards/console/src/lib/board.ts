@@ -1,5 +1,5 @@
-import type { Alert } from './api/client';
-import { rank } from './severity';
+import type { Alert, AlertCounts } from './api/client';
+import { rank, type Severity } from './severity';
 
 export interface BoardFilter {
   severity: string;
@@ -62,6 +62,17 @@ export function promise(alert: Alert): { what: 'acknowledge' | 'arrive' | 'resol
 export function timeLeft(alert: Alert, now: number): number | null {
   const next = promise(alert);
   return next ? next.by - now : null;
+}
+
+/** How many these are, as the server counts them. What is overdue changes with the clock and is not among it. */
+export function countsOf(alerts: Iterable<Alert>): Omit<AlertCounts, 'overdue'> {
+  const counts = { total: 0, by_severity: { critical: 0, major: 0, minor: 0, warning: 0 }, unacknowledged: 0 };
+  for (const alert of alerts) {
+    counts.total += 1;
+    counts.by_severity[alert.severity as Severity] += 1;
+    if (alert.handling === 'new') counts.unacknowledged += 1;
+  }
+  return counts;
 }
 
 /** The filters that the address holds: the board and the map read the same. */

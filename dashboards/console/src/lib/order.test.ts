@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Alert } from './api/client';
-import { heldList, hold } from './order';
+import { heldList, hold, joined } from './order';
 
 const alert = (id: number, severity = 'minor') => ({ id, severity }) as Alert;
 
@@ -15,5 +15,11 @@ describe('a list that somebody points at', () => {
 
   it('has nothing that waits when nothing is new', () => {
     expect(heldList(hold([alert(1)]), [alert(1)]).waiting).toBe(0);
+  });
+
+  it('does not take for new what only was not loaded yet', () => {
+    const held = joined(hold([alert(1), alert(2)]), [alert(2), alert(3)]);
+    const { list, waiting } = heldList(held, [alert(1), alert(2), alert(3), alert(4)]);
+    expect([list.map(({ id }) => id), waiting]).toEqual([[1, 2, 3], 1]);
   });
 });

@@ -17,3 +17,9 @@ export function heldList(held: Held, list: Alert[]): { list: Alert[]; waiting: n
   const kept = held.ids.map((id) => now.get(id) ?? held.rows.get(id)).filter((alert) => alert !== undefined);
   return { list: kept, waiting: list.filter((alert) => !held.rows.has(alert.id)).length };
 }
+
+/** With rows that were not here yet: they are not new, and stand at the end until the list is let go. */
+export function joined(held: Held, fetched: Alert[]): Held {
+  const more = fetched.filter((alert) => !held.rows.has(alert.id));
+  return { ids: [...held.ids, ...more.map((alert) => alert.id)], rows: new Map([...held.rows, ...more.map((alert) => [alert.id, alert] as const)]) };
+}

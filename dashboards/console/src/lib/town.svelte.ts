@@ -1,6 +1,8 @@
 import { answers, api, type Alert, type Change, type Device, type Readiness, type Site, type Team, type Zone } from './api/client';
+import { withReading, worstOf } from './changes';
 import { both } from './i18n/index.svelte';
-import { rank, stateOf, type State } from './severity';
+import { FIRST_PAGE, OpenAlerts } from './open.svelte';
+import { stateOf, type State } from './severity';
 import { clock } from './time.svelte';
 import { WatchedMap } from './watched.svelte';
 
@@ -11,6 +13,10 @@ const RECONNECT_MS = 3_000;
 /** The server tells the time every 5 s at least: who hears nothing for so long is cut off. */
 const SILENCE_MS = 12_000;
 const LISTEN_EVERY_MS = 1_000;
+/** So long is waited for the feed's first word before everything is loaded without it. */
+const FIRST_WORD_MS = 2_000;
+/** Devices are asked for again this often at most, when not all open alerts are here. */
+const DEVICES_AGAIN_MS = 15_000;
 /** A page in the background draws this often. */
 const HIDDEN_MS = 500;
 
@@ -20,8 +26,9 @@ class Town {
   zones = $state<Zone[]>([]);
   teams = $state<Team[]>([]);
   readonly devices = new WatchedMap<string, Device>();
-  /** Alerts whose condition is active, by number. */
-  readonly alerts = new WatchedMap<number, Alert>();
+  readonly open = new OpenAlerts((work) => this.#holding(work));
+  /** Alerts whose condition is active, by number, as far as they are here: see `open`. */
+  readonly alerts = this.open.rows;
   /** Alerts that changed since they were loaded, also those that were cleared: pages that show one follow it. */
   lastChanged = $state<Alert | null>(null);
   loaded = $state(false);
@@ -49,10 +56,11 @@ class Town {
   #listenTimer: ReturnType<typeof setInterval> | undefined;
   #readinessTimer: ReturnType<typeof setInterval> | undefined;
   #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
+  #devicesTimer: ReturnType<typeof setTimeout> | undefined;
 
   async start(): Promise<void> {
-    await this.load();
-    this.#connect();
+    // Who loads first and listens then misses what changes in between.
+    await this.#holding(() => this.#connect().then(() => this.load()));
     this.#readinessTimer ??= setInterval(() => this.#askReadiness(), READINESS_EVERY_MS);
     this.#listenTimer ??= setInterval(() => this.#listen(), LISTEN_EVERY_MS);
     addEventListener('offline', this.#offline);
@@ -70,23 +78,43 @@ class Town {
     clearInterval(this.#readinessTimer);
     this.#readinessTimer = undefined;
     clearTimeout(this.#reconnectTimer);
+    clearTimeout(this.#devicesTimer);
+    this.#devicesTimer = undefined;
     this.loaded = false;
     this.devices.clear();
-    this.alerts.clear();
+    this.open.clear();
     this.#lastId = '';
   }
 
   async load(): Promise<void> {
-    // What is heard meanwhile is newer than what is being loaded: it waits, and is applied afterwards.
+    await this.#holding(() => this.#load());
+    // The first page is drawn before the others are here. What was kept on a phone has no others.
+    if (!this.#isOld) void this.open.fill();
+  }
+
+  /** What is heard meanwhile is newer than what is being loaded: it waits, and is applied afterwards. */
+  async #holding(work: () => Promise<void>): Promise<void> {
     this.#loading += 1;
+    try {
+      await work();
+    } finally {
+      this.#loading -= 1;
+      this.version++;
+      if (this.#waiting.length) this.#drawSoon();
+    }
+  }
+
+  async #load(): Promise<void> {
     answers.areOld = false;
     try {
-      const [site, zones, teams, devices, alerts] = await Promise.all([
+      const [site, zones, teams, devices, alerts, counts] = await Promise.all([
         api.site(),
         api.zones(),
         api.teams(),
         api.devices(),
-        api.alerts({ condition: 'active', limit: 1000 }),
+        api.alerts(FIRST_PAGE),
+        // Without a network nobody says it; what was kept of the alerts is shown all the same.
+        api.alertCounts().catch(() => null),
       ]);
       clock.zone = site.time_zone;
       this.#isOld = answers.areOld;
@@ -95,19 +123,18 @@ class Town {
       this.site = site;
       this.zones = zones;
       this.teams = teams;
-      this.devices.clear();
-      for (const device of devices) this.devices.set(device.id, device);
-      this.alerts.clear();
-      for (const alert of alerts.items) this.alerts.set(alert.id, alert);
+      this.#setDevices(devices);
+      this.open.begin(alerts, counts);
       this.failure = null;
       this.loaded = true;
-      this.version++;
     } catch (error) {
       this.failure = (error as Error).message;
-    } finally {
-      this.#loading -= 1;
-      if (this.#waiting.length) this.#drawSoon();
     }
+  }
+
+  #setDevices(devices: Device[]): void {
+    this.devices.clear();
+    for (const device of devices) this.devices.set(device.id, device);
   }
 
   zoneName(id: string | null | undefined, language: 'en' | 'zh'): string {
@@ -126,7 +153,8 @@ class Town {
     return stateOf(device.worst);
   }
 
-  #connect(): void {
+  /** Resolves with the first word, or when there will be none. */
+  #connect(): Promise<void> {
     this.#source?.close();
     clearTimeout(this.#reconnectTimer);
     this.#heardAt = performance.now();
@@ -142,6 +170,7 @@ class Town {
       heard(event);
       clock.set((event as MessageEvent<string>).data);
       if (this.#isOld) void this.load();
+      else void this.open.count();
     });
     source.addEventListener('time', (event) => {
       heard(event);
@@ -161,21 +190,25 @@ class Town {
       if (source.readyState === EventSource.CLOSED && this.#source === source) {
         this.#reconnectTimer = setTimeout(() => {
           void api.me().catch(() => undefined);
-          this.#connect();
+          void this.#connect();
         }, RECONNECT_MS);
       }
     };
+    return new Promise((resolve) => {
+      for (const end of ['hello', 'error']) source.addEventListener(end, () => resolve(), { once: true });
+      setTimeout(resolve, FIRST_WORD_MS);
+    });
   }
 
   #offline = () => (this.live = false);
-  #online = () => this.#connect();
+  #online = () => void this.#connect();
 
   /** A network that is gone ends no connection: silence does. */
   #listen(): void {
     if (!this.#source || performance.now() - this.#heardAt < SILENCE_MS) return;
     this.live = false;
     this.#heardAt = performance.now();
-    this.#connect();
+    void this.#connect();
   }
 
   /** What a change of this page's own made of a device. */
@@ -211,6 +244,7 @@ class Town {
     }
     const open = [...raised.values()].filter((alert) => this.alerts.has(alert.id));
     if (open.length) this.onraised(open);
+    this.open.refill();
   }
 
   #apply(change: Change): void {
@@ -220,39 +254,40 @@ class Town {
       if (device.state === 'retired') this.devices.delete(device.id);
       else this.devices.set(device.id, { ...device, worst: worst ?? device.worst });
     }
-    for (const reading of change.readings) this.#read(reading, change.now);
-    for (const alert of change.alerts) {
-      if (alert.condition === 'active') this.alerts.set(alert.id, alert);
-      else this.alerts.delete(alert.id);
-      this.lastChanged = alert;
-      if (alert.device) this.#judge(alert.device.id);
+    for (const reading of change.readings) {
+      const device = this.devices.get(reading.device);
+      if (device) this.devices.set(reading.device, withReading(device, reading, change.now));
     }
+    for (const alert of change.alerts) {
+      this.open.put(alert);
+      this.lastChanged = alert;
+    }
+    this.#judge(new Set(change.alerts.flatMap((alert) => alert.device?.id ?? [])));
     this.version++;
   }
 
-  #read(reading: Change['readings'][number], now: string): void {
-    const device = this.devices.get(reading.device);
-    if (!device) return;
-    const known = device.latest[reading.metric];
-    // Late readings are stored where they belong in time; they are not the newest.
-    if (known?.observed_at && Date.parse(known.observed_at) > reading.at) return;
-    const observed_at = new Date(reading.at).toISOString();
-    const latest = { ...device.latest, [reading.metric]: { value: reading.value, observed_at, received_at: now } };
-    this.devices.set(reading.device, { ...device, latest, last_seen_at: now });
+  /** What these devices show: their worst open alerts. */
+  #judge(ids: Set<string>): void {
+    if (ids.size === 0) return;
+    const worst = worstOf(this.alerts.values(), ids);
+    for (const id of ids) {
+      const device = this.devices.get(id);
+      const found = worst.get(id) ?? null;
+      if (device && this.open.isWorst(found)) this.devices.set(id, { ...device, worst: found });
+      // A worse one may not be here: what is shown stays until the server has said it.
+      else if (device) this.#devicesTimer ??= setTimeout(() => void this.#askDevices(), DEVICES_AGAIN_MS);
+    }
   }
 
-  #judge(id: string): void {
-    const device = this.devices.get(id);
-    if (!device) return;
-    let worst: string | null = null;
-    for (const alert of this.alerts.values()) {
-      if (alert.device?.id === id && rank(alert.severity) < rank(worst)) worst = alert.severity;
-    }
-    this.devices.set(id, { ...device, worst });
+  async #askDevices(): Promise<void> {
+    this.#devicesTimer = undefined;
+    await this.#holding(async () => this.#setDevices(await api.devices())).catch(() => undefined);
   }
 
   async #askReadiness(): Promise<void> {
     if (document.hidden) return;
+    // What is overdue grows without an event.
+    void this.open.count();
     try {
       this.readiness = await api.readiness();
     } catch {

@@ -39,8 +39,9 @@ export function plain(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: digits }).replaceAll(',', '\u202f');
 }
 
-/** A value as people read it. */
-export function shown(metric: string, value: number): string {
+/** A value as people read it; nothing where there is none to tell. */
+export function shown(metric: string, value: number | null | undefined): string {
+  if (value === null || value === undefined) return '';
   if (metric === SILENCE) return duration(value * 60_000);
   if (metric === 'full_in_h') return duration(value * 3_600_000);
   if (isFlag(metric)) return value ? t('yes') : t('no');

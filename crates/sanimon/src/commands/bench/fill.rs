@@ -1,15 +1,18 @@
 //! A store with a history in it: what `bench store` measures, and `bench query` asks.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use sanimon_alerting::RuleSet;
 use sanimon_domain::time::SECOND_MS;
 use sanimon_domain::{DeviceId, DeviceKind, DeviceNo, MetricNo, SiteCalendar, TimestampMs, ZoneId, metric};
-use sanimon_simulator::history::{History, METRICS};
-use sanimon_store::{Device, Group, JournalMessage, JournalReading, Store};
+use sanimon_operations::OperationsSettings;
+use sanimon_simulator::history::{History as SimulatedHistory, METRICS};
+use sanimon_store::{Device, JournalMessage, JournalReading, Store};
+use sanimon_writer::{History, Input, Job, Options};
 
+use crate::commands::offline::Offline;
 use crate::site;
 
 /// Messages in a group: with five metrics each, 5,000 points a synced commit.
@@ -50,8 +53,14 @@ pub(super) struct Filled {
 }
 
 impl Shape {
-    pub(super) fn history(&self) -> History {
-        History::new(self.devices, START, self.days, i64::from(self.interval_s) * SECOND_MS, self.seed)
+    pub(super) fn history(&self) -> SimulatedHistory {
+        SimulatedHistory::new(
+            self.devices,
+            START,
+            self.days,
+            i64::from(self.interval_s) * SECOND_MS,
+            self.seed,
+        )
     }
 
     /// The end of the last whole day.
@@ -83,19 +92,21 @@ impl Shape {
 
     /// Opens the data, filled if it is not yet.
     pub(super) fn open(&self, folder: &Path) -> anyhow::Result<(Store, Filled)> {
-        let mut store = site::open_store(folder, Some(SiteCalendar::new(chrono_tz::Tz::Asia__Shanghai)))?;
+        let calendar = SiteCalendar::new(chrono_tz::Tz::Asia__Shanghai);
+        let store = site::open_store(folder, Some(calendar))?;
         if !store.shared.directory.read().devices().is_empty() {
             return Ok((store, Filled::default()));
         }
-        let filled = self.fill(&mut store)?;
-        Ok((store, filled))
+        let operations = Arc::new(OperationsSettings::standard(calendar));
+        let mut writer = Offline::open(store, Options::new(Arc::default(), operations), START)?;
+        let filled = self.fill(&mut writer)?;
+        Ok((writer.close()?, filled))
     }
 
-    fn fill(&self, store: &mut Store) -> anyhow::Result<Filled> {
-        let rules = RuleSet::default();
+    fn fill(&self, writer: &mut Offline) -> anyhow::Result<Filled> {
         let mut filled = Filled::default();
-        let devices = Group { new_devices: self.devices()?, ..Group::default() };
-        store.writer.commit(&devices, &rules, START)?;
+        let devices = History { new_devices: self.devices()?, ..History::default() };
+        let _outputs = writer.apply(START, Input::History(devices))?;
         let metrics = metric_numbers()?;
         let mut history = self.history();
         loop {
@@ -106,6 +117,7 @@ impl Shape {
                     device: DeviceNo(report.device),
                     received_at: report.at,
                     digest: None,
+                    is_old_news: false,
                     readings: metrics
                         .iter()
                         .zip(report.values)
@@ -115,12 +127,15 @@ impl Shape {
                 .collect();
             let is_last = messages.is_empty();
             filled.points += (messages.len() * METRICS.len()) as u64;
-            let group = Group { messages, ..Group::default() };
             let started = Instant::now();
-            store.writer.commit(&group, &rules, START)?;
+            let outputs = writer.step(START, Input::History(History { messages, ..History::default() }))?;
             filled.commit += started.elapsed();
-            seal(store, &mut filled, is_last)?;
+            seal(writer, &mut filled, outputs.job)?;
             if is_last {
+                let started = Instant::now();
+                filled.sealed_points += writer.shared()?.hot.read().unsealed_points() as u64;
+                writer.seal_all(START)?;
+                filled.seal += started.elapsed();
                 return Ok(filled);
             }
         }
@@ -133,14 +148,13 @@ pub(super) fn metric_numbers() -> anyhow::Result<Vec<MetricNo>> {
     METRICS.iter().map(number).collect()
 }
 
-fn seal(store: &mut Store, filled: &mut Filled, all: bool) -> anyhow::Result<()> {
-    let started = Instant::now();
-    let unsealed = store.shared.hot.read().unsealed_points() as u64;
-    let job = if all { store.writer.begin_seal()? } else { store.writer.begin_seal_if_due()? };
-    let Some(job) = job else { return Ok(()) };
-    store.writer.seal_here(job)?;
-    filled.seal += started.elapsed();
-    filled.sealed_points += unsealed;
+fn seal(writer: &mut Offline, filled: &mut Filled, mut job: Option<Job>) -> anyhow::Result<()> {
+    while let Some(due) = job.take() {
+        let started = Instant::now();
+        filled.sealed_points += writer.shared()?.hot.read().unsealed_points() as u64;
+        job = writer.run(START, due)?;
+        filled.seal += started.elapsed();
+    }
     Ok(())
 }
 

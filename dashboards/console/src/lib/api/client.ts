@@ -1,6 +1,7 @@
 import type { components } from './schema';
 
 export type Alert = components['schemas']['AlertBody'];
+export type AlertCounts = components['schemas']['AlertCounts'];
 export type AlertWithHistory = components['schemas']['AlertWithHistory'];
 export type AlertPage = components['schemas']['AlertPage'];
 export type Change = components['schemas']['Change'];
@@ -130,6 +131,7 @@ export const api = {
   stats: () => request<Stats>('GET', '/api/v1/stats'),
   alerts: (filter: Record<string, string | number | undefined>) =>
     request<AlertPage>('GET', `/api/v1/alerts${query(filter)}`),
+  alertCounts: () => request<AlertCounts>('GET', '/api/v1/alerts/counts'),
   alert: (id: number) => request<AlertWithHistory>('GET', `/api/v1/alerts/${id}`),
   step: (id: number, step: Step, entry: { note?: string; assignee?: string; seen?: string }) =>
     request<Alert>('POST', `/api/v1/alerts/${id}/${step}`, entry),
@@ -146,6 +148,7 @@ export const api = {
   photos: (alert: number) => request<Photo[]>('GET', `/api/v1/alerts/${alert}/photos`),
   addPhoto: (alert: number, photo: Blob) => request<void>('POST', `/api/v1/alerts/${alert}/photos`, photo),
   putDevice: (id: string, entry: DeviceEntry) => request<Device>('PUT', `/api/v1/devices/${path(id)}`, entry),
+  removeMetric: (name: string) => request<void>('DELETE', `/api/v1/metrics/${path(name)}`),
   retireDevice: (id: string) => request<void>('DELETE', `/api/v1/devices/${path(id)}`),
   replaceDevice: (id: string, entry: { hardware_id: string; model?: string }) =>
     request<Device>('POST', `/api/v1/devices/${path(id)}/replace`, entry),

@@ -11,8 +11,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Alerts, the newest first. */
+        /** Alerts, the newest first, or the most urgent. */
         get: operations["get_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many alerts are open: all are counted, also those that a list leaves out. */
+        get: operations["get_alerts_counts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -710,6 +727,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/metrics/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes the name of a metric away that a device brought: its place is free for another one. Readings under that name stay stored
+         *     and are not shown any more.
+         */
+        delete: operations["delete_metrics_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -1253,7 +1290,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Ready: started, the store can be written, every source is connected. */
+        /** Ready: started, the store can be written, every source is connected, every part of sanimon lives. */
         get: operations["root_get_readyz"];
         put?: never;
         post?: never;
@@ -1318,11 +1355,27 @@ export interface components {
             unit: string;
             /**
              * Format: double
-             * @description The value at the last transition.
+             * @description The value at the last transition; null: there was none to tell.
              */
-            value: number;
+            value?: number | null;
             /** @description Where it was raised; a device may have moved since. */
             zone?: string | null;
+        };
+        /** @description How many alerts are open in the account's zones. */
+        AlertCounts: {
+            by_severity: components["schemas"]["SeverityCounts"];
+            /**
+             * Format: int64
+             * @description Those for which somebody has not done the next thing by when it was promised.
+             */
+            overdue: number;
+            /** Format: int64 */
+            total: number;
+            /**
+             * Format: int64
+             * @description Those that nobody has taken on: their handling is `new`.
+             */
+            unacknowledged: number;
         };
         /** @description Where an alert is. */
         AlertDevice: {
@@ -1341,11 +1394,24 @@ export interface components {
             /** @description `zone` or `gateway` */
             kind: string;
         };
-        /** @description A page of alerts, the newest first. */
+        /** @description A page of alerts. */
         AlertPage: {
             items: components["schemas"]["AlertBody"][];
-            /** Format: int64 */
-            next_cursor?: number | null;
+            /**
+             * @description Null: this is the last page. An alert that stays as it is while the pages are read is on one of them, once. One that
+             *     becomes more or less severe meanwhile may be missing or there twice in the order `urgent`: the live events tell of it.
+             */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many alerts fit, on all pages.
+             */
+            total: number;
+            /**
+             * @description Open alerts (`condition=active`) are all counted. Otherwise the newest 20,000 alerts are looked at; false: there are
+             *     older ones, of which more may fit.
+             */
+            total_is_exact: boolean;
         };
         /** @description An alert with its whole history. */
         AlertWithHistory: components["schemas"]["AlertBody"] & {
@@ -1888,7 +1954,7 @@ export interface components {
             done_at?: string | null;
             /** @description When it goes out, or is tried again. */
             due_at: string;
-            /** @description Why it has not gone out. */
+            /** @description Why it has not gone out. Of one that is `sent`: whom it did not reach, and why. */
             error?: string | null;
             event: string;
             /** @description When it is given up. */
@@ -2101,6 +2167,10 @@ export interface components {
              *     same, for points wait on disk.
              */
             influxdb?: string | null;
+            /** @description Threads and tasks that the promises depend on: `ok`, or what is wrong with one. */
+            parts: {
+                [key: string]: string;
+            };
             ready: boolean;
             /** @description Each source: `ok`, or what it says of itself. */
             sources: {
@@ -2241,6 +2311,16 @@ export interface components {
             text: string;
             /** @description Which text was changed: if somebody was quicker, the answer is 409 and nothing is changed. */
             version: string;
+        };
+        SeverityCounts: {
+            /** Format: int64 */
+            critical: number;
+            /** Format: int64 */
+            major: number;
+            /** Format: int64 */
+            minor: number;
+            /** Format: int64 */
+            warning: number;
         };
         /** @description The site. */
         SiteBody: {
@@ -2578,9 +2658,11 @@ export interface operations {
                 from?: string;
                 /** @description RFC 3339: raised before this. */
                 to?: string;
-                /** @description From the page before. */
-                cursor?: number;
-                /** @description 1 to 1000; 100 if left out. */
+                /** @description `newest` (if left out): the newest first. `urgent`: the worst severity first, then those that were raised first. */
+                sort?: string;
+                /** @description `next_cursor` of the page before, as it is. It belongs to the order in which it was given. */
+                cursor?: string;
+                /** @description 1 to 1000; 100 if left out. More is refused. */
                 limit?: number;
             };
             header?: never;
@@ -2597,6 +2679,87 @@ export interface operations {
                     "application/json": components["schemas"]["AlertPage"];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role, the zone or the token does not suffice, or a page of another site asked */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none, or it is in another zone */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The site does not answer to this host's name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store cannot be read or written now, or sanimon is stopping */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_alerts_counts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertCounts"];
+                };
+            };
+            /** @description What was sent cannot be understood */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7051,6 +7214,87 @@ export interface operations {
                 };
             };
             /** @description There is none, or it is in another zone */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The site does not answer to this host's name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store cannot be read or written now, or sanimon is stopping */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_metrics_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken away */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was sent cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             404: {
                 headers: {
                     [name: string]: unknown;

@@ -235,6 +235,7 @@ export const setup = {
   'audit.device.replace': 'Replaced hardware',
   'audit.device.calibrate': 'Calibrated',
   'audit.device.retire': 'Retired a device',
+  'audit.metric.remove': 'Took a metric away',
   'audit.devices.import': 'Entered a table of devices',
   'audit.rules.save': 'Saved rules',
   'audit.rules.reload': 'Read the rules again',

@@ -237,6 +237,7 @@ export const setup: Record<keyof typeof en, string> = {
   'audit.device.replace': '更换硬件',
   'audit.device.calibrate': '标定',
   'audit.device.retire': '停用设备',
+  'audit.metric.remove': '移除指标',
   'audit.devices.import': '批量录入设备',
   'audit.rules.save': '保存规则',
   'audit.rules.reload': '重新读取规则',

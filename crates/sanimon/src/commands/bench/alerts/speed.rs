@@ -134,8 +134,14 @@ fn report(engine: &mut Engine, devices: u32, round: i64, told: &mut usize) -> u6
         let phase = (round + i64::from(device % 97)) % 96;
         for (index, metric) in by_kind[kind(device) as usize].iter().enumerate() {
             let value = if index == 0 { phase as f64 * 0.95 } else { [0.0, 18.0, 2.0, 90.0, 0.0][index] };
-            let reading =
-                Input::Reading { device: number, metric: *metric, at, value, quality: Quality::Good };
+            let reading = Input::Reading {
+                device: number,
+                metric: *metric,
+                at,
+                value,
+                quality: Quality::Good,
+                is_dated: true,
+            };
             engine.apply(at, reading, &mut effects);
             readings += 1;
         }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use sanimon_alerting::forecast::Filling;
 use sanimon_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use sanimon_domain::{SiteCalendar, Subject, TimestampMs};
-use sanimon_ingest::{Admission, Backfill, Message};
+use sanimon_operations::OperationsSettings;
 use sanimon_simulator::{Simulation, Town, Truth, TruthKind};
 use sanimon_store::{Alert, AlertFilter, Shared, Step, Store};
+use sanimon_writer::{Author, Entry, Message, Options, PutDevices};
 use serde_json::{Value, json};
 
 use super::super::super::check::refused;
 use super::super::super::demo::registry;
+use super::super::super::offline::Offline;
 use super::super::in_folder;
 use crate::config::default_rules;
 use crate::screen;
@@ -75,32 +77,36 @@ pub(super) fn measure(devices: usize, days: i64, seed: u64) -> anyhow::Result<Va
 fn live(store: Store, devices: usize, days: i64, seed: u64) -> anyhow::Result<(Shared, Lived)> {
     let rules = Arc::new(default_rules().map_err(|faults| refused(&faults))?);
     let mut simulation = Simulation::new(Town::new(seed, devices), START);
-    let mut backfill = Backfill::start(store, rules, Admission::default(), START)?;
     let (zones, entries) = registry(&simulation.town, START)?;
-    backfill.enter(START, zones, entries)?;
+    let options = Options {
+        zones: Some(zones),
+        ..Options::new(rules, Arc::new(OperationsSettings::standard(store.shared.calendar)))
+    };
+    let mut writer = Offline::open(store, options, START)?;
+    let entry = Entry::new(START, Author::Site("bench"), "devices.import");
+    writer.ask(START, entry, PutDevices(entries))?;
     let end = START.plus_ms(days * DAY_MS);
     let mut lived =
         Lived { town: simulation.town.clone(), spans: HashMap::new(), heard: HashMap::new(), end };
     let mut open: HashMap<(String, TruthKind), TimestampMs> = HashMap::new();
     let (mut now, source) = (START, Arc::<str>::from("bench"));
-    let mut messages: Vec<Message> = Vec::new();
     while now < end {
         now = now.plus_ms(GROUP_MS).min(end);
-        messages.clear();
+        let mut messages: Vec<Message> = Vec::new();
         while simulation.next_at().is_some_and(|at| at < now) {
             let Some(uplink) = simulation.next_uplink() else { break };
             lived.heard.entry(simulation.town.devices[uplink.device].id.clone()).or_default().push(uplink.at);
-            messages.push(Message::decode(source.clone(), uplink.topic, uplink.payload.into(), uplink.at));
+            messages.push(Message::native(source.clone(), uplink.topic, uplink.payload.into(), uplink.at));
         }
         simulation.take_truth().into_iter().for_each(|truth| lived.note(&mut open, truth));
-        backfill.group(now, &messages)?;
+        writer.messages(now, messages)?;
         screen::progress("month", &format!("day {} of {days}", now.since_ms(START) / DAY_MS));
     }
     for ((device, kind), from) in open {
         lived.spans.entry((device, kind)).or_default().push(Span { from, to: end });
     }
     screen::progress_done();
-    Ok((backfill.finish().shared, lived))
+    Ok((writer.close()?.shared, lived))
 }
 
 impl Lived {

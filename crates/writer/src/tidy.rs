@@ -1,0 +1,73 @@
+//! What keeps the file small, a bounded step whenever nobody waits.
+
+use sanimon_domain::TimestampMs;
+use sanimon_store::Class;
+
+use crate::failure::Failure;
+use crate::outputs::Outputs;
+use crate::retention::RetentionPass;
+use crate::state::{Applied, Live, Site, Writer};
+
+/// Reports that are forgotten in one step: each may hold a photo.
+const REPORTS_PER_STEP: usize = 20;
+/// Rows of a large table of devices that are written as they are in one step.
+const IMPORTED_PER_STEP: usize = 2_000;
+
+impl Writer<Live> {
+    /// One bounded step of what keeps the file small.
+    pub(crate) fn tidy<A>(mut self, now: TimestampMs) -> Applied<A> {
+        match self.site.try_tidy(now) {
+            Ok(()) => Applied::Done { writer: self, outputs: Outputs::default() },
+            Err(failure) => {
+                tracing::warn!(%failure, "tidying failed, will be tried again");
+                match failure {
+                    Failure { class: Class::Passing | Class::Permanent, unsure_of: None, .. } => {
+                        Applied::Done { writer: self, outputs: Outputs::default() }
+                    }
+                    failure => self.broken_off(failure, Outputs::default(), Vec::new()),
+                }
+            }
+        }
+    }
+}
+
+impl Site {
+    fn try_tidy(&mut self, now: TimestampMs) -> Result<(), Failure> {
+        let tx = self.file.begin()?;
+        let before = now.minus_ms(self.options.reports_kept_ms);
+        let forgotten = tx.forget_reports(before, REPORTS_PER_STEP, now)?;
+        let removed = tx.remove_old_messages(now)?;
+        let written = tx.write_import(IMPORTED_PER_STEP)?;
+        if forgotten + removed + written > 0 {
+            tx.commit()?;
+            self.file.after_commit();
+        } else {
+            drop(tx);
+        }
+        // A job has read blocks that must still be there when its steps come.
+        if !self.slot.is_empty() {
+            return Ok(());
+        }
+        self.begin_retention(now);
+        let Self { file, memory, options, retention, .. } = self;
+        match retention.as_mut().filter(|pass| !pass.is_over()) {
+            Some(pass) => pass.step((file, memory), options),
+            None => {
+                file.vacuum_step()?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Once a day of the site all series are looked through. With InfluxDB behind it, blocks are only on their way, and the
+    /// bucket has a retention of its own.
+    fn begin_retention(&mut self, now: TimestampMs) {
+        if self.memory.has_influx() || self.options.retention.months.is_empty() {
+            return;
+        }
+        let today = self.memory.calendar().day_of(now);
+        if self.retention.as_ref().is_none_or(|pass| !pass.is_of(today)) {
+            self.retention = Some(RetentionPass::new(today, &self.memory));
+        }
+    }
+}
