@@ -75,9 +75,19 @@ if [ "$influxdb" = no ]; then
 fi
 step "format" cargo fmt --all --check
 step "clippy" env SANIMON_CONSOLE=skip cargo clippy --locked --workspace --all-targets -- -D warnings
-# A thousand simulated towns, each with its failures; SANIMON_SEEDS makes them more or fewer.
-export SANIMON_SEEDS="${SANIMON_SEEDS:-1000}"
 step "unit and property tests" env SANIMON_CONSOLE=skip cargo test --locked --workspace --lib --bins
+# What stands in crates/*/tests, all of it: specifications, and simulated towns, each with its failures. SANIMON_SEEDS
+# makes the towns more or fewer, SANIMON_CALL_STEP=1 lets each call to the disk fail; tests/proof.sh has the long form.
+integration=()
+for path in crates/*/tests/*.rs crates/*/tests/*/main.rs; do integration+=(--test "$(basename "${path%/main.rs}" .rs)"); done
+step "specifications and simulated towns" env SANIMON_CONSOLE=skip SANIMON_SEEDS="${SANIMON_SEEDS:-200}" \
+  SANIMON_CALL_STEP="${SANIMON_CALL_STEP:-11}" cargo test --locked --workspace "${integration[@]}"
+step "examples in the documentation" env SANIMON_CONSOLE=skip cargo test --locked --workspace --doc
+if command -v python3 >/dev/null; then
+  step "old faults are noticed" tests/mutants.sh --short
+else
+  skip "old faults: Python 3 was not found (apt-get install python3)"
+fi
 # libFuzzer is C++.
 if command -v c++ >/dev/null; then
   step "fuzz: 8 s a target" tests/fuzz.sh 8
