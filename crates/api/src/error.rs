@@ -99,10 +99,14 @@ impl From<Refusal> for Problem {
                 Self { allowed, ..Self::new(status, not_allowed.to_string()) }
             }
             Refusal::NotFound { what, id } => Self::not_found(what, &id),
-            Refusal::HardwareTaken { .. } => Self::new(StatusCode::CONFLICT, refusal.to_string()),
+            Refusal::HardwareTaken { .. } | Refusal::Conflict(_) => {
+                Self::new(StatusCode::CONFLICT, refusal.to_string())
+            }
             Refusal::Unavailable(_) => Self::store_unavailable(),
             Refusal::Failed(why) => Self::internal(why),
-            Refusal::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string()),
+            Refusal::Unsure(_) | Refusal::Stopping => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string())
+            }
         }
     }
 }

@@ -129,18 +129,36 @@ impl Follower {
             seen: subscription.last_number,
         };
         let hello = SseEvent::default().event("hello").data(follower.state.now().to_string());
-        follower.waiting.push_back(follower.numbered(hello));
+        // A client whose line breaks now comes back with the last id that it was given: it must not skip what follows.
+        let hello = match seen {
+            None => follower.numbered(hello),
+            Some(_) if subscription.must_reload => hello,
+            Some(seen) => hello.id(follower.id(seen)),
+        };
+        follower.waiting.push_back(hello);
         if subscription.must_reload {
             follower.push_reset();
         }
-        for chunk in subscription.missed.chunks(JOINED_MAX) {
-            follower.waiting.extend(follower.change(chunk));
-        }
+        follower.tell_missed(&subscription.missed);
         follower
     }
 
     fn numbered(&self, event: SseEvent) -> SseEvent {
-        event.id(format!("{}-{}", self.state.run_id, self.seen))
+        event.id(self.id(self.seen))
+    }
+
+    fn id(&self, number: u64) -> String {
+        format!("{}-{number}", self.state.run_id)
+    }
+
+    /// Events that were kept, each with the number of its own last one.
+    fn tell_missed(&mut self, missed: &[Arc<Event>]) {
+        let newest = self.seen;
+        for chunk in missed.chunks(JOINED_MAX) {
+            self.seen = chunk.last().map_or(newest, |event| event.number);
+            self.waiting.extend(self.change(chunk));
+        }
+        self.seen = newest;
     }
 
     fn reset(&self) -> SseEvent {
@@ -211,15 +229,14 @@ impl Follower {
         if subscription.must_reload {
             return self.push_reset();
         }
-        for chunk in subscription.missed.chunks(JOINED_MAX) {
-            self.waiting.extend(self.change(chunk));
-        }
+        self.tell_missed(&subscription.missed);
     }
 
     /// Several commits as one event; `None` when nothing in them is wanted.
     fn change(&self, events: &[Arc<Event>]) -> Option<SseEvent> {
         let directory = self.state.shared.directory.read();
-        if events.iter().map(|event| event.committed.devices.len()).sum::<usize>() > DEVICES_PER_EVENT_MAX {
+        let devices: usize = events.iter().map(|event| event.committed.devices.len()).sum();
+        if devices > DEVICES_PER_EVENT_MAX || events.iter().any(|event| event.committed.is_incomplete) {
             return Some(self.reset());
         }
         // Of an alert or device that changed twice, the last state counts.

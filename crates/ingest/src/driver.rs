@@ -21,6 +21,8 @@ use crate::error::IngestError;
 use crate::message::Ack;
 use crate::queue::{Asked, Queue, Reply, Work};
 
+/// Where messages never stop, a step of tidying comes after so many groups.
+const GROUPS_PER_TIDY: u32 = 256;
 /// Between two tries to write while the disk refuses: short at first, for most of it is over soon.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(4);
@@ -57,6 +59,7 @@ impl Driver {
             last_now: TimestampMs(i64::MIN),
             held: Vec::new(),
             is_idle: false,
+            groups_since_tidy: 0,
         };
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
@@ -96,6 +99,7 @@ struct Worker {
     held: Vec<Received<Ack>>,
     /// Nothing was waiting: if that is still so, the writer tidies up.
     is_idle: bool,
+    groups_since_tidy: u32,
 }
 
 /// Refuses what comes, however the thread ends: nobody waits for an answer that nobody will give.
@@ -135,10 +139,13 @@ impl Worker {
 
     /// What is to be applied next, and who waits for the answer. `None`: the thread is to stop.
     fn take(&mut self, writer: &Writer<Live>) -> Option<(Input<Ack>, Option<Reply>)> {
-        if !self.held.is_empty() {
+        // While the writer is full, what it holds waits with what comes: a seal must come first.
+        if !self.held.is_empty() && writer.is_full().is_none() {
             return Some((Input::Messages(std::mem::take(&mut self.held)), None));
         }
-        if std::mem::take(&mut self.is_idle) && !self.queue.has_messages() {
+        let is_idle = std::mem::take(&mut self.is_idle) && !self.queue.has_messages();
+        if is_idle || self.groups_since_tidy >= GROUPS_PER_TIDY {
+            self.groups_since_tidy = 0;
             return Some((Input::Tidy, None));
         }
         self.part.heartbeat.waiting();
@@ -147,6 +154,7 @@ impl Worker {
         match work {
             Work::Messages(messages) => {
                 self.is_idle = messages.is_empty();
+                self.groups_since_tidy += u32::from(!self.is_idle);
                 Counters::add(&self.shared.health.counters.received, messages.len() as u64);
                 Some((Input::Messages(messages), None))
             }

@@ -132,6 +132,10 @@ impl DirectoryState {
         if let Some(hardware) = &device.hardware_id {
             self.by_hardware.insert(hardware.clone(), device.no);
         }
+        let other_id = self.devices.get(index).map(|known| &known.id).filter(|known| **known != device.id);
+        if let Some(gone) = other_id.filter(|gone| self.by_id.get(*gone) == Some(&device.no)) {
+            self.by_id.remove(gone);
+        }
         self.by_id.insert(device.id.clone(), device.no);
         let device = Arc::new(device);
         match self.devices.get_mut(index) {

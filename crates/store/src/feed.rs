@@ -36,11 +36,13 @@ pub struct Committed {
     pub alerts: Vec<Alert>,
     /// Devices that are new or whose entry changed.
     pub devices: Vec<DeviceNo>,
+    /// More than that is other than before: whoever shows something loads everything anew.
+    pub is_incomplete: bool,
 }
 
 impl Committed {
     pub fn is_empty(&self) -> bool {
-        self.readings.is_empty() && self.alerts.is_empty() && self.devices.is_empty()
+        !self.is_incomplete && self.readings.is_empty() && self.alerts.is_empty() && self.devices.is_empty()
     }
 }
 

@@ -11,7 +11,7 @@ impl Writer<Live> {
     /// that after a failure nobody can go on with memory that is ahead of the file.
     pub fn apply<A>(mut self, now: TimestampMs, input: Input<A>) -> Applied<A> {
         self.site.heard_until = now;
-        match input {
+        let applied = match input {
             Input::Messages(messages) => self.group((now, Time::GoesOn), messages),
             Input::Tick => self.group((now, Time::GoesOn), Vec::new()),
             Input::Command(entry, command) => self.command(now, &entry, &command),
@@ -19,6 +19,14 @@ impl Writer<Live> {
             Input::Maintenance(id, outcome) => self.maintenance(now, id, outcome),
             Input::Tidy => self.tidy(now),
             Input::History(history) => self.history(now, &history),
+        };
+        match applied {
+            Applied::Done { mut writer, mut outputs } if writer.site.has_untold => {
+                writer.site.has_untold = false;
+                (outputs.feed.is_incomplete, outputs.wake_outbox) = (true, true);
+                Applied::Done { writer, outputs }
+            }
+            applied => applied,
         }
     }
 }

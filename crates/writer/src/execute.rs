@@ -45,6 +45,9 @@ impl Writer<Live> {
                 tracing::error!(%failure, "a command cannot be stored");
                 (Err(Refusal::Failed(failure.text)), None)
             }
+            Stopped::Failed(failure) if failure.unsure_of.is_some() => {
+                (Err(Refusal::Unsure(failure.text.clone())), Some(failure))
+            }
             Stopped::Failed(failure) => (Err(Refusal::Unavailable(failure.text.clone())), Some(failure)),
         };
         let outputs = Outputs::answered(answer);

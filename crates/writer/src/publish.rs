@@ -37,6 +37,7 @@ pub(crate) fn publish(
         readings: changes.iter().flat_map(|change| &change.journal).flat_map(reading).collect(),
         alerts: alerts.into_values().collect(),
         devices: devices.collect(),
+        is_incomplete: false,
     }
 }
 

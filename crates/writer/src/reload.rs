@@ -2,7 +2,7 @@
 
 use sanimon_alerting::Engine;
 use sanimon_domain::TimestampMs;
-use sanimon_store::Class;
+use sanimon_store::{Class, Committed};
 
 use crate::admit::Clocks;
 use crate::failure::Failure;
@@ -26,7 +26,9 @@ impl Writer<Stale> {
         match self.try_reload(now) {
             Ok((engine, was_stored)) => {
                 let writer = Writer { site: self.site, state: Live { engine, clocks: Clocks::default() } };
-                let mut outputs = Outputs::default();
+                // What an unsure commit stored was told to nobody.
+                let feed = Committed { is_incomplete: true, ..Committed::default() };
+                let mut outputs = Outputs { feed, wake_outbox: true, ..Outputs::default() };
                 let Rest { unsure, left } = held;
                 let mut rest = Vec::with_capacity(left.len());
                 if was_stored {

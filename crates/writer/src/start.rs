@@ -8,6 +8,7 @@ use sanimon_store::{Counters, Store};
 
 use crate::admit::{Clocks, Discoveries};
 use crate::cases::Cases;
+use crate::command::discard;
 use crate::failure::Failure;
 use crate::job::Slot;
 use crate::options::Options;
@@ -32,6 +33,7 @@ impl Writer<Live> {
             ticked_at: now,
             next_escalation_at: None,
             quarantine_rows: 0,
+            has_untold: false,
             discoveries: Discoveries::default(),
             slot: Slot::default(),
             retention: None,
@@ -78,6 +80,7 @@ impl Site {
         let mut cases = Cases::new(&tx, &rules, &self.operations, now);
         cases.apply_each(&effects)?;
         cases.not_raised.iter().for_each(|(subject, rule)| engine.forget_alert(subject, *rule));
+        let has_changed = !cases.changed.is_empty();
         let mut rows = tx.count_quarantined()?;
         for entry in &cases.damaged {
             rows += tx.put_quarantined(entry, self.options.quarantine, rows)?.rows;
@@ -86,6 +89,7 @@ impl Site {
         let next_escalation_at = tx.next_escalation()?;
         tx.commit()?;
         self.file.after_commit();
+        self.has_untold |= has_changed;
         (self.next_escalation_at, self.quarantine_rows) = (next_escalation_at, rows);
         self.memory.set_rules(rules.clone());
         self.memory.set_operations(self.operations.clone());
@@ -95,12 +99,15 @@ impl Site {
 
     /// What a table of devices began before the site went down is not in force, and is not seen.
     fn discard_unfinished_imports(&mut self) -> Result<(), Failure> {
-        let tx = self.file.begin()?;
-        if tx.discard_unfinished_imports()? > 0 {
+        loop {
+            let tx = self.file.begin()?;
+            let left = discard(&tx, &self.memory, None)?;
+            if left.is_empty() {
+                return Ok(());
+            }
             tx.commit()?;
-            self.memory.reload(&self.file)?;
+            self.memory.put_devices(left.iter());
         }
-        Ok(())
     }
 
     /// Nobody knows when the site went down: it heard something shortly before.

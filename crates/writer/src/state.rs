@@ -88,6 +88,8 @@ pub(crate) struct Site {
     /// When the next missed deadline is to be told.
     pub(crate) next_escalation_at: Option<TimestampMs>,
     pub(crate) quarantine_rows: i64,
+    /// A restore changed alerts of which nobody was told yet.
+    pub(crate) has_untold: bool,
     pub(crate) discoveries: Discoveries,
     pub(crate) slot: Slot,
     pub(crate) retention: Option<RetentionPass>,

@@ -3,6 +3,7 @@
 use sanimon_domain::TimestampMs;
 use sanimon_store::Class;
 
+use crate::command::DEVICES_AT_ONCE_MAX;
 use crate::failure::Failure;
 use crate::outputs::Outputs;
 use crate::retention::RetentionPass;
@@ -10,8 +11,6 @@ use crate::state::{Applied, Live, Site, Writer};
 
 /// Reports that are forgotten in one step: each may hold a photo.
 const REPORTS_PER_STEP: usize = 20;
-/// Rows of a large table of devices that are written as they are in one step.
-const IMPORTED_PER_STEP: usize = 2_000;
 
 impl Writer<Live> {
     /// One bounded step of what keeps the file small.
@@ -33,12 +32,12 @@ impl Writer<Live> {
 
 impl Site {
     fn try_tidy(&mut self, now: TimestampMs) -> Result<(), Failure> {
+        self.write_import()?;
         let tx = self.file.begin()?;
         let before = now.minus_ms(self.options.reports_kept_ms);
         let forgotten = tx.forget_reports(before, REPORTS_PER_STEP, now)?;
         let removed = tx.remove_old_messages(now)?;
-        let written = tx.write_import(IMPORTED_PER_STEP)?;
-        if forgotten + removed + written > 0 {
+        if forgotten + removed > 0 {
             tx.commit()?;
             self.file.after_commit();
         } else {
@@ -57,6 +56,16 @@ impl Site {
                 Ok(())
             }
         }
+    }
+
+    /// Rows of a table of devices that is in force.
+    fn write_import(&mut self) -> Result<(), Failure> {
+        let tx = self.file.begin()?;
+        if tx.write_import(DEVICES_AT_ONCE_MAX)? > 0 {
+            tx.commit()?;
+            self.file.after_commit();
+        }
+        Ok(())
     }
 
     /// Once a day of the site all series are looked through. With InfluxDB behind it, blocks are only on their way, and the

@@ -11,7 +11,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sanimon_domain::TimestampMs;
 use sanimon_store::{Device, DeviceState, DirectoryState};
-use sanimon_writer::{AdoptDevices, DEVICES_AT_ONCE_MAX, Entry, PutDevices, StageDevices};
+use sanimon_writer::{
+    AdoptDevices, DEVICES_AT_ONCE_MAX, DiscardImport, Entry, PutDevices, StageDevices, WriteImport,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -299,12 +301,28 @@ async fn enter(state: ApiState, audit: Entry, devices: Vec<Device>) -> Result<()
         return state.change(audit, PutDevices(devices)).await;
     }
     let mut import_no = None;
-    for step in devices.chunks(DEVICES_AT_ONCE_MAX) {
-        let step = StageDevices { import_no, devices: step.to_vec() };
-        import_no = Some(state.change(audit.clone(), step).await?);
+    let entered = enter_in_steps(&state, &audit, devices, &mut import_no).await;
+    if let (Err(_), Some(import_no)) = (&entered, import_no) {
+        // A disk that refuses now: the next start takes back what is left.
+        while let Ok(1) = state.change(audit.clone(), DiscardImport { import_no }).await {}
     }
-    let Some(import_no) = import_no else { return Ok(()) };
-    state.change(audit, AdoptDevices { import_no, devices }).await
+    // It is in force; a step that fails is made later.
+    while entered.is_ok() && matches!(state.change(audit.clone(), WriteImport).await, Ok(1)) {}
+    entered
+}
+
+async fn enter_in_steps(
+    state: &ApiState,
+    audit: &Entry,
+    devices: Vec<Device>,
+    import_no: &mut Option<i64>,
+) -> Result<(), Problem> {
+    for step in devices.chunks(DEVICES_AT_ONCE_MAX) {
+        let step = StageDevices { import_no: *import_no, devices: step.to_vec() };
+        *import_no = Some(state.change(audit.clone(), step).await?);
+    }
+    let Some(import_no) = *import_no else { return Ok(()) };
+    state.change(audit.clone(), AdoptDevices { import_no, devices }).await
 }
 
 /// The registered devices as a CSV table, which `import` takes back.

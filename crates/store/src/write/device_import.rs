@@ -3,7 +3,7 @@
 //! A step enters devices as if they were retired, with the number of their import. When the import comes into force, that is one
 //! row of `meta`; what is read from the file is then as the table says. The rows themselves follow in steps.
 
-use rusqlite::params;
+use rusqlite::{Params, params};
 use sanimon_domain::{DeviceNo, HardwareId};
 
 use crate::error::{Result, StoreError};
@@ -30,11 +30,13 @@ impl Tx<'_> {
 
     /// The numbers of devices that the steps of an import have entered, and that nobody has changed since.
     pub fn staged_devices(&self, import_no: u64) -> Result<Vec<DeviceNo>> {
+        self.numbers("SELECT no FROM device WHERE import_no = ?1", [import_no as i64])
+    }
+
+    fn numbers(&self, sql: &str, values: impl Params) -> Result<Vec<DeviceNo>> {
         self.read(DOING, |connection| {
-            let mut statement = connection
-                .prepare("SELECT no FROM device WHERE import_no = ?1")
-                .map_err(StoreError::doing(DOING))?;
-            let numbers = statement.query_map([import_no as i64], |row| row.get(0).map(DeviceNo));
+            let mut statement = connection.prepare(sql).map_err(StoreError::doing(DOING))?;
+            let numbers = statement.query_map(values, |row| row.get(0).map(DeviceNo));
             numbers.and_then(Iterator::collect).map_err(StoreError::doing(DOING))
         })
     }
@@ -62,16 +64,25 @@ impl Tx<'_> {
         Ok(self.row(DOING, sql, [import_no as i64], |_| Ok(()))?.is_some())
     }
 
-    /// Gives the ids of devices back that no import has brought into force. Their rows stay, out of sight: numbers are never given
-    /// twice.
-    pub fn discard_unfinished_imports(&self) -> Result<usize> {
+    /// At most so many devices that steps have entered and no import has brought into force. `import_no`: only those of this one.
+    pub fn unfinished(&self, import_no: Option<u64>, rows_max: usize) -> Result<Vec<DeviceNo>> {
         let in_force = self.import_in_force()?.map(|no| no as i64);
-        self.run(
-            DOING,
-            "UPDATE device SET id = 'unfinished-import-' || import_no || '-' || no, import_no = NULL, import_hardware_id = NULL
-             WHERE import_no IS NOT NULL AND import_no IS NOT ?1",
-            [in_force],
-        )
+        let sql = "SELECT no FROM device WHERE import_no IS NOT NULL AND import_no IS NOT ?1 AND import_no = coalesce(?2, import_no)
+                   LIMIT ?3";
+        self.numbers(sql, params![in_force, import_no.map(|no| no as i64), rows_max as i64])
+    }
+
+    /// Whether a step has entered the device, and nobody has changed it since.
+    pub fn is_staged(&self, device: DeviceNo) -> Result<bool> {
+        let sql = "SELECT import_no IS NOT NULL FROM device WHERE no = ?1";
+        Ok(self.row(DOING, sql, [device.0], |row| row.get(0))?.unwrap_or(false))
+    }
+
+    /// A device that is never going to be: its id is free for another one. Its row stays, for numbers are never given twice.
+    pub fn give_id_back(&self, device: &Device) -> Result<()> {
+        self.put_device(device)?;
+        self.run(DOING, "UPDATE device SET id = ?2 WHERE no = ?1", params![device.no.0, device.id.as_str()])?;
+        Ok(())
     }
 
     fn import_in_force(&self) -> Result<Option<u64>> {

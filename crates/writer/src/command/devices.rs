@@ -120,7 +120,8 @@ pub(super) fn resolve(directory: &DirectoryState, devices: &[Device]) -> Result<
                     replaced.push(Device::clone(known));
                 }
                 // What messages say is not for people to overwrite.
-                changed.push(Device { no: known.no, online: known.online, ..device.clone() });
+                let (online, first_seen_at) = (known.online, known.first_seen_at);
+                changed.push(Device { no: known.no, online, first_seen_at, ..device.clone() });
             }
             None => {
                 changed.push(Device { no: DeviceNo(next), ..device.clone() });

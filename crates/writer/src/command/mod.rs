@@ -22,7 +22,10 @@ pub use access::{
     EndSession, NoteOnly, PutAccount, PutCredentials, PutToken, RemoveAccount, RevokeCredential, RevokeToken,
     StartSession,
 };
-pub use device_import::{AdoptDevices, DEVICES_AT_ONCE_MAX, KNOWN_DEVICES_PER_IMPORT_MAX, StageDevices};
+pub(crate) use device_import::discard;
+pub use device_import::{
+    AdoptDevices, DEVICES_AT_ONCE_MAX, DiscardImport, KNOWN_DEVICES_PER_IMPORT_MAX, StageDevices, WriteImport,
+};
 pub use devices::{NoteEvent, PutDevices, RemoveMetric, RetireDevice};
 pub use messages::{RetryMessage, TestChannel};
 pub use reports::{MakePlaceCodes, REPORT_RULE, RateReport, TakeReport};
@@ -47,6 +50,12 @@ pub enum Refusal {
     /// The disk refuses now: nothing was changed, and the same may be asked again later.
     #[error("{0}")]
     Unavailable(String),
+    /// The disk answered with an error, and it is not known whether the change is stored.
+    #[error("{0}: it is not known whether this was stored; look before you ask again")]
+    Unsure(String),
+    /// Not now, or not so much at once.
+    #[error("{0}")]
+    Conflict(String),
     /// It can never be stored like this.
     #[error("{0}")]
     Failed(String),
@@ -129,6 +138,8 @@ commands! {
     PutDevices => (),
     StageDevices => i64,
     AdoptDevices => (),
+    WriteImport => i64,
+    DiscardImport => i64,
     RetireDevice => (),
     NoteEvent => (),
     RemoveMetric => (),
@@ -161,6 +172,6 @@ commands! {
 impl Command {
     /// A step of something that is not in force yet has no entry in the audit log: its end has one.
     pub(crate) fn is_noted(&self) -> bool {
-        !matches!(self, Self::StageDevices(_))
+        !matches!(self, Self::StageDevices(_) | Self::WriteImport(_) | Self::DiscardImport(_))
     }
 }

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sanimon_domain::TimestampMs;
 use sanimon_store::Class;
 
-use crate::admit::Batch;
+use crate::admit::{Batch, Clocks};
 use crate::change::Change;
 use crate::failure::Failure;
 use crate::message::Received;
@@ -68,6 +68,8 @@ impl Writer<Live> {
                     return self.broken_off(failure, Outputs::default(), messages);
                 }
                 Err(GroupFailure::Culprits(found)) => {
+                    // The group is looked at again: what it said of clocks would count twice.
+                    self.state.clocks = Clocks::default();
                     for (place, cause) in found {
                         tracing::error!(topic = messages[place].message.topic, cause, "message set aside");
                         set_aside[place] = Some(cause);

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use sanimon_domain::{DeviceKind, HardwareId};
 use sanimon_store::{Device, DeviceState};
 use sanimon_writer::{
-    AdoptDevices, Ask, Input, KNOWN_DEVICES_PER_IMPORT_MAX, Refusal, RetireDevice, StageDevices,
+    AdoptDevices, Ask, DiscardImport, Input, KNOWN_DEVICES_PER_IMPORT_MAX, Refusal, RetireDevice,
+    StageDevices, WriteImport,
 };
 
 use crate::disk::{FULL, fails_once_at};
@@ -127,6 +128,61 @@ fn what_did_not_come_into_force_before_a_restart_is_gone_and_its_names_are_free(
 }
 
 #[test]
+fn a_retired_device_of_the_table_keeps_its_history_whatever_becomes_of_the_table() {
+    let mut site = Site::new();
+    site.put(device("n-0", None));
+    site.hear(&[fill("n-0", 10.0, minutes(1))]);
+    site.ask(minutes(2), RetireDevice(id("n-0")));
+    site.stages(&table());
+    site.restarts(minutes(3));
+    assert_eq!(
+        (site.device("n-0").state, site.values("n-0", "fill_pct")),
+        (DeviceState::Retired, vec![10.0])
+    );
+    let import_no = site.stages(&table());
+    site.ask(minutes(4), AdoptDevices { import_no, devices: table() });
+    assert_eq!((site.seen(), site.values("n-0", "fill_pct")), (all(), vec![10.0]));
+}
+
+#[test]
+fn a_device_that_was_heard_while_a_table_came_to_nothing_is_discovered_with_its_readings() {
+    for is_restarted in [false, true] {
+        let mut site = Site::new();
+        let import_no = site.stages(&table());
+        site.hear(&[fill("n-3", 30.0, minutes(1))]);
+        if is_restarted {
+            site.restarts(minutes(2));
+        } else {
+            assert_eq!(site.ask(minutes(2), DiscardImport { import_no }), 0);
+        }
+        for _ in 0..2 {
+            assert_eq!(site.seen(), [("n-3".to_owned(), None)]);
+            assert_eq!(site.values("n-3", "fill_pct"), [30.0]);
+            site.restarts(minutes(3));
+        }
+        // All other names are free.
+        site.hear(&[fill("n-1", 11.0, minutes(4))]);
+        assert_eq!(site.device("n-1").state, DeviceState::Discovered);
+        let import_no = site.stages(&table());
+        site.ask(minutes(5), AdoptDevices { import_no, devices: table() });
+        assert_eq!((site.seen(), site.values("n-3", "fill_pct")), (all(), vec![30.0]));
+    }
+}
+
+#[test]
+fn the_same_table_again_changes_nothing() {
+    let mut site = Site::new();
+    let import_no = site.stages(&table());
+    site.ask(START, AdoptDevices { import_no, devices: table() });
+    assert_eq!(site.ask(START, WriteImport), 0, "that was all");
+    let rows = site.rows();
+    let import_no = site.stages(&table());
+    site.ask(minutes(1), AdoptDevices { import_no, devices: table() });
+    assert_eq!(site.rows().differences(&rows), ["audit", "meta"]);
+    assert_eq!(site.seen(), all());
+}
+
+#[test]
 fn a_device_that_somebody_changes_between_its_steps_is_as_the_table_says_in_the_end() {
     let mut site = Site::new();
     let import_no = site.stages(&table());
@@ -173,13 +229,13 @@ fn another_one_waits_until_its_rows_are_written_and_too_many_changes_are_refused
     let import_no = site.stages(&table());
     site.ask(START, AdoptDevices { import_no, devices: table() });
     let refused = site.try_ask(START, StageDevices { import_no: None, devices: table() });
-    assert!(matches!(refused, Err(Refusal::Unavailable(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Refusal::Conflict(_))), "{refused:?}");
     site.writes_rows();
     let many: Vec<Device> =
         (0..=KNOWN_DEVICES_PER_IMPORT_MAX).map(|n| device(&format!("k-{n}"), None)).collect();
     let refused = site.try_ask(START, AdoptDevices { import_no: 99, devices: many });
     assert!(
-        matches!(&refused, Err(Refusal::Failed(text)) if text.contains("split the table")),
+        matches!(&refused, Err(Refusal::Conflict(text)) if text.contains("split the table")),
         "{refused:?}"
     );
 }

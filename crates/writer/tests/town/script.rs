@@ -174,7 +174,7 @@ impl Town {
                 }
             }
             // Whether it was made is seen later.
-            Err(Refusal::Unavailable(_)) => {
+            Err(Refusal::Unsure(_)) => {
                 self.model.unsure_deeds += 1;
                 if let Deed::Report(_) = deed {
                     self.reports += 1;
@@ -185,6 +185,8 @@ impl Town {
             }
             Err(
                 Refusal::Failed(_)
+                | Refusal::Unavailable(_)
+                | Refusal::Conflict(_)
                 | Refusal::NotAllowed(_)
                 | Refusal::NotFound { .. }
                 | Refusal::HardwareTaken { .. },

@@ -45,8 +45,8 @@ macro_rules! cases {
         const fn has_case(command: &Command) {
             match command {
                 $(Command::$name(_) => (),)*
-                // It has no entry in the audit log: `device_import` tells of it.
-                Command::StageDevices(_) => (),
+                // They have no entry in the audit log: `device_import` tells of them.
+                Command::StageDevices(_) | Command::WriteImport(_) | Command::DiscardImport(_) => (),
             }
         }
 

@@ -151,7 +151,7 @@ fn a_command_of_which_nobody_knew_whether_it_is_stored_is_seen_after_the_reload(
             let (end, answer) = site.command((case.good)());
             site.heals();
             assert!(
-                matches!(answer, Err(Refusal::Unavailable(_))) && end == End::Held,
+                matches!(answer, Err(Refusal::Unsure(_))) && end == End::Held,
                 "{}: {answer:?}",
                 case.name
             );

@@ -13,7 +13,7 @@ use crate::site::Site;
 
 /// All rows of all tables, but for the number of the last commit.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Rows(BTreeMap<String, Vec<String>>);
+pub(crate) struct Rows(BTreeMap<String, Vec<String>>);
 
 impl Rows {
     pub(super) fn table(&self, name: &str) -> &[String] {
@@ -21,7 +21,7 @@ impl Rows {
     }
 
     /// The tables that are not the same.
-    pub(super) fn differences(&self, other: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         let differ = |(table, rows): &(&String, &Vec<String>)| other.0.get(*table) != Some(*rows);
         self.0.iter().filter(differ).map(|(table, _)| table.clone()).collect()
     }
@@ -44,7 +44,7 @@ pub(super) struct Remembered {
 
 impl Remembered {
     /// The parts of it that are not the same, as they are here and there.
-    pub(super) fn differences(&self, other: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         let parts = |it: &Self| {
             let Self {
                 devices,
@@ -75,7 +75,7 @@ impl Remembered {
 }
 
 impl Site {
-    pub(super) fn rows(&self) -> Rows {
+    pub(crate) fn rows(&self) -> Rows {
         const TABLES: &str =
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
                               AND name <> 'commit_no'";
