@@ -12,7 +12,7 @@ use crate::journal::Digest;
 /// A message that comes again is believed to be the same one for this long (DESIGN, invariant 3).
 pub const REDELIVERY_WINDOW_MS: i64 = 10 * MINUTE_MS;
 /// Entries of a device: more than a client may have in flight to it. The oldest go first.
-pub const RECENT_MESSAGES_MAX: usize = 256;
+pub const RECENT_MESSAGES_MAX: usize = 1_024;
 
 const ENTRY_BYTES: usize = size_of::<Digest>() + 8;
 
@@ -75,7 +75,7 @@ mod tests {
         let mut recent = RecentMessages::default();
         (0..30).for_each(|n| recent.add(message(n, i64::from(n))));
         assert_eq!(recent.iter().count(), 11, "ten minutes and the newest");
-        (0..400).for_each(|_| recent.add(message(7, 29)));
+        (0..2 * RECENT_MESSAGES_MAX).for_each(|_| recent.add(message(7, 29)));
         assert_eq!(recent.iter().count(), RECENT_MESSAGES_MAX);
         assert_eq!(RecentMessages::unpack(&recent.pack()), recent);
         let cut = &recent.pack()[..50];

@@ -44,6 +44,15 @@ impl Engine {
         }
         let heard = group.members.iter().filter_map(|member| self.devices.get(member.index()));
         let heard_at = heard.map(|known| known.heard_at).max().unwrap_or(TimestampMs(i64::MIN));
+        self.arm_group_at(index, heard_at);
+    }
+
+    /// The same, when it is known when the newest of its devices was heard.
+    pub(super) fn arm_group_at(&mut self, index: u32, heard_at: TimestampMs) {
+        let group = &self.groups[index as usize];
+        if self.rules.rule(group.rule).watch != Watch::Silence {
+            return;
+        }
         let is_active = |state: LevelState| matches!(state, LevelState::Active { .. });
         let is_silent = group.cell.states().any(is_active);
         let group = &mut self.groups[index as usize];
@@ -133,7 +142,25 @@ impl Engine {
         };
         let members = group.members.iter().filter_map(|member| self.devices.get(member.index()));
         let counted = members.filter(|known| is_in_condition(known)).count() as f64;
-        let value = if share { 100.0 * counted / group.members.len().max(1) as f64 } else { counted };
+        self.judge_count(
+            index,
+            at,
+            if share { counted_share(counted, group.members.len()) } else { counted },
+            effects,
+        );
+    }
+
+    /// A device came to it that counts nothing: the number stays, its share becomes less.
+    pub(super) fn count_one_more(&mut self, index: u32, at: TimestampMs, effects: &mut Vec<Effect>) {
+        let group = &self.groups[index as usize];
+        let Watch::Count { share: true, .. } = self.rules.rule(group.rule).watch else { return };
+        let members = group.members.len();
+        let counted = (group.cell.last_value * members.saturating_sub(1) as f64 / 100.0).round();
+        self.judge_count(index, at, counted_share(counted, members), effects);
+    }
+
+    fn judge_count(&mut self, index: u32, at: TimestampMs, value: f64, effects: &mut Vec<Effect>) {
+        let group = &self.groups[index as usize];
         // Not before its own last change: that one is stored, other counts are not.
         let at = at.max(group.cell.last_at);
         let before = effects.len();
@@ -205,4 +232,9 @@ impl Engine {
             }
         }
     }
+}
+
+/// In per cent.
+fn counted_share(counted: f64, members: usize) -> f64 {
+    100.0 * counted / members.max(1) as f64
 }

@@ -143,13 +143,17 @@ impl Engine {
             let (heard_at, has_active) = (*heard_at, cells.iter().any(|cell| cell.states().any(is_active)));
             let group = &mut self.groups[*index as usize];
             group.members.push(device);
+            // A zone may have very many devices that come at once: what one costs must not depend on their number.
             if heard_at > group.heard_at {
                 self.group_heard(*index, heard_at, true, effects);
             } else {
-                self.arm_group(*index);
+                let group_heard_at = group.heard_at;
+                self.arm_group_at(*index, group_heard_at);
             }
-            if has_active || self.groups[*index as usize].cell.last_value > 0.0 {
+            if has_active {
                 self.count(*index, now, effects);
+            } else if self.groups[*index as usize].cell.last_value > 0.0 {
+                self.count_one_more(*index, now, effects);
             }
         }
     }
