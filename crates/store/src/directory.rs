@@ -1,8 +1,8 @@
 //! Devices, zones and metric names in memory: what each message and each page asks for first.
 
-use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use foldhash::HashMap;
 use sanimon_domain::{DeviceId, DeviceNo, HardwareId, Metric, MetricNo, Placement, ZoneId, metric};
 
 use crate::model::{Device, DeviceState, Zone};

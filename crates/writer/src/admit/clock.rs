@@ -7,8 +7,7 @@
 //! ones before its silence ended, and it was silent for as long as it is behind: that is believed. Where such a row ended is
 //! asked of the stored readings after a restart: when a site was away, its devices have stored samples.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use sanimon_codec::RawReading;
 use sanimon_domain::time::{MINUTE_MS, SECOND_MS};
 use sanimon_domain::{DeviceNo, TimestampMs};

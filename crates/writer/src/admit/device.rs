@@ -1,8 +1,8 @@
 //! Who speaks: a device that the registry knows, or one that is heard for the first time.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use sanimon_codec::DeviceReport;
 use sanimon_domain::time::HOUR_MS;
 use sanimon_domain::{DeviceId, DeviceKind, DeviceNo, FaultCode, TimestampMs};

@@ -14,9 +14,9 @@ mod passage;
 mod reading;
 mod time;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt};
 use sanimon_codec::{Body, DeviceReport};
 use sanimon_domain::{DeviceId, DeviceNo, FaultCode, MetricNo, TimestampMs};
 use sanimon_store::{Device, DirectoryState, HotState, Point, QuarantineEntry, RecentMessage, Series};
