@@ -13,7 +13,7 @@ fuzz_target!(|input: &[u8]| {
     for topic in ["t/d-1/up", "t/d-1/gateway", "t/d-1/LWT"] {
         let received = TimestampMs(1_772_323_200_000);
         let decoded = formats.decode(Incoming { topic, payload, received, client_id: None });
-        for reading in decoded.heard.iter().flat_map(|heard| heard.readings()) {
+        for reading in decoded.reports.iter().flat_map(|report| report.readings()) {
             match &reading.metric {
                 Metric::Known(no) => {
                     let info = metric::info(*no).expect("a known metric");
