@@ -4,6 +4,8 @@
 //! comes again by another way: each entry stands for one message. The file packs a device's entries as
 //! `(digest 16 B, received_at i64 LE)*`, the oldest first.
 
+use std::collections::VecDeque;
+
 use sanimon_domain::TimestampMs;
 use sanimon_domain::time::MINUTE_MS;
 
@@ -25,7 +27,7 @@ pub struct RecentMessage {
 
 /// Those of a device, the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecentMessages(Vec<RecentMessage>);
+pub struct RecentMessages(VecDeque<RecentMessage>);
 
 impl RecentMessages {
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &RecentMessage> {
@@ -39,7 +41,7 @@ impl RecentMessages {
         let old = self.0.iter().take_while(|known| is_old(known)).count();
         let excess = (self.0.len() + 1 - old).saturating_sub(RECENT_MESSAGES_MAX);
         self.0.drain(..old + excess);
-        self.0.push(message);
+        self.0.push_back(message);
     }
 
     pub(crate) fn pack(&self) -> Vec<u8> {
