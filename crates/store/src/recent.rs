@@ -14,7 +14,7 @@ use crate::journal::Digest;
 /// A message that comes again is believed to be the same one for this long (DESIGN, invariant 3).
 pub const REDELIVERY_WINDOW_MS: i64 = 10 * MINUTE_MS;
 /// Entries of a device: more than a client may have in flight to it. The oldest go first.
-pub const RECENT_MESSAGES_MAX: usize = 1_024;
+pub const RECENT_MESSAGES_MAX: usize = 512;
 
 const ENTRY_BYTES: usize = size_of::<Digest>() + 8;
 
