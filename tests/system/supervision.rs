@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -46,18 +45,9 @@ fn wait_until_ready(site: &Site) {
 fn panics_and_is_back(site: &mut Site, part: &str, mut stir: impl FnMut(&Site)) {
     wait_until_ready(site);
     trap(site, &format!("panic {part}\n"));
-    // It is well again soon: whoever stirs it may be too slow to see it.
-    let site = &*site;
-    let said = thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            wait_at_most(&format!("{part} is named"), Duration::from_secs(30), || fault(site, part))
-        });
-        while !watcher.is_finished() {
-            stir(site);
-            // What it stirs is small; a tight loop would only keep the machine from what it waits for.
-            thread::yield_now();
-        }
-        watcher.join().unwrap()
+    let said = wait_at_most(&format!("{part} is named"), Duration::from_secs(30), || {
+        stir(site);
+        fault(site, part)
     });
     assert_eq!(said, "panicked", "{part}");
     wait_until_ready(site);

@@ -281,11 +281,13 @@ impl JobReport {
     }
 
     fn end(mut self, outcome: Option<JobOutcome>) {
-        self.is_told = true;
-        self.part.recover();
         if let Some(outcome) = outcome {
             self.step(outcome);
         }
+        self.part.heartbeat.waiting();
+        self.part.recover();
+        // Not before: what breaks off until here is still told.
+        self.is_told = true;
     }
 }
 
@@ -293,9 +295,9 @@ impl Drop for JobReport {
     fn drop(&mut self) {
         if !self.is_told {
             self.part.fail("panicked");
+            self.part.heartbeat.waiting();
             let _ = self.queue.report(self.id, JobOutcome::Lost);
         }
-        self.part.heartbeat.waiting();
     }
 }
 
@@ -316,5 +318,40 @@ fn run_job(work: JobWork, report: JobReport, clock: &dyn Clock) {
             };
             report.end(Some(outcome));
         }
+    }
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use sanimon_codec::Formats;
+    use sanimon_domain::{SiteCalendar, Trap};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> TimestampMs {
+            TimestampMs(0)
+        }
+    }
+
+    #[test]
+    fn a_job_that_panics_while_it_tells_of_its_end_is_named_and_told_as_lost() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shared = Store::open(folder.path(), None).expect("a store").shared;
+        let decoder = Decoder::new(Formats::new(Vec::new(), SiteCalendar::utc()), Vec::new(), &shared);
+        let queue = Queue::new(Arc::new(Stopped), decoder);
+        let part = shared.health.parts.part("deliverer");
+        let report = JobReport { queue: queue.clone(), id: JobId(1), part: part.clone(), is_told: false };
+        part.heartbeat.set_trap(Trap::Panic);
+        let ended = catch_unwind(AssertUnwindSafe(|| report.end(Some(JobOutcome::GaveWay))));
+        assert!(ended.is_err());
+        assert_eq!(part.fault().as_deref(), Some("panicked"));
+        queue.tick().expect("it is open");
+        assert!(matches!(queue.next(true), Work::Job(JobId(1), JobOutcome::Lost)));
     }
 }
