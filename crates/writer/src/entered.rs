@@ -3,7 +3,7 @@
 use sanimon_domain::TimestampMs;
 use sanimon_store::{Class, Committed, Counters, DeliveryOutcome};
 
-use crate::command::{Done, Refusal};
+use crate::command::Done;
 use crate::failure::Failure;
 use crate::input::History;
 use crate::outputs::Outputs;
@@ -14,13 +14,12 @@ impl Writer<Live> {
     pub(crate) fn deliveries<A>(mut self, now: TimestampMs, outcomes: &[DeliveryOutcome]) -> Applied<A> {
         match self.site.store_deliveries(outcomes) {
             Ok(()) => self.with_job(now, Outputs::answered(Ok(Done::Nothing))),
-            Err(failure) if failure.class == Class::Permanent => {
-                let outputs = Outputs::answered(Err(Refusal::Failed(failure.text)));
-                Applied::Done { writer: self, outputs }
-            }
             Err(failure) => {
-                let outputs = Outputs::answered(Err(Refusal::Unavailable(failure.text.clone())));
-                self.broken_off(failure, outputs, Vec::new())
+                let outputs = Outputs::answered(Err((&failure).into()));
+                match failure.class {
+                    Class::Permanent => Applied::Done { writer: self, outputs },
+                    _ => self.broken_off(failure, outputs, Vec::new()),
+                }
             }
         }
     }
@@ -42,7 +41,7 @@ impl Writer<Live> {
                 self.with_job(now, Outputs { answer: Some(Ok(Done::Nothing)), feed, ..Outputs::default() })
             }
             Err(failure) => {
-                let outputs = Outputs::answered(Err(Refusal::Unavailable(failure.text.clone())));
+                let outputs = Outputs::answered(Err((&failure).into()));
                 self.broken_off(failure, outputs, Vec::new())
             }
         }

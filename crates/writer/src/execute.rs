@@ -6,6 +6,7 @@ use sanimon_domain::{DeviceNo, TimestampMs};
 use sanimon_store::{Class, Committed};
 
 use crate::cases::Cases;
+use crate::change::RowWriter;
 use crate::command::{After, Command, Done, Execution, Refusal, Stopped};
 use crate::entry::Entry;
 use crate::failure::Failure;
@@ -43,12 +44,9 @@ impl Writer<Live> {
             Stopped::Refused(refusal) => (Err(refusal), None),
             Stopped::Failed(failure) if failure.class == Class::Permanent => {
                 tracing::error!(%failure, "a command cannot be stored");
-                (Err(Refusal::Failed(failure.text)), None)
+                (Err((&failure).into()), None)
             }
-            Stopped::Failed(failure) if failure.unsure_of.is_some() => {
-                (Err(Refusal::Unsure(failure.text.clone())), Some(failure))
-            }
-            Stopped::Failed(failure) => (Err(Refusal::Unavailable(failure.text.clone())), Some(failure)),
+            Stopped::Failed(failure) => (Err((&failure).into()), Some(failure)),
         };
         let outputs = Outputs::answered(answer);
         match failure {
@@ -85,22 +83,20 @@ impl Writer<Live> {
             after: After::default(),
         };
         let done = command.carry_out(&mut work);
-        let Execution { mut cases, is_engine_ahead, after, .. } = work;
+        let Execution { cases, is_engine_ahead, after, .. } = work;
         let ahead = |stopped: Stopped| (stopped, is_engine_ahead);
         let done = done.map_err(ahead)?;
-        let (alerts, damaged) = (std::mem::take(&mut cases.changed), std::mem::take(&mut cases.damaged));
-        drop(cases);
-        let mut rows = site.quarantine_rows;
+        let Cases { changed: alerts, damaged, .. } = cases;
+        let mut rows = RowWriter::new(&tx, site.options.quarantine, site.quarantine_rows, now);
         let mut finish = || -> Result<Option<TimestampMs>, Stopped> {
             if command.is_noted() {
                 tx.append_audit(&entry.row())?;
             }
-            for entry in &damaged {
-                rows += tx.put_quarantined(entry, site.options.quarantine, rows)?.rows;
-            }
+            rows.quarantine(damaged.iter())?;
             Ok(tx.next_escalation()?)
         };
         let next_escalation_at = finish().map_err(ahead)?;
+        let quarantine_rows = rows.quarantine_rows;
         if let Err(failed) = tx.commit() {
             if failed.unsure_of.is_some() {
                 // What is only in memory is not read from the file again.
@@ -111,7 +107,7 @@ impl Writer<Live> {
             }
             return Err(ahead(Stopped::Failed(failed.into())));
         }
-        (site.next_escalation_at, site.quarantine_rows) = (next_escalation_at, rows);
+        (site.next_escalation_at, site.quarantine_rows) = (next_escalation_at, quarantine_rows);
         let wake_outbox = after.wake_outbox || !alerts.is_empty();
         let alerts = alerts.into_values().collect();
         let devices = self.publish(after);

@@ -48,6 +48,7 @@ impl<A> Outputs<A> {
         self.feed.readings.extend(later.feed.readings);
         self.feed.alerts.extend(later.feed.alerts);
         self.feed.devices.extend(later.feed.devices);
+        self.feed.is_incomplete |= later.feed.is_incomplete;
         self.wake_outbox |= later.wake_outbox;
         self.job = later.job.or(self.job.take());
     }

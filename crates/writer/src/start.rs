@@ -8,6 +8,7 @@ use sanimon_store::{Counters, Store};
 
 use crate::admit::{Clocks, Discoveries};
 use crate::cases::Cases;
+use crate::change::RowWriter;
 use crate::command::discard;
 use crate::failure::Failure;
 use crate::job::Slot;
@@ -80,17 +81,15 @@ impl Site {
         let mut cases = Cases::new(&tx, &rules, &self.operations, now);
         cases.apply_each(&effects)?;
         cases.not_raised.iter().for_each(|(subject, rule)| engine.forget_alert(subject, *rule));
-        let has_changed = !cases.changed.is_empty();
-        let mut rows = tx.count_quarantined()?;
-        for entry in &cases.damaged {
-            rows += tx.put_quarantined(entry, self.options.quarantine, rows)?.rows;
-        }
-        drop(cases);
+        let Cases { changed, damaged, .. } = cases;
+        let mut rows = RowWriter::new(&tx, self.options.quarantine, tx.count_quarantined()?, now);
+        rows.quarantine(damaged.iter())?;
+        let quarantine_rows = rows.quarantine_rows;
         let next_escalation_at = tx.next_escalation()?;
         tx.commit()?;
         self.file.after_commit();
-        self.has_untold |= has_changed;
-        (self.next_escalation_at, self.quarantine_rows) = (next_escalation_at, rows);
+        self.has_untold |= !changed.is_empty();
+        (self.next_escalation_at, self.quarantine_rows) = (next_escalation_at, quarantine_rows);
         self.memory.set_rules(rules.clone());
         self.memory.set_operations(self.operations.clone());
         self.rules = rules;

@@ -16,7 +16,9 @@ mod windows;
 mod zones;
 
 use sanimon_operations::lifecycle::NotAllowed;
-use sanimon_store::{Alert, Report};
+use sanimon_store::{Alert, Class, Report};
+
+use crate::failure::Failure;
 
 pub use access::{
     EndSession, NoteOnly, PutAccount, PutCredentials, PutToken, RemoveAccount, RevokeCredential, RevokeToken,
@@ -61,6 +63,17 @@ pub enum Refusal {
     Failed(String),
     #[error("sanimon is stopping")]
     Stopping,
+}
+
+impl From<&Failure> for Refusal {
+    fn from(failure: &Failure) -> Self {
+        let text = failure.text.clone();
+        match failure.class {
+            Class::Permanent => Self::Failed(text),
+            _ if failure.unsure_of.is_some() => Self::Unsure(text),
+            _ => Self::Unavailable(text),
+        }
+    }
 }
 
 /// What a command that was carried out answers.

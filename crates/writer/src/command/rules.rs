@@ -44,8 +44,7 @@ impl PutRules {
         // What follows is told by the names of the new rules.
         let mut cases = Cases::new(work.tx, &rules, work.settings, work.now);
         cases.apply(&effects)?;
-        let (changed, damaged) = (std::mem::take(&mut cases.changed), std::mem::take(&mut cases.damaged));
-        drop(cases);
+        let Cases { changed, damaged, .. } = cases;
         work.cases.changed.extend(changed);
         work.cases.damaged.extend(damaged);
         work.after.rules = Some((rules, engine));

@@ -93,8 +93,7 @@ impl Site {
         if is_escalation_due {
             cases.escalate(now, self.options.thresholds.escalations_per_step)?;
         }
-        let (alerts, damaged) = (std::mem::take(&mut cases.changed), std::mem::take(&mut cases.damaged));
-        let not_raised = std::mem::take(&mut cases.not_raised);
+        let Cases { changed: alerts, damaged, not_raised, .. } = cases;
         rows.quarantine(damaged.iter())?;
         let has_changed = !alerts.is_empty() || !damaged.is_empty() || is_escalation_due;
         let next_escalation_at = if has_changed { tx.next_escalation()? } else { self.next_escalation_at };

@@ -221,7 +221,7 @@ impl Site {
             // Who looks at the file from outside knows at once what the writer has to find out.
             let event = without(event, &told.acknowledged);
             let is_unsure =
-                !matches!(&told.answer, Some(Err(refusal)) if !matches!(refusal, Refusal::Unavailable(_)));
+                !matches!(&told.answer, Some(Err(refusal)) if !matches!(refusal, Refusal::Unsure(_)));
             let file = Store::snapshot(self.folder.path()).expect("an answer").expect("data");
             let is_stored = is_unsure && self.commit_no() > commit_no;
             let stored = self.known.stored_of(&file, event, is_stored);
