@@ -1,5 +1,6 @@
 //! Who is told of what, and when: the pure half of messages. Delivery is `notify`'s.
 
+use sanimon_domain::time::DAY_MS;
 use sanimon_domain::{Hours, Severity, SiteCalendar, TimestampMs, ZoneId};
 
 pub use sanimon_domain::AlertEvent as Event;
@@ -48,6 +49,21 @@ pub struct Due {
 }
 
 impl NotificationRule {
+    /// Tells of these events of every alert, at once. What could not be delivered for a day is given up.
+    pub fn new(channel: impl Into<String>, events: Vec<Event>) -> Self {
+        Self {
+            channel: channel.into(),
+            events,
+            min_severity: Severity::Warning,
+            zones: Vec::new(),
+            teams: Vec::new(),
+            digest_at_min: None,
+            quiet_hours: None,
+            publishes_state: false,
+            expires_ms: DAY_MS,
+        }
+    }
+
     /// When the channel is to be told; `None`: it is not its business.
     pub fn due(&self, calendar: SiteCalendar, notification: &Notification<'_>) -> Option<Due> {
         let at_once = Due { at: notification.at, is_digest: false };

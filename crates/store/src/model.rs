@@ -263,6 +263,47 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// An open one that nobody owns yet, known when it was raised. What else it has is to be filled in.
+    pub fn new(
+        id: AlertId,
+        subject: Subject,
+        rule: RuleId,
+        severity: Severity,
+        raised_at: TimestampMs,
+    ) -> Self {
+        Self {
+            id,
+            subject,
+            rule,
+            rules_version: None,
+            title_en: String::new(),
+            title_zh: String::new(),
+            metric: MetricNo(0),
+            zone: None,
+            severity,
+            condition: Condition::Active,
+            handling: Handling::New,
+            value: None,
+            raised_at,
+            known_at: raised_at,
+            changed_at: raised_at,
+            cleared_at: None,
+            replaced_by: None,
+            deadlines: Deadlines::default(),
+            acknowledged_at: None,
+            arrived_at: None,
+            assignee: None,
+            escalations: 0,
+            escalated_at: None,
+            escalated_to: None,
+            next_escalation_at: None,
+            is_report: false,
+            handled_by: None,
+            handled_at: None,
+            closed_at: None,
+        }
+    }
+
     /// Its case, as far as what follows from a change depends on it.
     pub fn case_state(&self, zone_class: Option<ZoneClass>) -> CaseState {
         CaseState {

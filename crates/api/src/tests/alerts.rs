@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::Connection;
-use sanimon_domain::{AlertId, Condition, Handling, RuleId, Severity, Subject};
+use sanimon_domain::{AlertId, RuleId, Severity, Subject};
 use sanimon_operations::Deadlines;
 use sanimon_store::Alert;
 use serde_json::Value;
@@ -17,36 +17,15 @@ const STORM_I: i64 = STORM as i64;
 /// An open alert of a bin in this zone. What is worse than a warning has its promise.
 fn alert(id: u64, severity: Severity, zone: &str, raised_at: TimestampMs) -> Alert {
     let acknowledge_by = (severity != Severity::Warning).then(|| raised_at.plus_ms(15 * MINUTE_MS));
+    let subject = Subject::Device(DeviceNo(u32::from(zone == "south")));
+    let rule = RuleId::new("bin_fill").expect("a sound id");
     Alert {
-        id: AlertId(id),
-        subject: Subject::Device(DeviceNo(u32::from(zone == "south"))),
-        rule: RuleId::new("bin_fill").expect("a sound id"),
-        rules_version: None,
         title_en: "Bin is full".to_owned(),
         title_zh: "垃圾桶已满".to_owned(),
-        metric: MetricNo(0),
         zone: ZoneId::new(zone).ok(),
-        severity,
-        condition: Condition::Active,
-        handling: Handling::New,
         value: Some(92.0),
-        raised_at,
-        known_at: raised_at,
-        changed_at: raised_at,
-        cleared_at: None,
-        replaced_by: None,
         deadlines: Deadlines { acknowledge_by, ..Deadlines::default() },
-        acknowledged_at: None,
-        arrived_at: None,
-        assignee: None,
-        escalations: 0,
-        escalated_at: None,
-        escalated_to: None,
-        next_escalation_at: None,
-        is_report: false,
-        handled_by: None,
-        handled_at: None,
-        closed_at: None,
+        ..Alert::new(AlertId(id), subject, rule, severity, raised_at)
     }
 }
 

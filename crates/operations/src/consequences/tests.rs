@@ -6,17 +6,7 @@ use crate::routing::NotificationRule;
 use crate::teams::tests::{at, teams};
 
 fn settings() -> OperationsSettings {
-    let rule = NotificationRule {
-        channel: "chat".to_owned(),
-        events: AlertEvent::ALL.to_vec(),
-        min_severity: Severity::Warning,
-        zones: Vec::new(),
-        teams: Vec::new(),
-        digest_at_min: None,
-        quiet_hours: None,
-        publishes_state: false,
-        expires_ms: DAY_MS,
-    };
+    let rule = NotificationRule::new("chat", AlertEvent::ALL.to_vec());
     let calendar = teams().calendar;
     OperationsSettings {
         teams: teams(),

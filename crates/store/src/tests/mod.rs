@@ -37,36 +37,13 @@ fn message(no: u32, at: TimestampMs, value: f64) -> JournalMessage {
 
 /// An open alert of the device that has its number.
 fn alert(id: u64) -> Alert {
+    let (subject, rule) =
+        (Subject::Device(DeviceNo(id as u32)), RuleId::new("bin_fill").expect("a sound id"));
     Alert {
-        id: AlertId(id),
-        subject: Subject::Device(DeviceNo(id as u32)),
-        rule: RuleId::new("bin_fill").expect("a sound id"),
-        rules_version: None,
         title_en: "Bin is full".to_owned(),
         title_zh: "垃圾桶已满".to_owned(),
-        metric: MetricNo(0),
-        zone: None,
-        severity: Severity::Minor,
-        condition: Condition::Active,
-        handling: Handling::New,
         value: Some(92.0),
-        raised_at: START,
-        known_at: START,
-        changed_at: START,
-        cleared_at: None,
-        replaced_by: None,
-        deadlines: Deadlines::default(),
-        acknowledged_at: None,
-        arrived_at: None,
-        assignee: None,
-        escalations: 0,
-        escalated_at: None,
-        escalated_to: None,
-        next_escalation_at: None,
-        is_report: false,
-        handled_by: None,
-        handled_at: None,
-        closed_at: None,
+        ..Alert::new(AlertId(id), subject, rule, Severity::Minor, START)
     }
 }
 

@@ -190,35 +190,15 @@ impl<'a> Cases<'a> {
 
     fn blank(&self, new: &NewAlert<'_>, setting: &CaseSetting) -> Alert {
         Alert {
-            id: new.id,
-            subject: new.subject.clone(),
-            rule: new.rule.clone(),
             rules_version: new.rules_version,
             title_en: new.title[0].to_owned(),
             title_zh: new.title[1].to_owned(),
             metric: new.metric,
             zone: setting.zone.clone(),
-            severity: new.severity,
-            condition: Condition::Active,
-            handling: Handling::New,
             value: new.value,
-            raised_at: new.at,
             known_at: self.known_at,
-            changed_at: new.at,
-            cleared_at: None,
-            replaced_by: None,
-            deadlines: sanimon_operations::Deadlines::default(),
-            acknowledged_at: None,
-            arrived_at: None,
-            assignee: None,
-            escalations: 0,
-            escalated_at: None,
-            escalated_to: None,
-            next_escalation_at: None,
             is_report: new.report_token.is_some(),
-            handled_by: None,
-            handled_at: None,
-            closed_at: None,
+            ..Alert::new(new.id, new.subject.clone(), new.rule.clone(), new.severity, new.at)
         }
     }
 

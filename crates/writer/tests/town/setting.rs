@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sanimon_alerting::{Direction, Level, Rule, RuleSet, Watch};
-use sanimon_domain::time::{DAY_MS, MINUTE_MS};
+use sanimon_domain::time::MINUTE_MS;
 use sanimon_domain::{
     DeviceId, DeviceKind, GatewayId, GroupKind, RuleId, Severity, SiteCalendar, TimestampMs, Title,
     ZoneClass, ZoneId, metric,
@@ -67,17 +67,7 @@ pub(crate) fn rules_text(strict: bool) -> String {
 }
 
 pub(crate) fn operations() -> OperationsSettings {
-    let all = NotificationRule {
-        channel: CHANNEL.to_owned(),
-        events: vec![Event::Raised, Event::Cleared, Event::Escalated],
-        min_severity: Severity::Warning,
-        zones: Vec::new(),
-        teams: Vec::new(),
-        digest_at_min: None,
-        quiet_hours: None,
-        publishes_state: false,
-        expires_ms: DAY_MS,
-    };
+    let all = NotificationRule::new(CHANNEL, vec![Event::Raised, Event::Cleared, Event::Escalated]);
     OperationsSettings { notification_rules: vec![all], ..OperationsSettings::standard(SiteCalendar::utc()) }
 }
 

@@ -34,17 +34,7 @@ pub(super) fn rules(raise: f64) -> RuleSet {
 }
 
 fn options() -> Options {
-    let all = NotificationRule {
-        channel: "all".to_owned(),
-        events: vec![Event::Raised],
-        min_severity: Severity::Warning,
-        zones: Vec::new(),
-        teams: Vec::new(),
-        digest_at_min: None,
-        quiet_hours: None,
-        publishes_state: false,
-        expires_ms: DAY_MS,
-    };
+    let all = NotificationRule::new("all", vec![Event::Raised]);
     let operations = OperationsSettings {
         notification_rules: vec![all],
         ..OperationsSettings::standard(SiteCalendar::utc())
