@@ -84,18 +84,14 @@ impl Batch<'_> {
         if self.directory.discovered_count() + self.new_devices.len() >= limits.discovered_devices_max {
             let text =
                 "too many unknown devices: accept or delete discovered ones, or raise the site's limit";
-            passage.change.counts.devices_refused += 1;
-            passage.fault(FaultCode::SiteLimit, text);
-            return None;
+            return passage.refuse_device(text);
         }
         let own = limits.discovered_by_connection_max;
         if !self.may_discover(message, own) {
             let text = format!(
                 "this connection brought {own} unknown devices within an hour: enter its devices first"
             );
-            passage.change.counts.devices_refused += 1;
-            passage.fault(FaultCode::SiteLimit, text);
-            return None;
+            return passage.refuse_device(text);
         }
         Some(())
     }

@@ -1,6 +1,6 @@
 //! Which metric a reading is of; one that no table knows takes a place of its device's share.
 
-use sanimon_domain::{DeviceNo, FaultCode, Metric, MetricNo};
+use sanimon_domain::{DeviceNo, Metric, MetricNo};
 use sanimon_store::DeviceState;
 
 use super::Batch;
@@ -32,9 +32,7 @@ impl Batch<'_> {
             let text = format!(
                 "a device has at most {own} metrics that sanimon does not know: the others are not kept"
             );
-            passage.change.counts.metrics_refused += 1;
-            passage.fault(FaultCode::SiteLimit, text);
-            return None;
+            return passage.refuse_metric(text);
         }
         let no = match known {
             Some(known) => known,
@@ -72,15 +70,11 @@ impl Batch<'_> {
             if is_accepted { 0 } else { self.directory.metrics_of_discovered() + self.new_metrics.len() };
         if all >= limits.custom_metrics_max {
             let text = "too many unknown metrics on this site, others are not kept: take names away, or raise its limit";
-            passage.change.counts.metrics_refused += 1;
-            passage.fault(FaultCode::SiteLimit, text);
-            return None;
+            return passage.refuse_metric(text);
         }
         if of_discovered >= limits.custom_metrics_of_discovered_max {
             let text = "too many unknown metrics of devices that nobody has accepted: accept the device, and they are kept";
-            passage.change.counts.metrics_refused += 1;
-            passage.fault(FaultCode::SiteLimit, text);
-            return None;
+            return passage.refuse_metric(text);
         }
         let no = self.directory.next_custom_metric().checked_add(self.new_metrics.len() as u16)?;
         let no = MetricNo(no);

@@ -56,6 +56,20 @@ impl Passage<'_> {
         }
     }
 
+    /// There is no room for one more metric that no table knows.
+    pub(super) fn refuse_metric<T>(&mut self, text: impl Into<String>) -> Option<T> {
+        self.change.counts.metrics_refused += 1;
+        self.fault(FaultCode::SiteLimit, text);
+        None
+    }
+
+    /// Nor for one more device that nobody has entered.
+    pub(super) fn refuse_device<T>(&mut self, text: impl Into<String>) -> Option<T> {
+        self.change.counts.devices_refused += 1;
+        self.fault(FaultCode::SiteLimit, text);
+        None
+    }
+
     /// Counts something that the device said besides readings: once a message for each word.
     pub(super) fn event(&mut self, device: DeviceNo, (about, what): (&str, &str), detail: Option<&str>) {
         let at = self.message.received_at;

@@ -80,16 +80,13 @@ impl Batch<'_> {
             passage.fault(FaultCode::ClockWrong, text);
             passage.event(device, ("device", "clock_wrong"), Some(side));
         }
-        if let Clock::Suspected(behind_ms) = clock {
-            passage.event(device, ("device", "clock_wrong"), Some(&format!("{} behind", spoken(behind_ms))));
-        }
-        if let Clock::Behind(behind_ms) = clock {
-            let text = format!(
-                "the device's clock is {} behind the site's: its times are corrected",
-                spoken(behind_ms)
-            );
-            passage.fault(FaultCode::ClockWrong, text);
-            passage.event(device, ("device", "clock_wrong"), Some(&format!("{} behind", spoken(behind_ms))));
+        if let Clock::Suspected(behind_ms) | Clock::Behind(behind_ms) = clock {
+            let behind = format!("{} behind", spoken(behind_ms));
+            if let Clock::Behind(_) = clock {
+                let text = format!("the device's clock is {behind} the site's: its times are corrected");
+                passage.fault(FaultCode::ClockWrong, text);
+            }
+            passage.event(device, ("device", "clock_wrong"), Some(&behind));
         }
         dated
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sanimon_domain::{DeviceId, DeviceNo};
 use sanimon_store::{Device, DeviceState, Memory, Tx};
 
-use super::devices::{Resolved, enter, place, resolve};
+use super::devices::{Resolved, enter, in_place_of, place, resolve};
 use super::{Done, Execution, Refusal, Stopped};
 use crate::failure::Failure;
 
@@ -52,10 +52,7 @@ impl StageDevices {
         for device in &self.devices {
             let device = match directory.number(&device.id).and_then(|no| directory.device(no)) {
                 // By another import, which did not come into force.
-                Some(known) if work.tx.is_staged(known.no)? => {
-                    let (no, online, first_seen_at) = (known.no, known.online, known.first_seen_at);
-                    Device { no, online, first_seen_at, ..device.clone() }
-                }
+                Some(known) if work.tx.is_staged(known.no)? => in_place_of(known, device),
                 Some(_) => continue,
                 None => {
                     next += 1;
@@ -74,7 +71,7 @@ impl AdoptDevices {
     pub(super) fn carry_out(&self, work: &mut Execution<'_>) -> Result<Done, Stopped> {
         none_is_being_written(work)?;
         let staged: HashSet<DeviceNo> = work.tx.staged_devices(self.import_no as u64)?.into_iter().collect();
-        let (changed, others, replaced) = {
+        let (changed, replaced) = {
             let directory = work.memory.reader().directory.read();
             let Resolved { mut changed, replaced } = resolve(&directory, &self.devices)?;
             changed.retain_mut(|device| {
@@ -83,19 +80,18 @@ impl AdoptDevices {
                 device.calibrate_next = known.calibrate_next;
                 device != &**known
             });
-            let others: Vec<Device> =
-                changed.iter().filter(|device| !staged.contains(&device.no)).cloned().collect();
-            (changed, others, replaced)
+            (changed, replaced)
         };
-        if others.len() > KNOWN_DEVICES_PER_IMPORT_MAX {
+        let others = changed.iter().filter(|device| !staged.contains(&device.no));
+        let count = others.clone().count();
+        if count > KNOWN_DEVICES_PER_IMPORT_MAX {
             let text = format!(
-                "the table changes {} devices that are known already; one import changes at most {KNOWN_DEVICES_PER_IMPORT_MAX}: \
-                 split the table",
-                others.len()
+                "the table changes {count} devices that are known already; one import changes at most \
+                 {KNOWN_DEVICES_PER_IMPORT_MAX}: split the table"
             );
             return Err(Refusal::Conflict(text).into());
         }
-        enter(work, others.iter(), &replaced)?;
+        enter(work, others, &replaced)?;
         work.tx.put_import_in_force(self.import_no as u64)?;
         place(work, &changed)?;
         work.after.devices = changed;

@@ -108,6 +108,11 @@ pub(super) struct Resolved {
     pub(super) replaced: Vec<Device>,
 }
 
+/// An entry in place of another one: what messages say is not for people to overwrite.
+pub(super) fn in_place_of(known: &Device, device: &Device) -> Device {
+    Device { no: known.no, online: known.online, first_seen_at: known.first_seen_at, ..device.clone() }
+}
+
 /// Gives numbers, and adds the discovered devices whose hardware an entry takes over. Refuses hardware that another entry
 /// keeps.
 pub(super) fn resolve(directory: &DirectoryState, devices: &[Device]) -> Result<Resolved, Refusal> {
@@ -119,9 +124,7 @@ pub(super) fn resolve(directory: &DirectoryState, devices: &[Device]) -> Result<
                 if known.hardware_id.is_some() && known.hardware_id != device.hardware_id {
                     replaced.push(Device::clone(known));
                 }
-                // What messages say is not for people to overwrite.
-                let (online, first_seen_at) = (known.online, known.first_seen_at);
-                changed.push(Device { no: known.no, online, first_seen_at, ..device.clone() });
+                changed.push(in_place_of(known, device));
             }
             None => {
                 changed.push(Device { no: DeviceNo(next), ..device.clone() });
