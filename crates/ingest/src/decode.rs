@@ -35,7 +35,8 @@ impl Decoder {
         let mut decoded = self.0.formats.decode(message);
         for index in 0..decoded.reports.len() {
             if let Some(frame) = decoded.reports[index].frame.clone() {
-                self.frame(&mut decoded, (index, *frame), message).await;
+                // Boxed, for most messages have no frame: the place of its future would be taken for each of them.
+                Box::pin(self.frame(&mut decoded, (index, *frame), message)).await;
             }
         }
         decoded

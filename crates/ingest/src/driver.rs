@@ -339,12 +339,37 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_job_that_panics_while_it_tells_of_its_end_is_named_and_told_as_lost() {
+    fn queue() -> (Queue, Shared, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
         let shared = Store::open(folder.path(), None).expect("a store").shared;
         let decoder = Decoder::new(Formats::new(Vec::new(), SiteCalendar::utc()), Vec::new(), &shared);
-        let queue = Queue::new(Arc::new(Stopped), decoder);
+        (Queue::new(Arc::new(Stopped), decoder), shared, folder)
+    }
+
+    #[test]
+    fn a_driver_that_sleeps_is_woken_by_whatever_arrives() {
+        let (queue, ..) = queue();
+        let driver = queue.clone();
+        let (taken, was_taken) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            while !matches!(driver.next(true), Work::Stop) {
+                taken.send(()).expect("somebody listens");
+            }
+        });
+        for round in 0..2_000 {
+            match round % 2 {
+                0 => queue.tick().expect("it is open"),
+                _ => queue.report(JobId(1), JobOutcome::GaveWay).expect("it is open"),
+            }
+            was_taken.recv_timeout(Duration::from_secs(30)).expect("it was woken");
+        }
+        queue.stop();
+        thread.join().expect("it ends");
+    }
+
+    #[test]
+    fn a_job_that_panics_while_it_tells_of_its_end_is_named_and_told_as_lost() {
+        let (queue, shared, _folder) = queue();
         let part = shared.health.parts.part("deliverer");
         let report = JobReport { queue: queue.clone(), id: JobId(1), part: part.clone(), is_told: false };
         part.heartbeat.set_trap(Trap::Panic);

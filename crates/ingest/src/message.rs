@@ -15,11 +15,12 @@ pub struct Ack {
     pub(crate) _places: Places,
 }
 
-/// Places that a message has taken in the queue.
-#[derive(Debug, Default)]
-pub(crate) struct Places(
-    #[expect(dead_code, reason = "held until it is dropped")] pub(crate) Vec<OwnedSemaphorePermit>,
-);
+/// Places that a message has taken in the queue, until it is dropped: of its connection's share, and of all.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) _own: OwnedSemaphorePermit,
+    pub(crate) _all: OwnedSemaphorePermit,
+}
 
 /// The way back to the sender.
 #[derive(Debug)]

@@ -20,13 +20,12 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::decode::Decoder;
 use crate::message::{Ack, AckWay, Places};
 
-/// Messages waiting at most: some groups' worth. More would only add to the wait.
-const MESSAGES_MAX: usize = 4_096;
-/// Payload kilobytes waiting at most, so that large messages cannot fill the memory either.
-const KILOBYTES_MAX: usize = 64 * 1024;
-/// Of both, what one client's connection may take: a sixteenth of the places, an eighth of the bytes.
-const MESSAGES_OF_CLIENT_MAX: usize = MESSAGES_MAX / 16;
-const KILOBYTES_OF_CLIENT_MAX: usize = KILOBYTES_MAX / 8;
+/// Places of messages that wait: some groups' worth. More would only add to the wait.
+const PLACES_MAX: usize = 4_096;
+/// A message takes a place for each so many bytes of its payload that begin: large ones cannot fill the memory either.
+const BYTES_OF_PLACE: usize = 16 * 1024;
+/// What one client's connection may take: a sixteenth of the places.
+const PLACES_OF_CLIENT_MAX: usize = PLACES_MAX / 16;
 /// Commands waiting at most: each is a person's click, or a channel's report.
 const COMMANDS_MAX: usize = 64;
 /// Steps of jobs waiting at most: each may hold a megabyte.
@@ -85,6 +84,8 @@ struct Lanes {
     phase: Phase,
     /// Messages had to wait for what was asked: they are next.
     are_messages_next: bool,
+    /// The driver sleeps until something arrives. Waking it is a call of the kernel, too dear for each message.
+    is_driver_asleep: bool,
 }
 
 #[derive(Debug)]
@@ -94,8 +95,7 @@ struct Inner {
     arrived: Condvar,
     /// A report was taken: there is room for the next one.
     taken: Condvar,
-    messages: Arc<Semaphore>,
-    kilobytes: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     commands: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
     decoder: Decoder,
@@ -110,26 +110,26 @@ pub struct Queue(Arc<Inner>);
 #[error("sanimon is stopping")]
 pub struct Stopped;
 
-/// What one connection may take of the queue; a clone is the same share.
+/// What one connection may take of the queue's places; a clone is the same share.
 #[derive(Debug, Clone)]
 pub struct Share {
-    messages: Arc<Semaphore>,
-    kilobytes: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    max: usize,
 }
 
 impl Share {
     /// Of a client of its own: a device, or a gateway.
     pub fn of_client() -> Self {
-        Self::new(MESSAGES_OF_CLIENT_MAX, KILOBYTES_OF_CLIENT_MAX)
+        Self::new(PLACES_OF_CLIENT_MAX)
     }
 
     /// Of an external broker, which brings the messages of a town: all that there is.
     pub fn of_broker() -> Self {
-        Self::new(MESSAGES_MAX, KILOBYTES_MAX)
+        Self::new(PLACES_MAX)
     }
 
-    fn new(messages: usize, kilobytes: usize) -> Self {
-        Self { messages: Arc::new(Semaphore::new(messages)), kilobytes: Arc::new(Semaphore::new(kilobytes)) }
+    fn new(max: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(max)), max }
     }
 }
 
@@ -148,14 +148,19 @@ pub struct Arrival<'a> {
     pub ack: AckWay,
 }
 
+impl Arrival<'_> {
+    fn incoming(&self, received: TimestampMs) -> Incoming<'_> {
+        Incoming { topic: &self.topic, payload: &self.payload, received, client_id: self.client_id }
+    }
+}
+
 impl Queue {
     pub(crate) fn new(clock: Arc<dyn Clock>, decoder: Decoder) -> Self {
         Self(Arc::new(Inner {
             lanes: Mutex::default(),
             arrived: Condvar::new(),
             taken: Condvar::new(),
-            messages: Arc::new(Semaphore::new(MESSAGES_MAX)),
-            kilobytes: Arc::new(Semaphore::new(KILOBYTES_MAX)),
+            places: Arc::new(Semaphore::new(PLACES_MAX)),
             commands: Arc::new(Semaphore::new(COMMANDS_MAX)),
             clock,
             decoder,
@@ -172,11 +177,10 @@ impl Queue {
 
     /// Takes a message's places, decodes it and puts it into the queue. The wait is the back-pressure.
     pub async fn message(&self, arrival: Arrival<'_>) -> Result<(), Stopped> {
-        let Arrival { source, topic, payload, qos, is_retained, connection, share, client_id, ack } = arrival;
-        let places = self.places(share, payload.len()).await?;
+        let places = self.places(arrival.share, arrival.payload.len()).await?;
         let received_at = self.now();
-        let incoming = Incoming { topic: &topic, payload: &payload, received: received_at, client_id };
-        let decoded = self.0.decoder.decode(incoming).await;
+        let decoded = self.0.decoder.decode(arrival.incoming(received_at)).await;
+        let Arrival { source, topic, payload, qos, is_retained, connection, ack, .. } = arrival;
         let message = Message {
             source,
             topic,
@@ -194,17 +198,11 @@ impl Queue {
     }
 
     async fn places(&self, share: &Share, bytes: usize) -> Result<Places, Stopped> {
-        let kilobytes = |max: usize| (bytes / 1024 + 1).min(max) as u32;
-        let mut permits = Vec::with_capacity(4);
-        for (semaphore, number) in [
-            (&share.messages, 1),
-            (&share.kilobytes, kilobytes(KILOBYTES_OF_CLIENT_MAX)),
-            (&self.0.messages, 1),
-            (&self.0.kilobytes, kilobytes(KILOBYTES_MAX)),
-        ] {
-            permits.push(semaphore.clone().acquire_many_owned(number).await.map_err(|_| Stopped)?);
-        }
-        Ok(Places(permits))
+        // One message alone always finds room in its share.
+        let number = (bytes / BYTES_OF_PLACE + 1).min(share.max) as u32;
+        let own = share.places.clone().acquire_many_owned(number).await.map_err(|_| Stopped)?;
+        let all = self.0.places.clone().acquire_many_owned(number).await.map_err(|_| Stopped)?;
+        Ok(Places { _own: own, _all: all })
     }
 
     /// Asks for a change and waits for the answer.
@@ -248,7 +246,7 @@ impl Queue {
             return Err(Stopped);
         }
         lanes.reports.push_back((id, outcome));
-        self.0.arrived.notify_one();
+        self.wake(lanes);
         Ok(())
     }
 
@@ -256,7 +254,7 @@ impl Queue {
     pub(crate) fn stop(&self) {
         let mut lanes = self.lanes();
         lanes.phase = lanes.phase.max(Phase::Stopping);
-        self.0.arrived.notify_one();
+        self.wake(lanes);
     }
 
     /// How many messages and commands wait.
@@ -271,8 +269,17 @@ impl Queue {
             return Err(Stopped);
         }
         put(&mut lanes);
-        self.0.arrived.notify_one();
+        self.wake(lanes);
         Ok(())
+    }
+
+    /// Wakes the driver if it sleeps: the first of many that arrive meanwhile is enough.
+    fn wake(&self, mut lanes: MutexGuard<'_, Lanes>) {
+        let is_asleep = std::mem::take(&mut lanes.is_driver_asleep);
+        drop(lanes);
+        if is_asleep {
+            self.0.arrived.notify_one();
+        }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -287,9 +294,13 @@ impl Queue {
         let mut lanes = self.lanes();
         loop {
             if let Some(work) = lanes.take(takes_messages) {
-                self.0.taken.notify_all();
+                lanes.is_driver_asleep = false;
+                if matches!(work, Work::Job(..)) {
+                    self.0.taken.notify_all();
+                }
                 return work;
             }
+            lanes.is_driver_asleep = true;
             lanes = self.0.arrived.wait(lanes).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -303,7 +314,10 @@ impl Queue {
     /// what they were about is in the journal. True: sanimon is stopping.
     pub(crate) fn asked_within(&self, wait: Duration) -> (Vec<Asked>, bool) {
         let lanes = self.lanes();
-        let is_quiet = |lanes: &mut Lanes| lanes.asked.is_empty() && lanes.phase == Phase::Open;
+        let is_quiet = |lanes: &mut Lanes| {
+            lanes.is_driver_asleep = lanes.asked.is_empty() && lanes.phase == Phase::Open;
+            lanes.is_driver_asleep
+        };
         let waited = self.0.arrived.wait_timeout_while(lanes, wait, is_quiet);
         let (mut lanes, _) = waited.unwrap_or_else(PoisonError::into_inner);
         lanes.reports.clear();
@@ -320,7 +334,7 @@ impl Queue {
         drop(lanes);
         asked.into_iter().for_each(|asked| asked.refuse(Refusal::Stopping));
         self.0.taken.notify_all();
-        for semaphore in [&self.0.messages, &self.0.kilobytes, &self.0.commands] {
+        for semaphore in [&self.0.places, &self.0.commands] {
             semaphore.close();
         }
     }
@@ -347,19 +361,14 @@ impl Lanes {
 
     /// What waits, up to a group's size.
     fn group(&mut self) -> Vec<Received<Ack>> {
-        let readings = |received: &Received<Ack>| {
-            received.message.decoded.reports.iter().map(|report| report.readings().len()).sum::<usize>()
-        };
         let mut sum = 0;
         let fits = self.messages.iter().take(GROUP_MESSAGES_MAX).take_while(|received| {
             let is_room = sum < GROUP_READINGS_MAX;
-            sum += readings(received);
+            sum += received.message.readings();
             is_room
         });
         let count = fits.count();
-        if count == self.messages.len() {
-            return std::mem::take(&mut self.messages).into();
-        }
+        // The room stays: to grow it anew for each group would cost more than to move what was in it.
         self.messages.drain(..count).collect()
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Change {
     pub(crate) unconfirmed: Vec<(Series, Option<Point>)>,
     /// Devices whose clock was found to be off by a constant time, or right again.
     pub(crate) clocks: Vec<(DeviceNo, Option<i64>, TimestampMs)>,
-    pub(crate) quarantine: Option<QuarantineEntry>,
+    pub(crate) quarantine: Option<Box<QuarantineEntry>>,
     /// What the rules see, in order.
     pub(crate) evaluate: Vec<Evaluate>,
     pub(crate) counts: Counts,
@@ -112,7 +112,7 @@ impl<'a> RowWriter<'a> {
         if journal.clone().next().is_some() {
             self.tx.put_journal(self.journal_no, journal, self.now)?;
         }
-        self.quarantine(changes.filter_map(|change| change.quarantine.as_ref()))
+        self.quarantine(changes.filter_map(|change| change.quarantine.as_deref()))
     }
 
     pub(crate) fn quarantine<'c>(

@@ -37,6 +37,11 @@ impl Message {
         matches!(self.qos, Qos::AtLeastOnce { is_dup: true, .. })
     }
 
+    /// How many readings it brings.
+    pub fn readings(&self) -> usize {
+        self.decoded.reports.iter().map(|report| report.readings().len()).sum()
+    }
+
     /// Whether its sender waits for an acknowledgement.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.qos != Qos::AtMostOnce

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sanimon_codec::LimitCounts;
 use sanimon_domain::AlertId;
-use sanimon_store::{Alert, Committed, Counters, FeedReading, Memory};
+use sanimon_store::{Alert, Committed, Counters, FeedReading, JournalMessage, JournalReading, Memory};
 
 use crate::change::{Change, Counts, Dropped, NewMetric};
 
@@ -19,26 +19,30 @@ pub(crate) fn publish(
         memory.add_messages(changes.iter().flat_map(|change| &change.journal));
     }
     recent(memory, changes);
-    let reading = |message: &sanimon_store::JournalMessage| {
-        let device = message.device;
-        let reading = move |r: &sanimon_store::JournalReading| FeedReading {
-            device,
-            metric: r.metric,
-            at: r.at,
-            value: r.value,
-        };
-        message.readings.iter().map(reading).collect::<Vec<_>>()
-    };
     let devices = changes.iter().flat_map(|change| {
         let entered = change.new_devices.iter().chain(&change.changed_devices).map(|device| device.no);
         entered.chain(change.statuses.iter().map(|(device, ..)| *device))
     });
     Committed {
-        readings: changes.iter().flat_map(|change| &change.journal).flat_map(reading).collect(),
+        readings: readings(changes),
         alerts: alerts.into_values().collect(),
         devices: devices.collect(),
         is_incomplete: false,
     }
+}
+
+fn readings(changes: &[Change]) -> Vec<FeedReading> {
+    let messages = || changes.iter().flat_map(|change| &change.journal);
+    let mut readings = Vec::with_capacity(messages().map(|message| message.readings.len()).sum());
+    for JournalMessage { device, readings: own, .. } in messages() {
+        readings.extend(own.iter().map(|&JournalReading { metric, at, value }| FeedReading {
+            device: *device,
+            metric,
+            at,
+            value,
+        }));
+    }
+    readings
 }
 
 fn registry(memory: &mut Memory, changes: &[Change]) {

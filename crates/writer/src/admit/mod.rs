@@ -60,8 +60,10 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// `readings`: how many the group has.
     pub(crate) fn new(
         (directory, recent): (&'a DirectoryState, &'a HotState),
+        readings: usize,
         limits: AcceptanceLimits,
         clocks: &'a mut Clocks,
         discoveries: &'a Discoveries,
@@ -77,7 +79,7 @@ impl<'a> Batch<'a> {
             new_metrics: HashMap::new(),
             own_metrics: HashMap::new(),
             new_series: HashMap::new(),
-            values: HashMap::new(),
+            values: HashMap::with_capacity(readings),
             newest_at: HashMap::new(),
             messages: HashMap::new(),
             known_clocks: HashMap::new(),
@@ -90,7 +92,12 @@ impl<'a> Batch<'a> {
     /// Takes one message in. Whatever it holds ends in its change: as readings, events, or in its quarantine entry.
     pub(crate) fn message(&mut self, message: &Message) -> Change {
         let faults = message.decoded.faults.clone();
-        let change = Change { known_at: message.known_at, ..Change::default() };
+        let change = Change {
+            known_at: message.known_at,
+            journal: Vec::with_capacity(message.decoded.reports.len()),
+            evaluate: Vec::with_capacity(message.readings() + message.decoded.reports.len()),
+            ..Change::default()
+        };
         let mut passage = Passage { message, change, faults, sender: None };
         for report in &message.decoded.reports {
             let says_nothing =
@@ -133,14 +140,13 @@ impl<'a> Batch<'a> {
 
     /// A value that the sensor's metric cannot have is an event of the one device that the message is about.
     fn note_out_of_range(&mut self, passage: &mut Passage<'_>) {
+        let out_of_range = passage.faults.iter().filter(|fault| fault.code == FaultCode::OutOfRange);
+        let texts: Vec<String> = out_of_range.map(|fault| fault.message.clone()).collect();
+        if texts.is_empty() {
+            return;
+        }
         let [report] = &passage.message.decoded.reports[..] else { return };
         let Some(device) = self.known(&report.sender.device) else { return };
-        let texts: Vec<String> = passage
-            .faults
-            .iter()
-            .filter(|fault| fault.code == FaultCode::OutOfRange)
-            .map(|fault| fault.message.clone())
-            .collect();
         texts.iter().for_each(|text| passage.event(device, ("device", "out_of_range"), Some(text)));
     }
 
@@ -160,7 +166,7 @@ impl<'a> Batch<'a> {
             let origin = (message.topic.as_str(), message.source.clone(), sender);
             let entry =
                 QuarantineEntry::new(origin, (first.code, &text), &message.payload, message.received_at);
-            change.quarantine = Some(entry);
+            change.quarantine = Some(Box::new(entry));
         }
         change
     }

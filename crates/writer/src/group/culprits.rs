@@ -106,7 +106,7 @@ pub(super) fn aside(message: &Message, cause: &str) -> Change {
     let origin = (message.topic.as_str(), message.source.clone(), message.sender());
     let entry =
         QuarantineEntry::new(origin, (FaultCode::CannotStore, &text), &message.payload, message.received_at);
-    Change { known_at: message.known_at, quarantine: Some(entry), ..Change::default() }
+    Change { known_at: message.known_at, quarantine: Some(Box::new(entry)), ..Change::default() }
 }
 
 impl Site {

@@ -101,7 +101,8 @@ impl Writer<Live> {
         let Site { memory, options, discoveries, .. } = &mut self.site;
         let (directory, recent) = (memory.reader().directory.read(), memory.reader().hot.read());
         let known = (&*directory, &*recent);
-        let mut batch = Batch::new(known, options.acceptance, &mut self.state.clocks, discoveries);
+        let readings = messages.iter().map(|received| received.message.readings()).sum();
+        let mut batch = Batch::new(known, readings, options.acceptance, &mut self.state.clocks, discoveries);
         let mut panicked = Vec::new();
         let mut change = |(place, (received, cause)): (usize, (&Received<A>, &Option<String>))| match cause {
             Some(cause) => aside(&received.message, cause),
