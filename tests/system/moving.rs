@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use crate::harness::{BINARY, Site, publish};
 use crate::influxd::Influxd;
+use crate::setup::send;
 use crate::sources::now_ms;
 
 fn sanimon(args: &[&str], paths: &[(&str, &Path)]) -> Output {
@@ -60,6 +61,32 @@ fn a_backup_is_made_while_the_site_runs_and_brings_everything_back() {
     site.start();
     // The accounts are in the backup, the session too.
     assert_eq!(site.points("b-1", "fill_pct"), expected);
+}
+
+#[test]
+fn what_was_saved_in_the_console_comes_back_with_a_backup() {
+    let mut site = Site::started("");
+    let file = site.folder.path().join("town.backup");
+    let zones = "[[zone]]\nid = \"one\"\nname = { en = \"A\", zh = \"甲\" }\nclass = \"street\"\n";
+    let rules = site.json("/api/v1/setup/rules");
+    let changed = rules["text"].as_str().unwrap().replacen(">= 75", ">= 70", 1);
+    let zones_now = site.json("/api/v1/setup/zones");
+    for (document, text, before) in [("zones", zones, &zones_now), ("rules", &changed, &rules)] {
+        let body = serde_json::json!({ "text": text, "version": before["version"] });
+        assert_eq!(send(&site, "PUT", &format!("/api/v1/setup/{document}"), &body).0, 200, "{document}");
+    }
+    let made = sanimon(&["backup"], &[("", &file), ("--data", &site.data())]);
+    assert!(made.status.success(), "{}", text(&made));
+    assert_eq!(site.stop(), 0);
+
+    // The machine is gone, and the files with it.
+    std::fs::remove_dir_all(site.data()).unwrap();
+    let restored = sanimon(&["restore"], &[("", &file), ("--data", &site.data())]);
+    assert!(restored.status.success() && text(&restored).contains("zones.toml"), "{}", text(&restored));
+    site.start();
+    assert_eq!(site.json("/api/v1/zones")[0]["id"], "one");
+    assert_eq!(site.json("/api/v1/setup/rules")["text"], changed);
+    assert!(!site.log().contains("is gone"), "{}", site.log());
 }
 
 #[test]

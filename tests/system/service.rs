@@ -88,7 +88,7 @@ fn every_alert_for_prometheus_asks_for_numbers_that_are_there_and_names_a_page_t
     let site = Site::started("");
     let metrics = site.get("/metrics").unwrap().1;
     let told = metrics.lines().filter(|line| !line.starts_with('#'));
-    let there: BTreeSet<&str> = told.filter_map(|line| line.split(' ').next()).collect();
+    let there: BTreeSet<&str> = told.filter_map(|line| line.split(['{', ' ']).next()).collect();
     let rules = std::fs::read_to_string(project("config/prometheus/sanimon-alerts.yml")).unwrap();
     let words = rules.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("sanimon_")).collect();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Site, http, publish, wait_for};
 
-fn send(site: &Site, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn send(site: &Site, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let (status, _, text) = site.request(method, path, Some(&body.to_string())).unwrap();
     (status, serde_json::from_str(&text).unwrap_or_default())
 }

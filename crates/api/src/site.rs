@@ -182,7 +182,7 @@ pub(crate) async fn metrics() -> Json<Vec<MetricBody>> {
 }
 
 /// Takes the name of a metric away that a device brought: its place is free for another one. Readings under that name stay stored
-/// and are not shown any more.
+/// and are not shown any more. A name that is sent again comes back, as another metric.
 #[utoipa::path(delete, path = "/api/v1/metrics/{name}", tag = "site", params(("name" = String, Path)), responses(
     (status = 204, description = "Taken away"), (status = 403, body = Problem), (status = 404, body = Problem),
 ))]

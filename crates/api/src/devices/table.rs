@@ -13,6 +13,7 @@ use sanimon_domain::TimestampMs;
 use sanimon_store::{Device, DeviceState, DirectoryState};
 use sanimon_writer::{
     AdoptDevices, DEVICES_AT_ONCE_MAX, DiscardImport, Entry, PutDevices, StageDevices, WriteImport,
+    try_import,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -264,8 +265,9 @@ pub(crate) struct ImportQuery {
 
 /// Enters the devices of a CSV table, all or none. Devices that are not in it stay as they are.
 #[utoipa::path(post, path = "/api/v1/devices/import", tag = "devices", params(ImportQuery), request_body(content = String, content_type = "text/csv"), responses(
-    (status = 200, body = Imported), (status = 400, body = Problem, description = "`faults` names every line and column"),
-    (status = 403, body = Problem), (status = 409, body = Problem),
+    (status = 200, body = Imported), (status = 400, body = Problem, description = "`faults` names each line that has one, and its column"),
+    (status = 403, body = Problem),
+    (status = 409, body = Problem, description = "another device has a line's hardware; or the table changes more than 10,000 devices that are known already; or another table is still being written. A dry run says the first two"),
 ))]
 pub(crate) async fn import(
     State(state): State<ApiState>,
@@ -285,7 +287,9 @@ pub(crate) async fn import(
         devices.iter().filter(|device| directory.number(&device.id).is_some()).count()
     };
     let imported = Imported { devices: devices.len(), new: devices.len() - known, known };
-    if !query.dry_run {
+    if query.dry_run {
+        try_import(&state.shared.directory.read(), &devices)?;
+    } else {
         let detail = json!({ "devices": imported.devices, "new": imported.new });
         let audit = state.audit(&user, "devices.import", "", &detail);
         // A browser that is closed meanwhile does not halve it.

@@ -110,6 +110,13 @@ async fn hardware_belongs_to_one_device_and_can_be_replaced() {
     let (status, said) = api.said("PUT", &path, &cookie, &body).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(said.contains("bin-1"), "{said}");
+    // A table's preview says what the table will be refused for.
+    let table = "id,kind,hardware_id\nbin-2,bin,24e124136b502217\n";
+    for path in ["/api/v1/devices/import?dry_run=true", "/api/v1/devices/import"] {
+        let (status, said) = api.said("POST", path, &cookie, table).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{path}");
+        assert!(said.contains("bin-1"), "{path}: {said}");
+    }
     let new = r#"{"hardware_id":"24E124136B500001","model":"em400-mud"}"#;
     let (status, said) = api.said("POST", "/api/v1/devices/bin-1/replace", &cookie, new).await;
     assert_eq!(status, StatusCode::OK, "{said}");

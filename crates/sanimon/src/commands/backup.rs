@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::place::Place;
 use crate::screen;
+use crate::setup::put_back;
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
@@ -45,6 +46,9 @@ impl Restore {
         let found = self.place.find()?;
         sanimon_store::restore(&self.file, found.data(), self.force)?;
         screen::print(&format!("{}: restored from {}\n", found.data().display(), self.file.display()));
+        for file in put_back(found.files(), &found.snapshot()?)? {
+            screen::print(&format!("{}: as it was saved last\n", file.display()));
+        }
         Ok(())
     }
 }

@@ -79,6 +79,11 @@ impl Found {
         Ok(shared)
     }
 
+    /// Rules, zones and teams.
+    pub(crate) const fn files(&self) -> &SetupFiles {
+        &self.files
+    }
+
     /// The rules in force there.
     pub(crate) fn rules(&self) -> anyhow::Result<RuleSet> {
         Ok(self.files.read_rules().map_err(|faults| refused(&faults))?.0)

@@ -1,7 +1,7 @@
 //! `sanimon rules explain`: which rules speak for a device, with which numbers, and why the others do not.
 
 use clap::{Args, Subcommand};
-use sanimon_alerting::{Explained, Level, RuleSet, Verdict};
+use sanimon_alerting::{Explained, Level, RuleSet, Verdict, Watch};
 use sanimon_domain::{DeviceId, Placement, metric};
 
 use super::place::Place;
@@ -78,8 +78,22 @@ fn rule_text(explained: &Explained<'_>) -> String {
     let (name, unit) = info.map_or(("", ""), |info| (info.name, info.unit));
     let group = rule.group.map(|group| format!(" of its {group}")).unwrap_or_default();
     let mut text = format!("\n{}: {}{group}, {name}; {why}\n", rule.id, rule.watch.as_str());
-    levels.iter().for_each(|level| text.push_str(&level_text(level, unit)));
+    let unit = counted_in(rule.watch, unit);
+    levels.iter().for_each(|level| text.push_str(&level_text(level, &unit)));
     text
+}
+
+/// What the numbers of a rule's levels count, with the space before it.
+fn counted_in(watch: Watch, unit: &str) -> String {
+    let own = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+    match watch {
+        Watch::Value => own,
+        Watch::Rate { within_ms } => format!("{own} within {} min", within_ms / 60_000),
+        Watch::Silence => " expected reports".to_owned(),
+        Watch::Stuck | Watch::Forecast { .. } => " h".to_owned(),
+        Watch::Count { share: true, .. } => " % of its devices".to_owned(),
+        Watch::Count { share: false, .. } => " of its devices".to_owned(),
+    }
 }
 
 fn level_text(level: &Level, unit: &str) -> String {
@@ -87,7 +101,7 @@ fn level_text(level: &Level, unit: &str) -> String {
     let Level { severity, raise, clear, for_ms, .. } = level;
     let held = if *for_ms > 0 { format!(" for {} min", for_ms / 60_000) } else { String::new() };
     let severity = severity.to_string();
-    format!("  {severity:<9}{raises} {raise} {unit}{held}, clears {clears} {clear}\n")
+    format!("  {severity:<9}{raises} {raise}{unit}{held}, clears {clears} {clear}\n")
 }
 
 #[cfg(test)]
@@ -109,6 +123,9 @@ mod tests {
         let told = text(&rules, &id, &placement, false);
         assert!(told.starts_with("bin-1: bin, zone market (market), expected every 15 min\n"), "{told}");
         assert!(told.contains("critical >= 90 % for 240 min, clears < 80"), "{told}");
+        assert!(told.contains("minor    >= 4.5 expected reports, clears"), "{told}");
+        assert!(told.contains("warning  <= 12 h, clears"), "{told}");
+        assert!(told.contains(">= 10 °C within 10 min"), "{told}");
         assert!(!told.contains("drain_level"));
         let all = text(&rules, &id, &placement, true);
         assert!(all.contains("drain_level: not for it: it is for drains, this is a bin"), "{all}");

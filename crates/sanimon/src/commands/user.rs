@@ -1,7 +1,6 @@
 //! `sanimon user`: the people who may sign in. For a site that is not running.
 
 use std::io::{BufRead, IsTerminal};
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use sanimon_domain::{Clock, ZoneId};
@@ -9,25 +8,18 @@ use sanimon_store::Account;
 use sanimon_writer::{Options, PutAccount};
 
 use super::offline::Offline;
-use super::place::audit;
+use super::place::{Place, audit};
 use crate::clock::RealClock;
-use crate::{screen, site};
+use crate::screen;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum User {
     /// Adds a person; the password is read from the standard input, or made and shown once.
     Add(Entry),
     /// Gives a person another password.
-    Passwd(Entry),
+    Passwd(Known),
     /// Lists names and roles.
     List(Place),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// The data directory.
-    #[arg(long, value_name = "DIR", default_value = "./data")]
-    data: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -43,17 +35,26 @@ pub(crate) struct Entry {
     place: Place,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Known {
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
 impl User {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::List(place) => {
-                let store = site::open_store(&place.data, None)?;
+                let store = place.find()?.store()?;
                 let lines: Vec<String> = store.shared.accounts()?.iter().map(line).collect();
                 screen::print(&lines.concat());
                 Ok(())
             }
             Self::Add(entry) => entry.store(false),
-            Self::Passwd(entry) => entry.store(true),
+            Self::Passwd(Known { name, place }) => {
+                Entry { name, role: String::new(), zone: Vec::new(), place }.store(true)
+            }
         }
     }
 }
@@ -65,7 +66,7 @@ impl Entry {
             sanimon_api::valid_account_name(&name),
             "`{name}` is no account name: letters, digits, - _ . @, at most 64"
         );
-        let store = site::open_store(&place.data, None)?;
+        let store = place.find()?.store()?;
         let known = store.shared.account(&name)?;
         anyhow::ensure!(
             known.is_some() || !must_exist,

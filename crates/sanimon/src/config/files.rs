@@ -29,6 +29,11 @@ impl SetupFile {
         }
     }
 
+    /// Whether a restore brings it back: a file that the configuration names is the administrator's own, if it is there.
+    pub(crate) fn comes_with_the_data(&self) -> bool {
+        self.built_in.is_some() || !self.path.exists()
+    }
+
     /// Nobody has saved it yet, and the configuration names none.
     pub(crate) fn is_missing(&self) -> bool {
         self.built_in.is_some() && !self.path.exists()

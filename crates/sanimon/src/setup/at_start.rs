@@ -1,5 +1,7 @@
 //! At the start: saves that a crash broke off are finished, and files that were changed by hand are told, not taken silently.
 
+use std::path::PathBuf;
+
 use sanimon_api::SetupDocument;
 use sanimon_domain::TimestampMs;
 use sanimon_store::{SavedDocument, Shared};
@@ -40,6 +42,21 @@ pub(crate) fn reconcile(files: &SetupFiles, shared: &Shared, now: TimestampMs) -
         }
     }
     Ok(on_record)
+}
+
+/// After a restore: writes what was saved last of each document into its file. Gives those files.
+pub(crate) fn put_back(files: &SetupFiles, shared: &Shared) -> anyhow::Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    for document in ALL {
+        let Some(saved) = shared.document(document.as_str())? else { continue };
+        let file = files.of(document);
+        if file.comes_with_the_data() && !matches!(state_of(file, &saved), State::Same) {
+            let staged = file.stage(&saved.text).and_then(crate::config::Staged::put_in_place);
+            staged.map_err(anyhow::Error::msg)?;
+            written.push(file.path.clone());
+        }
+    }
+    Ok(written)
 }
 
 /// What a file says, compared with what was saved last.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sanimon_domain::{DeviceId, DeviceNo};
-use sanimon_store::{Device, DeviceState, Memory, Tx};
+use sanimon_store::{Device, DeviceState, DirectoryState, Memory, Tx};
 
 use super::devices::{Resolved, enter, in_place_of, place, resolve};
 use super::{Done, Execution, Refusal, Stopped};
@@ -71,32 +71,47 @@ impl AdoptDevices {
     pub(super) fn carry_out(&self, work: &mut Execution<'_>) -> Result<Done, Stopped> {
         none_is_being_written(work)?;
         let staged: HashSet<DeviceNo> = work.tx.staged_devices(self.import_no as u64)?.into_iter().collect();
-        let (changed, replaced) = {
-            let directory = work.memory.reader().directory.read();
-            let Resolved { mut changed, replaced } = resolve(&directory, &self.devices)?;
-            changed.retain_mut(|device| {
-                let Some(known) = directory.device(device.no) else { return true };
-                // A table does not speak of it.
-                device.calibrate_next = known.calibrate_next;
-                device != &**known
-            });
-            (changed, replaced)
-        };
+        let Resolved { changed, replaced } =
+            differing(&work.memory.reader().directory.read(), &self.devices)?;
         let others = changed.iter().filter(|device| !staged.contains(&device.no));
-        let count = others.clone().count();
-        if count > KNOWN_DEVICES_PER_IMPORT_MAX {
-            let text = format!(
-                "the table changes {count} devices that are known already; one import changes at most \
-                 {KNOWN_DEVICES_PER_IMPORT_MAX}: split the table"
-            );
-            return Err(Refusal::Conflict(text).into());
-        }
+        few_enough(others.clone().count())?;
         enter(work, others, &replaced)?;
         work.tx.put_import_in_force(self.import_no as u64)?;
         place(work, &changed)?;
         work.after.devices = changed;
         Ok(Done::Nothing)
     }
+}
+
+/// What an import of these devices would be refused for.
+///
+/// # Errors
+/// Hardware that another device has; more known devices than one import changes.
+pub fn try_import(directory: &DirectoryState, devices: &[Device]) -> Result<(), Refusal> {
+    let Resolved { changed, .. } = differing(directory, devices)?;
+    few_enough(changed.iter().filter(|device| directory.device(device.no).is_some()).count())
+}
+
+/// Those of a table that are new or differ from what is entered.
+fn differing(directory: &DirectoryState, devices: &[Device]) -> Result<Resolved, Refusal> {
+    let mut resolved = resolve(directory, devices)?;
+    resolved.changed.retain_mut(|device| {
+        let Some(known) = directory.device(device.no) else { return true };
+        // A table does not speak of it.
+        device.calibrate_next = known.calibrate_next;
+        device != &**known
+    });
+    Ok(resolved)
+}
+
+fn few_enough(known: usize) -> Result<(), Refusal> {
+    if known <= KNOWN_DEVICES_PER_IMPORT_MAX {
+        return Ok(());
+    }
+    Err(Refusal::Conflict(format!(
+        "the table changes {known} devices that are known already; one import changes at most \
+         {KNOWN_DEVICES_PER_IMPORT_MAX}: split the table"
+    )))
 }
 
 impl WriteImport {

@@ -26,7 +26,8 @@ pub use access::{
 };
 pub(crate) use device_import::discard;
 pub use device_import::{
-    AdoptDevices, DEVICES_AT_ONCE_MAX, DiscardImport, KNOWN_DEVICES_PER_IMPORT_MAX, StageDevices, WriteImport,
+    AdoptDevices, DEVICES_AT_ONCE_MAX, DiscardImport, KNOWN_DEVICES_PER_IMPORT_MAX, StageDevices,
+    WriteImport, try_import,
 };
 pub use devices::{NoteEvent, PutDevices, RemoveMetric, RetireDevice};
 pub use messages::{RetryMessage, TestChannel};

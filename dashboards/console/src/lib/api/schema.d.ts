@@ -739,7 +739,7 @@ export interface paths {
         post?: never;
         /**
          * Takes the name of a metric away that a device brought: its place is free for another one. Readings under that name stay stored
-         *     and are not shown any more.
+         *     and are not shown any more. A name that is sent again comes back, as another metric.
          */
         delete: operations["delete_metrics_name"];
         options?: never;
@@ -5066,7 +5066,7 @@ export interface operations {
                     "application/json": components["schemas"]["Imported"];
                 };
             };
-            /** @description `faults` names every line and column */
+            /** @description `faults` names each line that has one, and its column */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5101,6 +5101,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description another device has a line's hardware; or the table changes more than 10,000 devices that are known already; or another table is still being written. A dry run says the first two */
             409: {
                 headers: {
                     [name: string]: unknown;
