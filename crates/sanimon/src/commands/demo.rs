@@ -49,7 +49,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value_t = 60.0, value_parser = speed)]
     speed: f64,
     /// Where its data stays.
-    #[arg(long, value_name = "DIR", default_value = "./demo-data")]
+    #[arg(long, value_name = "DIR", default_value = "./data")]
     data: PathBuf,
     /// Where the console is.
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_HTTP)]
