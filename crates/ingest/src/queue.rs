@@ -84,7 +84,8 @@ struct Lanes {
     phase: Phase,
     /// Messages had to wait for what was asked: they are next.
     are_messages_next: bool,
-    /// The driver sleeps until something arrives. Waking it is a call of the kernel, too dear for each message.
+    /// Set by the driver before it sleeps, taken by who wakes it: a call of the kernel, too dear for each message. One too many
+    /// does no harm.
     is_driver_asleep: bool,
 }
 
@@ -294,7 +295,6 @@ impl Queue {
         let mut lanes = self.lanes();
         loop {
             if let Some(work) = lanes.take(takes_messages) {
-                lanes.is_driver_asleep = false;
                 if matches!(work, Work::Job(..)) {
                     self.0.taken.notify_all();
                 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::place::Place;
 use crate::screen;
-use crate::setup::put_back;
+use crate::setup::at_start::put_back;
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {

@@ -5,9 +5,8 @@ use std::io::{BufRead, IsTerminal};
 use clap::{Args, Subcommand};
 use sanimon_domain::{Clock, ZoneId};
 use sanimon_store::Account;
-use sanimon_writer::{Options, PutAccount};
+use sanimon_writer::PutAccount;
 
-use super::offline::Offline;
 use super::place::{Place, audit};
 use crate::clock::RealClock;
 use crate::screen;
@@ -51,47 +50,36 @@ impl User {
                 screen::print(&lines.concat());
                 Ok(())
             }
-            Self::Add(entry) => entry.store(false),
-            Self::Passwd(Known { name, place }) => {
-                Entry { name, role: String::new(), zone: Vec::new(), place }.store(true)
-            }
+            Self::Add(Entry { name, role, zone, place }) => store(&name, Some((&role, zone)), place),
+            Self::Passwd(Known { name, place }) => store(&name, None, place),
         }
     }
 }
 
-impl Entry {
-    fn store(self, must_exist: bool) -> anyhow::Result<()> {
-        let Self { name, role, zone: zones, place } = self;
-        anyhow::ensure!(
-            sanimon_api::valid_account_name(&name),
-            "`{name}` is no account name: letters, digits, - _ . @, at most 64"
-        );
-        let store = place.find()?.store()?;
-        let known = store.shared.account(&name)?;
-        anyhow::ensure!(
-            known.is_some() || !must_exist,
-            "there is no account `{name}`: `sanimon user list` shows all"
-        );
-        anyhow::ensure!(
-            known.is_none() || must_exist,
-            "there is an account `{name}` already: use `sanimon user passwd {name}`"
-        );
-        let (password, was_made) = password()?;
-        let password_hash = sanimon_api::hash_password(&password).map_err(|error| anyhow::anyhow!(error))?;
-        let account = match known {
-            Some(known) => Account { password_hash, ..known },
-            None => Account { zones, ..Account::new(&name, password_hash, &role) },
-        };
-        let detail = format!("{{\"role\":\"{}\"}}", account.role);
-        let now = RealClock.now();
-        let options = Options::of_rows_only(store.shared.calendar);
-        let mut writer = Offline::open(store, options, now)?;
-        writer.ask(now, audit("user.put", &name, detail), PutAccount(account))?;
-        if was_made {
-            screen::print(&format!("{name} / {password}   (shown once: keep it)\n"));
+/// A new account with this role and these zones, or another password for one that is there.
+fn store(name: &str, new: Option<(&str, Vec<ZoneId>)>, place: Place) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        sanimon_api::valid_account_name(name),
+        "`{name}` is no account name: letters, digits, - _ . @, at most 64"
+    );
+    let mut writer = place.find()?.offline()?;
+    let account = match (writer.shared()?.account(name)?, new) {
+        (None, Some((role, zones))) => Account { zones, ..Account::new(name, String::new(), role) },
+        (Some(known), None) => known,
+        (None, None) => anyhow::bail!("there is no account `{name}`: `sanimon user list` shows all"),
+        (Some(_), Some(_)) => {
+            anyhow::bail!("there is an account `{name}` already: use `sanimon user passwd {name}`")
         }
-        Ok(())
+    };
+    let (password, was_made) = password()?;
+    let password_hash = sanimon_api::hash_password(&password).map_err(|error| anyhow::anyhow!(error))?;
+    let account = Account { password_hash, ..account };
+    let detail = format!("{{\"role\":\"{}\"}}", account.role);
+    writer.ask(RealClock.now(), audit("user.put", name, detail), PutAccount(account))?;
+    if was_made {
+        screen::print(&format!("{name} / {password}   (shown once: keep it)\n"));
     }
+    Ok(())
 }
 
 /// Name, role, zones.

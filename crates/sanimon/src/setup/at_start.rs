@@ -1,4 +1,5 @@
 //! At the start: saves that a crash broke off are finished, and files that were changed by hand are told, not taken silently.
+//! After a restore: files come back as they were saved last.
 
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use sanimon_store::{SavedDocument, Shared};
 use sanimon_writer::{AdoptDocument, Author, Command, Entry};
 use sha2::{Digest, Sha256};
 
-use crate::config::{SetupFile, SetupFiles};
+use crate::config::{SetupFile, SetupFiles, Staged};
 
 const ALL: [SetupDocument; 3] = [SetupDocument::Rules, SetupDocument::Zones, SetupDocument::Teams];
 
@@ -25,9 +26,7 @@ pub(crate) fn reconcile(files: &SetupFiles, shared: &Shared, now: TimestampMs) -
             State::Same if saved.is_in_file => {}
             State::Same => on_record.push(adopted(document, "document.in_file", saved, now)),
             State::NotMoved => {
-                file.stage(&saved.text)
-                    .and_then(crate::config::Staged::put_in_place)
-                    .map_err(anyhow::Error::msg)?;
+                write(file, &saved)?;
                 tracing::warn!(file = %file.path.display(), "a save that was broken off is finished");
                 on_record.push(adopted(document, "document.in_file", saved, now));
             }
@@ -51,12 +50,15 @@ pub(crate) fn put_back(files: &SetupFiles, shared: &Shared) -> anyhow::Result<Ve
         let Some(saved) = shared.document(document.as_str())? else { continue };
         let file = files.of(document);
         if file.comes_with_the_data() && !matches!(state_of(file, &saved), State::Same) {
-            let staged = file.stage(&saved.text).and_then(crate::config::Staged::put_in_place);
-            staged.map_err(anyhow::Error::msg)?;
+            write(file, &saved)?;
             written.push(file.path.clone());
         }
     }
     Ok(written)
+}
+
+fn write(file: &SetupFile, saved: &SavedDocument) -> anyhow::Result<()> {
+    file.stage(&saved.text).and_then(Staged::put_in_place).map_err(anyhow::Error::msg)
 }
 
 /// What a file says, compared with what was saved last.

@@ -3,8 +3,6 @@
 pub(crate) mod at_start;
 mod edit;
 
-pub(crate) use at_start::put_back;
-
 use std::sync::Arc;
 use std::time::Instant;
 
