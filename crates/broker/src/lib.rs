@@ -1,11 +1,19 @@
-//! The embedded broker's own parts. So far: topics.
+//! The embedded broker's own parts. So far: the wire and topics.
 //!
+//! * [`Wire`]: bytes to packets and back; [`packet`]: one set of packets for all versions; [`Reason`]: why
 //! * [`Topic`], [`Filter`], [`Asked`]: names, checked (MQTT 5.0, 4.7 and 4.8)
 //! * [`Tree`]: who asked for what, found by a topic; [`Group`]: whose turn it is of those who share
 
 #![forbid(unsafe_code)]
 
+mod limits;
+pub mod packet;
+mod reason;
 mod topics;
+mod wire;
 
+pub use limits::Limit;
+pub use reason::Reason;
 pub use topics::{Asked, Filter, Group, GroupName, Presence, Topic, Tree, Unsound};
 pub use topics::{TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX};
+pub use wire::{Fault, TooLarge, Wire, WireLimits};

@@ -78,12 +78,11 @@ impl Filter {
         let (mut own, mut asked) = (self.levels(), other.levels());
         loop {
             match (own.next(), asked.next()) {
-                (Some("#"), _) => return true,
+                (Some("#"), _) | (None, None) => return true,
                 // `a/+/#` is all that `a/#` is but `a` alone; `+/#` is all that `#` is.
                 (Some("+"), Some("#")) => return &*self.0 == "+/#",
                 (Some("+"), Some(_)) => {}
                 (Some(level), Some(asked)) if level == asked => {}
-                (None, None) => return true,
                 _ => return false,
             }
         }
