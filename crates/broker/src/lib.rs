@@ -7,12 +7,15 @@
 #![forbid(unsafe_code)]
 
 mod limits;
+mod message;
 pub mod packet;
 mod reason;
+pub mod session;
 mod topics;
 mod wire;
 
 pub use limits::Limit;
+pub use message::Message;
 pub use reason::Reason;
 pub use topics::{Asked, Filter, Group, GroupName, Presence, Topic, Tree, Unsound};
 pub use topics::{TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX};

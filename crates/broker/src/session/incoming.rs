@@ -1,0 +1,227 @@
+//! A client's publishes on their way to the commit, and the answers that it is owed, in the order of receipt.
+//!
+//! ```text
+//! PUBLISH ──▶ the line: waits ── committed ──▶ done ──▶ at the front: PUBACK, PUBREC
+//! PUBREL  ──▶ the line: waits for its removal ──▶ done ──▶ at the front: PUBCOMP
+//! ```
+//!
+//! An answer goes out only when all before it have gone: acknowledgements are in order (4.6.0-2 to -4). What was offered is
+//! known by its place ([`Ordinal`]), which never comes again in a session.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::packet::{Ack, PacketId, Qos, ToClient};
+use crate::reason::Reason;
+
+/// The place of a publish, or of a release, among all of a session.
+pub type Ordinal = u64;
+
+/// What becomes of a packet that was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It waits for a commit: tell [`Incoming::committed`] with this.
+    Offer(Ordinal),
+    /// Nothing is to be committed; its answer stands in the line.
+    Answered,
+    /// More under way than the client was allowed (5.0, 3.3.4-7).
+    Exceeded,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// QoS 0: its place in the order is all that it has.
+    None,
+    Puback(PacketId),
+    Pubrec(PacketId),
+    Pubcomp(PacketId),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    answer: Answer,
+    /// `None`: it waits for its commit.
+    outcome: Option<Reason>,
+    text: Option<String>,
+}
+
+/// How far a QoS 2 publish has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Offered,
+    /// Committed: until it is released the same id is the same message, however often it comes (4.3.3-10).
+    Received,
+    Releasing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Received {
+    stage: Stage,
+    /// It was counted against the receive maximum on this connection.
+    is_counted: bool,
+}
+
+/// One session's line.
+#[derive(Debug, Clone, Default)]
+pub struct Incoming {
+    line: VecDeque<Entry>,
+    /// The ordinal of the line's front.
+    front: Ordinal,
+    received: BTreeMap<PacketId, Received>,
+    /// QoS 1 and 2 under way: until PUBACK, until PUBCOMP.
+    under_way: usize,
+    /// QoS 0 in the line.
+    bare: usize,
+}
+
+impl Incoming {
+    /// Packet ids that are between PUBREC and PUBREL, as they were stored.
+    pub fn restored(ids: impl IntoIterator<Item = PacketId>) -> Self {
+        let received = Received { stage: Stage::Received, is_counted: false };
+        Self { received: ids.into_iter().map(|id| (id, received)).collect(), ..Self::default() }
+    }
+
+    /// A new connection: nothing of the old one is answered any more, and the count begins anew (4.9). What was offered and
+    /// not committed is forgotten: the client sends it again.
+    pub fn reconnect(&mut self) {
+        self.front += self.line.len() as u64;
+        self.line.clear();
+        self.received.retain(|_, own| own.stage != Stage::Offered);
+        for own in self.received.values_mut() {
+            // A release that was asked for is carried out, or asked for again: both end it.
+            *own = Received { stage: Stage::Received, is_counted: false };
+        }
+        (self.under_way, self.bare) = (0, 0);
+    }
+
+    /// A commit that came too late for its connection: of a kept session the packet id is stored with it.
+    pub fn received_before(&mut self, id: PacketId) {
+        let received = Received { stage: Stage::Received, is_counted: false };
+        self.received.entry(id).or_insert(received);
+    }
+
+    /// A publish. `receive_max`: how many of QoS 1 and 2 the client may have under way; for 3.1.1, which has no such word,
+    /// reading stops instead.
+    pub fn publish(&mut self, qos: Qos, id: Option<PacketId>, receive_max: usize) -> Taken {
+        let answer = match (qos, id) {
+            (Qos::AtLeastOnce, Some(id)) => Answer::Puback(id),
+            (Qos::ExactlyOnce, Some(id)) => {
+                if let Some(known) = self.received.get(&id) {
+                    // Not delivered again. While the first one waits, its fate is this one's.
+                    let outcome = (known.stage != Stage::Offered).then_some(Reason::Success);
+                    self.push(Answer::Pubrec(id), outcome);
+                    return Taken::Answered;
+                }
+                Answer::Pubrec(id)
+            }
+            _ => {
+                self.bare += 1;
+                return Taken::Offer(self.push(Answer::None, None));
+            }
+        };
+        if self.under_way >= receive_max {
+            return Taken::Exceeded;
+        }
+        self.under_way += 1;
+        if let Answer::Pubrec(id) = answer {
+            self.received.insert(id, Received { stage: Stage::Offered, is_counted: true });
+        }
+        Taken::Offer(self.push(answer, None))
+    }
+
+    fn push(&mut self, answer: Answer, outcome: Option<Reason>) -> Ordinal {
+        self.line.push_back(Entry { answer, outcome, text: None });
+        self.front + self.line.len() as u64 - 1
+    }
+
+    /// A PUBREL. `is_kept`: the id is stored, and PUBCOMP waits until it no longer is; else a crash after it would take the
+    /// id's next message for the old one.
+    pub fn release(&mut self, id: PacketId, is_kept: bool) -> Taken {
+        match self.received.get_mut(&id).filter(|known| known.stage == Stage::Received) {
+            None => {
+                self.push(Answer::Pubcomp(id), Some(Reason::PacketIdNotFound));
+                Taken::Answered
+            }
+            Some(known) if is_kept => {
+                known.stage = Stage::Releasing;
+                Taken::Offer(self.push(Answer::Pubcomp(id), None))
+            }
+            Some(_) => {
+                self.push(Answer::Pubcomp(id), Some(Reason::Success));
+                Taken::Answered
+            }
+        }
+    }
+
+    /// What became of an offer: it is on disk, or refused, then perhaps with words. One that is no longer in the line
+    /// belonged to a connection that has gone.
+    pub fn committed(&mut self, ordinal: Ordinal, reason: Reason, text: Option<String>) {
+        let Some(place) = ordinal.checked_sub(self.front).map(|place| place as usize) else { return };
+        let Some(entry) = self.line.get_mut(place) else { return };
+        (entry.outcome, entry.text) = (Some(reason), text);
+        let Answer::Pubrec(id) = entry.answer else { return };
+        if !reason.is_failure()
+            && let Some(known) = self.received.get_mut(&id)
+        {
+            known.stage = Stage::Received;
+        }
+        let repeated = |entry: &&mut Entry| entry.answer == Answer::Pubrec(id) && entry.outcome.is_none();
+        self.line.iter_mut().skip(place + 1).filter(repeated).for_each(|entry| entry.outcome = Some(reason));
+        if reason.is_failure() {
+            // What comes under this id is new (4.3.3-9); its count ends with its answer.
+            self.received.remove(&id);
+        }
+    }
+
+    /// The next answer that is due: from the front of the line only.
+    pub fn answer(&mut self) -> Option<ToClient> {
+        while let Some(reason) = self.line.front().and_then(|entry| entry.outcome) {
+            let Entry { answer, text, .. } = self.line.pop_front()?;
+            self.front += 1;
+            let ack = |packet_id| Ack { packet_id, reason, text: text.clone() };
+            return Some(match answer {
+                Answer::None => {
+                    self.bare -= 1;
+                    continue;
+                }
+                Answer::Puback(id) => {
+                    self.under_way -= 1;
+                    ToClient::Puback(ack(id))
+                }
+                Answer::Pubrec(id) => {
+                    let is_over =
+                        reason.is_failure() && !self.line.iter().any(|other| other.answer == answer);
+                    self.under_way -= usize::from(is_over);
+                    ToClient::Pubrec(ack(id))
+                }
+                Answer::Pubcomp(id) => {
+                    if !reason.is_failure()
+                        && let Some(own) = self.received.remove(&id)
+                    {
+                        self.under_way -= usize::from(own.is_counted);
+                    }
+                    ToClient::Pubcomp(ack(id))
+                }
+            });
+        }
+        None
+    }
+
+    /// Whether nothing more is to be read. 5.0 tells the client its maximum, and a client that exceeds it must be seen to;
+    /// only QoS 0, for which no maximum is told, waits.
+    pub fn is_full(&self, receive_max: usize, is_told: bool) -> bool {
+        if is_told { self.bare >= receive_max } else { self.line.len() >= receive_max }
+    }
+
+    /// How many of QoS 1 and 2 are under way.
+    pub const fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Nothing waits, and nothing is owed.
+    pub fn is_at_rest(&self) -> bool {
+        self.line.is_empty() && self.under_way == 0
+    }
+}
+
+#[cfg(test)]
+mod tests;

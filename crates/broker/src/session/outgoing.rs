@@ -1,0 +1,278 @@
+//! Messages on their way to a subscriber: what waits, what was sent and is not acknowledged, and what goes again after a
+//! reconnect, in the order first sent (4.4, 4.6).
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::message::Message;
+use crate::packet::{Ack, Delivery, PacketId, Qos, ToClient};
+use crate::reason::Reason;
+
+/// What one session may have waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingLimits {
+    pub queue_messages: usize,
+    /// Of payloads, topics and properties.
+    pub queue_bytes: usize,
+    /// Sent and not acknowledged, and never above what the client takes.
+    pub in_flight_out: usize,
+}
+
+impl Default for OutgoingLimits {
+    fn default() -> Self {
+        Self { queue_messages: 1_000, queue_bytes: 1024 * 1024, in_flight_out: 64 }
+    }
+}
+
+/// A message for this subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    pub message: Arc<Message>,
+    /// The lower of both.
+    pub qos: Qos,
+    /// As the subscription wants it told.
+    pub retain: bool,
+    pub subscription_ids: Vec<NonZeroU32>,
+}
+
+/// What became of a message for a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    Queued,
+    /// QoS 0, and no room, or nobody there.
+    NotQueued,
+    /// No room, and the client is there: it is too slow, and its connection ends (0x97).
+    Overflow,
+    /// No room, and the client is away: so many of the oldest were dropped for it.
+    Displaced(usize),
+}
+
+/// What an acknowledgement did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// The message with this order is done with: what was stored of it can go.
+    Done(u64),
+    /// PUBREL follows; from here on the message never goes again.
+    Released(u64, ToClient),
+    /// Nobody knows the id: nothing, or an answer that says so.
+    Unknown(Option<ToClient>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Published,
+    /// PUBREC came.
+    Released,
+}
+
+#[derive(Debug, Clone)]
+struct Sent {
+    id: PacketId,
+    queued: Queued,
+    order: u64,
+    stage: Stage,
+    /// Sent on this connection.
+    is_sent: bool,
+    /// It takes a place of the client's receive maximum (4.9).
+    is_counted: bool,
+}
+
+/// One session's messages.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    limits: OutgoingLimits,
+    /// With their orders, which never come again in a session.
+    queue: VecDeque<(u64, Queued)>,
+    queue_bytes: usize,
+    /// In the order first sent.
+    in_flight: VecDeque<Sent>,
+    /// Of `in_flight`, those that take a place of the client's receive maximum.
+    counted: usize,
+    next_order: u64,
+    next_id: PacketId,
+    is_present: bool,
+}
+
+impl Outgoing {
+    pub const fn new(limits: OutgoingLimits) -> Self {
+        Self {
+            limits,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            in_flight: VecDeque::new(),
+            counted: 0,
+            next_order: 0,
+            next_id: PacketId::MIN,
+            is_present: false,
+        }
+    }
+
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub const fn queue_bytes(&self) -> usize {
+        self.queue_bytes
+    }
+
+    /// The client is there: what is not acknowledged goes again, before anything new.
+    pub fn connect(&mut self) {
+        self.is_present = true;
+        self.counted = 0;
+        self.in_flight.iter_mut().for_each(|sent| (sent.is_sent, sent.is_counted) = (false, false));
+    }
+
+    /// The client is away: QoS 0 is not kept for it.
+    pub fn disconnect(&mut self) {
+        self.is_present = false;
+        let bytes = &mut self.queue_bytes;
+        self.queue.retain(|(_, queued)| {
+            let is_kept = queued.qos > Qos::AtMostOnce;
+            *bytes -= if is_kept { 0 } else { queued.message.bytes() };
+            is_kept
+        });
+    }
+
+    /// One more message for this subscriber.
+    pub fn push(&mut self, queued: Queued) -> Pushed {
+        let bytes = queued.message.bytes();
+        let has_room = |own: &Self| {
+            own.queue.len() < own.limits.queue_messages && own.queue_bytes + bytes <= own.limits.queue_bytes
+        };
+        let mut displaced = 0;
+        if queued.qos == Qos::AtMostOnce && (!self.is_present || !has_room(self)) {
+            return Pushed::NotQueued;
+        }
+        while !has_room(self) {
+            if self.is_present {
+                return Pushed::Overflow;
+            }
+            let Some((_, oldest)) = self.queue.pop_front() else { break };
+            self.queue_bytes -= oldest.message.bytes();
+            displaced += 1;
+        }
+        self.queue_bytes += bytes;
+        self.queue.push_back((self.next_order, queued));
+        self.next_order += 1;
+        if displaced > 0 { Pushed::Displaced(displaced) } else { Pushed::Queued }
+    }
+
+    /// The next packet that may go: first what goes again, then what waits, in order. A message whose time is over is left
+    /// out; `expired` counts it. `receive_max`: how many of QoS 1 and 2 the client takes at a time.
+    pub fn next(&mut self, now_ms: i64, receive_max: usize, expired: &mut Vec<u64>) -> Option<ToClient> {
+        if !self.is_present {
+            return None;
+        }
+        let window = self.limits.in_flight_out.min(receive_max);
+        if let Some(place) = self.in_flight.iter().position(|sent| !sent.is_sent) {
+            return self.send_again(place, window);
+        }
+        while let Some((_, queued)) = self.queue.front() {
+            let is_over = queued.message.expires_at_ms.is_some_and(|at| at <= now_ms);
+            if !is_over && queued.qos > Qos::AtMostOnce && self.in_flight.len() >= window {
+                return None;
+            }
+            let (order, queued) = self.queue.pop_front()?;
+            self.queue_bytes -= queued.message.bytes();
+            if is_over {
+                expired.push(order);
+                continue;
+            }
+            if queued.qos == Qos::AtMostOnce {
+                return Some(ToClient::Publish(delivery(&queued, None, false, now_ms)));
+            }
+            let id = self.free_id();
+            let packet = delivery(&queued, Some(id), false, now_ms);
+            self.counted += 1;
+            let stage = Stage::Published;
+            self.in_flight.push_back(Sent { id, queued, order, stage, is_sent: true, is_counted: true });
+            return Some(ToClient::Publish(packet));
+        }
+        None
+    }
+
+    fn send_again(&mut self, place: usize, window: usize) -> Option<ToClient> {
+        let sent = &mut self.in_flight[place];
+        if sent.stage == Stage::Released {
+            sent.is_sent = true;
+            return Some(ToClient::Pubrel(Ack::new(sent.id, Reason::Success)));
+        }
+        if self.counted >= window {
+            return None;
+        }
+        (sent.is_sent, sent.is_counted) = (true, true);
+        self.counted += 1;
+        // Once it was sent its expiry no longer counts (4.3.3-7): the time at which it was published is as good as any.
+        Some(ToClient::Publish(delivery(&sent.queued, Some(sent.id), true, i64::MIN)))
+    }
+
+    /// PUBACK.
+    pub fn puback(&mut self, id: PacketId) -> Acknowledged {
+        let place = self.place(id, |sent| sent.queued.qos == Qos::AtLeastOnce);
+        place.map_or(Acknowledged::Unknown(None), |place| self.done(place))
+    }
+
+    /// PUBREC. A reason of 0x80 and above ends the message (4.4.0-2).
+    pub fn pubrec(&mut self, id: PacketId, reason: Reason) -> Acknowledged {
+        let Some(place) = self.place(id, |sent| sent.queued.qos == Qos::ExactlyOnce) else {
+            return Acknowledged::Unknown(Some(ToClient::Pubrel(Ack::new(id, Reason::PacketIdNotFound))));
+        };
+        if reason.is_failure() {
+            return self.done(place);
+        }
+        let sent = &mut self.in_flight[place];
+        (sent.stage, sent.is_sent) = (Stage::Released, true);
+        Acknowledged::Released(sent.order, ToClient::Pubrel(Ack::new(id, Reason::Success)))
+    }
+
+    /// PUBCOMP.
+    pub fn pubcomp(&mut self, id: PacketId) -> Acknowledged {
+        let place = self.place(id, |sent| sent.stage == Stage::Released);
+        place.map_or(Acknowledged::Unknown(None), |place| self.done(place))
+    }
+
+    fn place(&self, id: PacketId, is_meant: impl Fn(&Sent) -> bool) -> Option<usize> {
+        self.in_flight.iter().position(|sent| sent.id == id && is_meant(sent))
+    }
+
+    fn done(&mut self, place: usize) -> Acknowledged {
+        let sent = self.in_flight.remove(place).expect("its place was just found");
+        self.counted -= usize::from(sent.is_counted);
+        Acknowledged::Done(sent.order)
+    }
+
+    /// The next id that is not in use. There is one: far fewer are in flight.
+    fn free_id(&mut self) -> PacketId {
+        loop {
+            let id = self.next_id;
+            self.next_id = id.checked_add(1).unwrap_or(PacketId::MIN);
+            if !self.in_flight.iter().any(|sent| sent.id == id) {
+                return id;
+            }
+        }
+    }
+}
+
+fn delivery(queued: &Queued, packet_id: Option<PacketId>, dup: bool, now_ms: i64) -> Delivery {
+    let message = &queued.message;
+    Delivery {
+        topic: Some(message.topic.clone()),
+        alias: None,
+        qos: queued.qos,
+        packet_id,
+        dup,
+        retain: queued.retain,
+        payload: message.payload.clone(),
+        properties: message.properties.clone(),
+        expiry_s: message.expiry_s(now_ms),
+        subscription_ids: queued.subscription_ids.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

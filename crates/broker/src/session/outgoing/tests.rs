@@ -1,0 +1,274 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::topics::Topic;
+
+const NOW: i64 = 1_000_000;
+
+fn message(text: &str, expires_at_ms: Option<i64>) -> Arc<Message> {
+    let topic = Topic::parse("t").expect("it is one");
+    let payload = text.as_bytes().to_vec().into();
+    Arc::new(Message { topic, payload, properties: None, received_at_ms: NOW, expires_at_ms })
+}
+
+fn queued(qos: Qos, text: &str) -> Queued {
+    Queued { message: message(text, None), qos, retain: false, subscription_ids: Vec::new() }
+}
+
+fn connected(limits: OutgoingLimits) -> Outgoing {
+    let mut outgoing = Outgoing::new(limits);
+    outgoing.connect();
+    outgoing
+}
+
+/// What may go, in words.
+fn sent(outgoing: &mut Outgoing, receive_max: usize) -> Vec<String> {
+    let mut words = Vec::new();
+    while let Some(packet) = outgoing.next(NOW, receive_max, &mut Vec::new()) {
+        words.push(match packet {
+            ToClient::Publish(own) => {
+                let id = own.packet_id.map_or(String::new(), |id| format!(" {id}"));
+                let dup = if own.dup { " dup" } else { "" };
+                format!("{}{id}{dup}", String::from_utf8_lossy(&own.payload))
+            }
+            ToClient::Pubrel(own) => format!("rel {}", own.packet_id),
+            other => panic!("{other:?}"),
+        });
+    }
+    words
+}
+
+fn id(number: u16) -> PacketId {
+    PacketId::new(number).expect("it is not zero")
+}
+
+#[test]
+fn n127_n128_messages_go_in_order_with_an_id_where_one_is_due() {
+    let mut outgoing = connected(OutgoingLimits::default());
+    for (qos, text) in [(Qos::AtMostOnce, "a"), (Qos::AtLeastOnce, "b"), (Qos::ExactlyOnce, "c")] {
+        assert_eq!(outgoing.push(queued(qos, text)), Pushed::Queued);
+    }
+    assert_eq!(sent(&mut outgoing, 64), ["a", "b 1", "c 2"]);
+    assert_eq!(outgoing.puback(id(1)), Acknowledged::Done(1));
+    assert!(matches!(
+        outgoing.pubrec(id(2), Reason::Success),
+        Acknowledged::Released(2, ToClient::Pubrel(_))
+    ));
+    assert_eq!(outgoing.pubcomp(id(2)), Acknowledged::Done(2));
+    assert_eq!((outgoing.in_flight(), outgoing.queued(), outgoing.queue_bytes()), (0, 0, 0));
+}
+
+#[test]
+fn n008_ids_in_use_are_passed_over_and_numbers_begin_again() {
+    let mut outgoing = connected(OutgoingLimits::default());
+    outgoing.next_id = PacketId::MAX;
+    for text in ["a", "b", "c"] {
+        outgoing.push(queued(Qos::AtLeastOnce, text));
+    }
+    assert_eq!(sent(&mut outgoing, 64), ["a 65535", "b 1", "c 2"]);
+    outgoing.next_id = PacketId::MAX;
+    outgoing.push(queued(Qos::AtLeastOnce, "d"));
+    assert_eq!(sent(&mut outgoing, 64), ["d 3"]);
+}
+
+#[test]
+fn n138_no_more_are_under_way_than_the_client_takes_and_what_is_behind_waits_in_order() {
+    let mut outgoing = connected(OutgoingLimits::default());
+    for (qos, text) in
+        [(Qos::AtLeastOnce, "a"), (Qos::ExactlyOnce, "b"), (Qos::AtLeastOnce, "c"), (Qos::AtMostOnce, "d")]
+    {
+        outgoing.push(queued(qos, text));
+    }
+    assert_eq!(sent(&mut outgoing, 2), ["a 1", "b 2"]);
+    outgoing.pubrec(id(2), Reason::Success);
+    assert_eq!(sent(&mut outgoing, 2), Vec::<String>::new(), "QoS 2 counts until PUBCOMP");
+    outgoing.puback(id(1));
+    assert_eq!(sent(&mut outgoing, 2), ["c 3", "d"]);
+}
+
+#[test]
+fn n077_n078_what_is_not_acknowledged_goes_again_after_a_reconnect_in_its_order_and_only_then() {
+    let mut outgoing = connected(OutgoingLimits::default());
+    for (qos, text) in
+        [(Qos::AtLeastOnce, "a"), (Qos::ExactlyOnce, "b"), (Qos::ExactlyOnce, "c"), (Qos::AtLeastOnce, "d")]
+    {
+        outgoing.push(queued(qos, text));
+    }
+    assert_eq!(sent(&mut outgoing, 3), ["a 1", "b 2", "c 3"]);
+    outgoing.pubrec(id(2), Reason::Success);
+    outgoing.disconnect();
+    assert_eq!(sent(&mut outgoing, 64), Vec::<String>::new(), "nobody is there");
+    outgoing.connect();
+    assert_eq!(sent(&mut outgoing, 64), ["a 1 dup", "rel 2", "c 3 dup", "d 4"]);
+    assert_eq!(sent(&mut outgoing, 64), Vec::<String>::new(), "once");
+}
+
+#[test]
+fn n140_what_goes_again_counts_and_a_smaller_window_is_kept() {
+    let mut outgoing = connected(OutgoingLimits::default());
+    for text in ["a", "b", "c"] {
+        outgoing.push(queued(Qos::AtLeastOnce, text));
+    }
+    assert_eq!(sent(&mut outgoing, 64).len(), 3);
+    outgoing.connect();
+    assert_eq!(sent(&mut outgoing, 1), ["a 1 dup"]);
+    outgoing.puback(id(1));
+    assert_eq!(sent(&mut outgoing, 1), ["b 2 dup"]);
+    outgoing.puback(id(2));
+    assert_eq!(sent(&mut outgoing, 1), ["c 3 dup"]);
+}
+
+#[test]
+fn n079_n080_refusals_end_a_message_and_unknown_ids_are_answered_as_the_standard_says() {
+    let mut outgoing = connected(OutgoingLimits::default());
+    outgoing.push(queued(Qos::ExactlyOnce, "a"));
+    sent(&mut outgoing, 64);
+    assert_eq!(outgoing.puback(id(1)), Acknowledged::Unknown(None), "PUBACK does not answer QoS 2");
+    assert_eq!(outgoing.pubcomp(id(1)), Acknowledged::Unknown(None), "nor does PUBCOMP before PUBREC");
+    assert_eq!(outgoing.pubrec(id(1), Reason::QuotaExceeded), Acknowledged::Done(0));
+    let unknown = Acknowledged::Unknown(Some(ToClient::Pubrel(Ack::new(id(1), Reason::PacketIdNotFound))));
+    assert_eq!(outgoing.pubrec(id(1), Reason::Success), unknown);
+}
+
+#[test]
+fn n109_to_n111_what_is_over_is_not_sent_what_is_not_tells_its_rest_and_once_sent_it_counts_no_more() {
+    let mut outgoing = connected(OutgoingLimits::default());
+    let timed = |at: i64| Queued { message: message("x", Some(NOW + at)), ..queued(Qos::AtLeastOnce, "") };
+    outgoing.push(timed(0));
+    outgoing.push(timed(1_001));
+    let mut expired = Vec::new();
+    let packet = outgoing.next(NOW, 64, &mut expired).expect("the second one goes");
+    assert!(
+        matches!(&packet, ToClient::Publish(own) if own.expiry_s.map(u32::from) == Some(2)),
+        "{packet:?}"
+    );
+    assert_eq!(expired, [0]);
+    outgoing.connect();
+    assert!(outgoing.next(NOW + 9_999, 64, &mut expired).is_some(), "it was sent before");
+    assert_eq!(expired, [0]);
+}
+
+#[test]
+fn a_slow_client_is_told_and_for_one_that_is_away_the_oldest_go() {
+    let limits = OutgoingLimits { queue_messages: 2, ..OutgoingLimits::default() };
+    let mut outgoing = connected(limits);
+    for (qos, pushed) in [
+        (Qos::AtLeastOnce, Pushed::Queued),
+        (Qos::AtMostOnce, Pushed::Queued),
+        (Qos::AtMostOnce, Pushed::NotQueued),
+        (Qos::AtLeastOnce, Pushed::Overflow),
+    ] {
+        assert_eq!(outgoing.push(queued(qos, "x")), pushed, "{qos:?}");
+    }
+    outgoing.disconnect();
+    assert_eq!(outgoing.queued(), 1, "QoS 0 is not kept");
+    assert_eq!(outgoing.push(queued(Qos::AtMostOnce, "y")), Pushed::NotQueued);
+    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "y")), Pushed::Queued);
+    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "z")), Pushed::Displaced(1));
+    outgoing.connect();
+    assert_eq!(sent(&mut outgoing, 64), ["y 1", "z 2"]);
+}
+
+#[test]
+fn bytes_are_bounded_as_messages_are() {
+    let limits = OutgoingLimits { queue_bytes: 10, ..OutgoingLimits::default() };
+    let mut outgoing = connected(limits);
+    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "12345")), Pushed::Queued);
+    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "12345")), Pushed::Overflow);
+    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "123")), Pushed::Queued);
+    assert_eq!(outgoing.queue_bytes(), 10);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push(Qos),
+    Send,
+    Puback(u16),
+    Pubrec(u16),
+    Pubcomp(u16),
+    Reconnect,
+    Disconnect,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let qos = prop_oneof![Just(Qos::AtMostOnce), Just(Qos::AtLeastOnce), Just(Qos::ExactlyOnce)];
+    prop_oneof![
+        4 => qos.prop_map(Step::Push),
+        3 => Just(Step::Send),
+        2 => (1..9_u16).prop_map(Step::Puback),
+        2 => (1..9_u16).prop_map(Step::Pubrec),
+        2 => (1..9_u16).prop_map(Step::Pubcomp),
+        1 => Just(Step::Reconnect),
+        1 => Just(Step::Disconnect),
+    ]
+}
+
+proptest! {
+    /// Whatever acknowledgements come and wherever the connection breaks: each message of QoS 1 and 2 arrives in order at
+    /// its first sending, one of QoS 2 never again after its PUBREC, and all is at rest once the client answers.
+    #[test]
+    fn every_message_arrives_in_order_and_the_queue_comes_to_rest(
+        steps in prop::collection::vec(step(), 0..80),
+        window in 1_usize..5,
+    ) {
+        let mut outgoing = connected(OutgoingLimits::default());
+        let (mut number, mut owed, mut first_sent) = (0, Vec::new(), Vec::new());
+        let mut released = Vec::new();
+        let take = |outgoing: &mut Outgoing, first_sent: &mut Vec<u32>, released: &[u32]| {
+            let mut answers = Vec::new();
+            while let Some(packet) = outgoing.next(NOW, window, &mut Vec::new()) {
+                match packet {
+                    ToClient::Publish(own) => {
+                        let text: u32 = String::from_utf8_lossy(&own.payload).parse().unwrap();
+                        assert!(!released.contains(&text), "PUBREC ended it");
+                        if own.qos > Qos::AtMostOnce {
+                            if !own.dup {
+                                first_sent.push(text);
+                            }
+                            answers.push((own.packet_id.unwrap(), own.qos));
+                        }
+                    }
+                    ToClient::Pubrel(own) => answers.push((own.packet_id, Qos::ExactlyOnce)),
+                    other => panic!("{other:?}"),
+                }
+                assert!(outgoing.counted <= window, "never more than the client takes");
+            }
+            answers
+        };
+        for step in steps {
+            match step {
+                Step::Push(qos) => {
+                    number += 1;
+                    let pushed = outgoing.push(queued(qos, &number.to_string()));
+                    if qos > Qos::AtMostOnce && pushed == Pushed::Queued {
+                        owed.push(number);
+                    }
+                }
+                Step::Send => drop(take(&mut outgoing, &mut first_sent, &released)),
+                Step::Puback(own) => drop(outgoing.puback(id(own))),
+                Step::Pubrec(own) => {
+                    let meant = outgoing.in_flight.iter().find(|sent| sent.id == id(own)).map(|sent| sent.queued.clone());
+                    if let Acknowledged::Released(..) = outgoing.pubrec(id(own), Reason::Success) {
+                        released.push(String::from_utf8_lossy(&meant.unwrap().message.payload).parse().unwrap());
+                    }
+                }
+                Step::Pubcomp(own) => drop(outgoing.pubcomp(id(own))),
+                Step::Reconnect => outgoing.connect(),
+                Step::Disconnect => outgoing.disconnect(),
+            }
+        }
+        outgoing.connect();
+        for _ in 0..500 {
+            for (own, qos) in take(&mut outgoing, &mut first_sent, &released) {
+                if qos == Qos::AtLeastOnce {
+                    outgoing.puback(own);
+                } else {
+                    outgoing.pubrec(own, Reason::Success);
+                    outgoing.pubcomp(own);
+                }
+            }
+        }
+        prop_assert_eq!(first_sent, owed);
+        prop_assert_eq!((outgoing.in_flight(), outgoing.queued(), outgoing.queue_bytes(), outgoing.counted), (0, 0, 0, 0));
+    }
+}
