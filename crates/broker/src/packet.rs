@@ -60,6 +60,7 @@ pub enum ToClient {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a CONNECT has as many flags")]
 pub struct Connect {
     pub version: Version,
     /// Bit 7 of the level: a Mosquitto that bridges. It does not want its own messages back, and retained ones with their flag.

@@ -42,6 +42,8 @@ struct Entry {
     /// `None`: it waits for its commit.
     outcome: Option<Reason>,
     text: Option<String>,
+    /// It was offered: a repeat counts for nothing.
+    is_offer: bool,
 }
 
 /// How far a QoS 2 publish has come.
@@ -108,7 +110,8 @@ impl Incoming {
                 if let Some(known) = self.received.get(&id) {
                     // Not delivered again. While the first one waits, its fate is this one's.
                     let outcome = (known.stage != Stage::Offered).then_some(Reason::Success);
-                    self.push(Answer::Pubrec(id), outcome);
+                    let answer = Answer::Pubrec(id);
+                    self.line.push_back(Entry { answer, outcome, text: None, is_offer: false });
                     return Taken::Answered;
                 }
                 Answer::Pubrec(id)
@@ -129,7 +132,7 @@ impl Incoming {
     }
 
     fn push(&mut self, answer: Answer, outcome: Option<Reason>) -> Ordinal {
-        self.line.push_back(Entry { answer, outcome, text: None });
+        self.line.push_back(Entry { answer, outcome, text: None, is_offer: outcome.is_none() });
         self.front + self.line.len() as u64 - 1
     }
 
@@ -164,7 +167,9 @@ impl Incoming {
         {
             known.stage = Stage::Received;
         }
-        let repeated = |entry: &&mut Entry| entry.answer == Answer::Pubrec(id) && entry.outcome.is_none();
+        let repeated = |entry: &&mut Entry| {
+            entry.answer == Answer::Pubrec(id) && entry.outcome.is_none() && !entry.is_offer
+        };
         self.line.iter_mut().skip(place + 1).filter(repeated).for_each(|entry| entry.outcome = Some(reason));
         if reason.is_failure() {
             // What comes under this id is new (4.3.3-9); its count ends with its answer.
@@ -175,7 +180,7 @@ impl Incoming {
     /// The next answer that is due: from the front of the line only.
     pub fn answer(&mut self) -> Option<ToClient> {
         while let Some(reason) = self.line.front().and_then(|entry| entry.outcome) {
-            let Entry { answer, text, .. } = self.line.pop_front()?;
+            let Entry { answer, text, is_offer, .. } = self.line.pop_front()?;
             self.front += 1;
             let ack = |packet_id| Ack { packet_id, reason, text: text.clone() };
             return Some(match answer {
@@ -188,9 +193,7 @@ impl Incoming {
                     ToClient::Puback(ack(id))
                 }
                 Answer::Pubrec(id) => {
-                    let is_over =
-                        reason.is_failure() && !self.line.iter().any(|other| other.answer == answer);
-                    self.under_way -= usize::from(is_over);
+                    self.under_way -= usize::from(is_offer && reason.is_failure());
                     ToClient::Pubrec(ack(id))
                 }
                 Answer::Pubcomp(id) => {

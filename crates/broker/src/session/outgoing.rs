@@ -72,8 +72,8 @@ struct Sent {
     queued: Queued,
     order: u64,
     stage: Stage,
-    /// Sent on this connection.
-    is_sent: bool,
+    /// On this connection.
+    went_here: bool,
     /// It takes a place of the client's receive maximum (4.9).
     is_counted: bool,
 }
@@ -124,7 +124,7 @@ impl Outgoing {
     pub fn connect(&mut self) {
         self.is_present = true;
         self.counted = 0;
-        self.in_flight.iter_mut().for_each(|sent| (sent.is_sent, sent.is_counted) = (false, false));
+        self.in_flight.iter_mut().for_each(|sent| (sent.went_here, sent.is_counted) = (false, false));
     }
 
     /// The client is away: QoS 0 is not kept for it.
@@ -169,7 +169,7 @@ impl Outgoing {
             return None;
         }
         let window = self.limits.in_flight_out.min(receive_max);
-        if let Some(place) = self.in_flight.iter().position(|sent| !sent.is_sent) {
+        if let Some(place) = self.in_flight.iter().position(|sent| !sent.went_here) {
             return self.send_again(place, window);
         }
         while let Some((_, queued)) = self.queue.front() {
@@ -190,7 +190,7 @@ impl Outgoing {
             let packet = delivery(&queued, Some(id), false, now_ms);
             self.counted += 1;
             let stage = Stage::Published;
-            self.in_flight.push_back(Sent { id, queued, order, stage, is_sent: true, is_counted: true });
+            self.in_flight.push_back(Sent { id, queued, order, stage, went_here: true, is_counted: true });
             return Some(ToClient::Publish(packet));
         }
         None
@@ -199,13 +199,13 @@ impl Outgoing {
     fn send_again(&mut self, place: usize, window: usize) -> Option<ToClient> {
         let sent = &mut self.in_flight[place];
         if sent.stage == Stage::Released {
-            sent.is_sent = true;
+            sent.went_here = true;
             return Some(ToClient::Pubrel(Ack::new(sent.id, Reason::Success)));
         }
         if self.counted >= window {
             return None;
         }
-        (sent.is_sent, sent.is_counted) = (true, true);
+        (sent.went_here, sent.is_counted) = (true, true);
         self.counted += 1;
         // Once it was sent its expiry no longer counts (4.3.3-7): the time at which it was published is as good as any.
         Some(ToClient::Publish(delivery(&sent.queued, Some(sent.id), true, i64::MIN)))
@@ -226,7 +226,7 @@ impl Outgoing {
             return self.done(place);
         }
         let sent = &mut self.in_flight[place];
-        (sent.stage, sent.is_sent) = (Stage::Released, true);
+        (sent.stage, sent.went_here) = (Stage::Released, true);
         Acknowledged::Released(sent.order, ToClient::Pubrel(Ack::new(id, Reason::Success)))
     }
 

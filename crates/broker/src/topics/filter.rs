@@ -79,8 +79,8 @@ impl Filter {
         loop {
             match (own.next(), asked.next()) {
                 (Some("#"), _) | (None, None) => return true,
-                // `a/+/#` is all that `a/#` is but `a` alone; `+/#` is all that `#` is.
-                (Some("+"), Some("#")) => return &*self.0 == "+/#",
+                // `a/+/#` is all that `a/#` is but `a` alone. Before these two there is no topic that would be alone.
+                (Some("+"), Some("#")) => return own.eq(["#"]) && matches!(&*other.0, "#" | "/#"),
                 (Some("+"), Some(_)) => {}
                 (Some(level), Some(asked)) if level == asked => {}
                 _ => return false,

@@ -88,16 +88,17 @@ fn to_v3(packet: &ToClient) -> Option<v3::Packet> {
         ToClient::Pubrec(own) => P::PublishReceived { packet_id: own.packet_id },
         ToClient::Pubrel(own) => P::PublishRelease { packet_id: own.packet_id },
         ToClient::Pubcomp(own) => P::PublishComplete { packet_id: own.packet_id },
-        ToClient::Suback(packet_id, reasons) => {
-            P::SubscribeAck { packet_id: *packet_id, status: reasons.iter().map(granted_v3).collect() }
-        }
+        ToClient::Suback(packet_id, reasons) => P::SubscribeAck {
+            packet_id: *packet_id,
+            status: reasons.iter().copied().map(granted_v3).collect(),
+        },
         ToClient::Unsuback(packet_id, _) => P::UnsubscribeAck { packet_id: *packet_id },
         ToClient::Pingresp => P::PingResponse,
         ToClient::Disconnect(..) => return None,
     })
 }
 
-const fn granted_v3(reason: &Reason) -> v3::SubscribeReturnCode {
+const fn granted_v3(reason: Reason) -> v3::SubscribeReturnCode {
     match reason {
         Reason::Success => v3::SubscribeReturnCode::Success(types::QoS::AtMostOnce),
         Reason::GrantedQos1 => v3::SubscribeReturnCode::Success(types::QoS::AtLeastOnce),
