@@ -13,6 +13,12 @@ pub enum Limit {
     PropertyBytes,
     /// User properties of a packet, their number or bytes.
     UserProperties,
+    /// Filters of a SUBSCRIBE.
+    FiltersPerPacket,
+    /// What a client takes, as it said.
+    ClientPacketBytes,
+    /// A message's own time.
+    Expiry,
 }
 
 impl Limit {
@@ -23,6 +29,9 @@ impl Limit {
             Self::ControlBytes => "control_bytes",
             Self::PropertyBytes => "property_bytes",
             Self::UserProperties => "user_properties",
+            Self::FiltersPerPacket => "filters_per_packet",
+            Self::ClientPacketBytes => "client_packet_bytes",
+            Self::Expiry => "expiry",
         }
     }
 }

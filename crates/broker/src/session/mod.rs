@@ -1,7 +1,72 @@
 //! What a client and the broker owe each other. Pure: packets and time in, packets and effects out.
+//!
+//! * [`Connection`]: lives as long as the socket; [`Session`]: what outlives it
+//! * [`Incoming`], [`Outgoing`]: a session's two directions; [`will`]: when a will is due
 
+mod aliases;
+mod connection;
 mod incoming;
 mod outgoing;
+pub mod will;
 
+use crate::packet::{Properties, Will};
+
+pub use connection::{Admission, Connection, Effect, Offer, Wanted};
 pub use incoming::{Incoming, Ordinal, Taken};
 pub use outgoing::{Acknowledged, Outgoing, OutgoingLimits, Pushed, Queued};
+
+/// What one connection and its session may do. The names are keys of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    pub client_id_bytes: usize,
+    /// The longest silence that is agreed; also for who asks for none (5.0).
+    pub keep_alive_max_s: u16,
+    pub session_expiry_max_s: u32,
+    /// Each way.
+    pub topic_aliases: u16,
+    pub filters_per_packet: usize,
+    pub user_properties: usize,
+    pub user_property_bytes: usize,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            client_id_bytes: 256,
+            keep_alive_max_s: 3_600,
+            session_expiry_max_s: 7 * 24 * 3_600,
+            topic_aliases: 16,
+            filters_per_packet: 256,
+            user_properties: 16,
+            user_property_bytes: 4 * 1024,
+        }
+    }
+}
+
+impl SessionLimits {
+    fn takes_user_properties(&self, own: &Properties) -> bool {
+        let bytes: usize = own.user.iter().map(|(name, value)| name.len() + value.len()).sum();
+        own.user.len() <= self.user_properties && bytes <= self.user_property_bytes
+    }
+}
+
+/// What outlives a connection, if it is kept.
+#[derive(Debug, Clone)]
+pub struct Session {
+    pub incoming: Incoming,
+    pub outgoing: Outgoing,
+    /// Of the connection that there is, or was.
+    pub will: Option<Box<Will>>,
+    /// How long it is kept once the client is away.
+    pub expiry_s: u32,
+}
+
+impl Session {
+    pub fn new(limits: OutgoingLimits) -> Self {
+        Self { incoming: Incoming::default(), outgoing: Outgoing::new(limits), will: None, expiry_s: 0 }
+    }
+
+    pub const fn is_kept(&self) -> bool {
+        self.expiry_s > 0
+    }
+}

@@ -236,6 +236,15 @@ impl Outgoing {
         place.map_or(Acknowledged::Unknown(None), |place| self.done(place))
     }
 
+    /// A message that cannot be sent after all: it takes no id and no place. Gives its order.
+    pub fn abandon(&mut self, id: PacketId) -> Option<u64> {
+        let place = self.place(id, |_| true)?;
+        match self.done(place) {
+            Acknowledged::Done(order) => Some(order),
+            Acknowledged::Released(..) | Acknowledged::Unknown(_) => None,
+        }
+    }
+
     fn place(&self, id: PacketId, is_meant: impl Fn(&Sent) -> bool) -> Option<usize> {
         self.in_flight.iter().position(|sent| sent.id == id && is_meant(sent))
     }

@@ -10,7 +10,7 @@ mod to_client;
 use bytes::BytesMut;
 
 use crate::limits::Limit;
-use crate::packet::{FromClient, Version};
+use crate::packet::{FromClient, ToClient, Version};
 use crate::reason::Reason;
 
 use raw::{Header, Level};
@@ -91,6 +91,16 @@ impl Wire {
     /// Which MQTT is spoken; `None` before a CONNECT.
     pub const fn version(&self) -> Option<Version> {
         self.version
+    }
+
+    /// The largest packet that is taken; told in CONNACK.
+    pub const fn packet_bytes(&self) -> usize {
+        self.limits.packet_bytes
+    }
+
+    /// Whether the client takes a packet of that size.
+    pub fn fits(&self, packet: &ToClient) -> bool {
+        self.packet_bytes_max == usize::MAX || self.write(packet, &mut BytesMut::new()).is_ok()
     }
 
     /// Takes the next packet out of what has come. `None`: it is not whole yet.

@@ -1,0 +1,509 @@
+//! A connection: packets and time in, packets and effects out.
+//!
+//! ```text
+//! Opening ── CONNECT ──▶ Asking ── admitted ──▶ Connected ──▶ Closing
+//! ```
+//!
+//! It reads no clock and no socket, and it knows no rights: it asks by an [`Effect`], and is told by a call.
+
+use std::num::NonZeroU16;
+
+use crate::limits::Limit;
+use crate::message::Message;
+use crate::packet::{
+    Ack, Connack, Connect, Disconnect, FromClient, PacketId, Properties, Publish, Qos, Subscribe,
+    SubscriptionOptions, ToClient, Unsubscribe, Version,
+};
+use crate::reason::Reason;
+use crate::topics::{Asked, Topic, Unsound};
+use crate::wire::{Fault, Wire};
+
+use super::aliases::{Given, Own};
+use super::incoming::{Ordinal, Taken};
+use super::outgoing::Acknowledged;
+use super::will::End;
+use super::{Session, SessionLimits};
+
+/// What follows from a packet, a commit or the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Send(ToClient),
+    /// Who is it, and may it? [`Connection::admitted`] or [`Connection::refused`] answers.
+    Admit(Box<Connect>),
+    /// For the writer, if the rights allow it. [`Connection::committed`] answers.
+    Offer(Offer),
+    /// The id of a QoS 2 publish needs no longer be stored. [`Connection::committed`] answers.
+    Forget(Ordinal, PacketId),
+    /// [`Connection::subscribed`] answers.
+    Subscribe(PacketId, Vec<Wanted>),
+    /// [`Connection::unsubscribed`] answers.
+    Unsubscribe(PacketId, Vec<String>),
+    /// What is stored of a message to this client can go, or has come further.
+    Acknowledged(Acknowledged),
+    /// A message's time was over before it was sent, or the client does not take its size.
+    Dropped(u64, Limit),
+    Count(Limit),
+    /// Nothing is read any more. What was sent before is still written.
+    Close(End),
+}
+
+/// A publish on its way to the writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    pub ordinal: Ordinal,
+    pub message: Message,
+    pub qos: Qos,
+    pub packet_id: Option<PacketId>,
+    pub dup: bool,
+    pub retain: bool,
+}
+
+/// One entry of a SUBSCRIBE. What is no filter is refused, and the others stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub filter: Result<Asked, Reason>,
+    pub options: SubscriptionOptions,
+    pub id: Option<std::num::NonZeroU32>,
+}
+
+/// What a client is let in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    pub session_present: bool,
+    /// It had none.
+    pub assigned_client_id: Option<String>,
+    /// Publishes of QoS 1 and 2 that it may have under way.
+    pub receive_max: NonZeroU16,
+}
+
+#[derive(Debug)]
+enum State {
+    Opening,
+    Asking(Box<Connect>),
+    Connected,
+    Closing,
+}
+
+/// One connection. What outlives it is in its [`Session`].
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    limits: SessionLimits,
+    wire: Wire,
+    /// What the client said: what a DISCONNECT says later is measured by it (3.14.2.2.2).
+    asked_expiry_s: u32,
+    keep_alive_s: u16,
+    heard_at_ms: i64,
+    /// What it may have under way, and what it takes.
+    receive_max: usize,
+    takes_max: usize,
+    given: Given,
+    own: Own,
+}
+
+impl Connection {
+    pub fn new(wire: Wire, limits: SessionLimits, now_ms: i64) -> Self {
+        Self {
+            state: State::Opening,
+            limits,
+            wire,
+            asked_expiry_s: 0,
+            keep_alive_s: 0,
+            heard_at_ms: now_ms,
+            receive_max: 0,
+            takes_max: 0,
+            given: Given::default(),
+            own: Own::new(0),
+        }
+    }
+
+    /// Whether more is to be read: not while it is asked who this is (what was sent before CONNACK waits, 3.1.4), and not
+    /// while too much is under way.
+    pub fn wants_input(&self, session: &Session) -> bool {
+        match self.state {
+            State::Opening => true,
+            State::Asking(_) | State::Closing => false,
+            State::Connected => !session.incoming.is_full(self.receive_max, self.is_5()),
+        }
+    }
+
+    fn is_5(&self) -> bool {
+        self.wire.version() == Some(Version::V5)
+    }
+
+    /// When [`Connection::tick`] has something to do, if nothing is heard before.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        let allowed_ms = i64::from(self.keep_alive_s) * 1_500;
+        (matches!(self.state, State::Connected) && allowed_ms > 0).then_some(self.heard_at_ms + allowed_ms)
+    }
+
+    /// The time goes on: who is silent for one and a half times what was agreed is gone (3.1.2-22).
+    pub fn tick(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        if self.deadline_ms().is_some_and(|at| at <= now_ms) {
+            self.close(Reason::KeepAliveTimeout, effects);
+        }
+    }
+
+    /// Ends the connection for a reason, which a 5.0 client is told.
+    pub fn close(&mut self, reason: Reason, effects: &mut Vec<Effect>) {
+        self.end(reason, End::Lost(reason), effects);
+    }
+
+    /// The same client has come again.
+    pub fn taken_over(&mut self, is_clean: bool, effects: &mut Vec<Effect>) {
+        self.end(Reason::SessionTakenOver, End::TakenOver { is_clean }, effects);
+    }
+
+    /// Its credential was taken away, or may no longer what it did.
+    pub fn revoked(&mut self, effects: &mut Vec<Effect>) {
+        self.end(Reason::NotAuthorized, End::Revoked, effects);
+    }
+
+    pub fn stopping(&mut self, effects: &mut Vec<Effect>) {
+        self.end(Reason::ServerShuttingDown, End::Stopping, effects);
+    }
+
+    fn end(&mut self, reason: Reason, end: End, effects: &mut Vec<Effect>) {
+        if matches!(self.state, State::Closing) {
+            return;
+        }
+        let is_connected = matches!(self.state, State::Connected);
+        self.state = State::Closing;
+        if is_connected {
+            effects.push(Effect::Send(ToClient::Disconnect(reason, None)));
+        }
+        effects.push(Effect::Close(end));
+    }
+
+    /// Bytes that are no packet. `wire`: as it stands after them.
+    pub fn fault(&mut self, wire: Wire, fault: Fault, effects: &mut Vec<Effect>) {
+        self.wire = wire;
+        effects.extend(fault.limit.map(Effect::Count));
+        if matches!(self.state, State::Opening) && !fault.is_silent {
+            return self.refused(fault.reason, effects);
+        }
+        self.close(fault.reason, effects);
+    }
+
+    /// A CONNECT is refused: told, and closed.
+    pub fn refused(&mut self, reason: Reason, effects: &mut Vec<Effect>) {
+        // 3.1.1 has no word for what is wrong with the packet itself.
+        if self.is_5()
+            || !matches!(reason, Reason::MalformedPacket | Reason::ProtocolError | Reason::PacketTooLarge)
+        {
+            effects.push(Effect::Send(ToClient::Connack(Box::new(self.connack(reason, None)))));
+        }
+        self.state = State::Closing;
+        effects.push(Effect::Close(End::Lost(reason)));
+    }
+
+    fn connack(&self, reason: Reason, admission: Option<&Admission>) -> Connack {
+        Connack {
+            reason,
+            text: None,
+            session_present: admission.is_some_and(|own| own.session_present),
+            session_expiry_s: None,
+            assigned_client_id: admission.and_then(|own| own.assigned_client_id.clone()),
+            keep_alive_s: None,
+            receive_max: admission.map_or(NonZeroU16::MAX, |own| own.receive_max),
+            packet_bytes_max: self.wire.packet_bytes() as u32,
+            topic_alias_max: self.limits.topic_aliases,
+        }
+    }
+
+    /// A packet. `wire`: as it stands after it.
+    pub fn packet(
+        &mut self,
+        session: &mut Session,
+        now_ms: i64,
+        (wire, packet): (Wire, FromClient),
+        effects: &mut Vec<Effect>,
+    ) {
+        (self.wire, self.heard_at_ms) = (wire, now_ms);
+        match (&self.state, packet) {
+            (State::Opening, FromClient::Connect(connect)) => self.connect(connect, effects),
+            (State::Connected, FromClient::Publish(publish)) => {
+                self.publish(session, now_ms, publish, effects)
+            }
+            (State::Connected, FromClient::Pubrel(ack)) => {
+                if let Taken::Offer(ordinal) = session.incoming.release(ack.packet_id, session.is_kept()) {
+                    effects.push(Effect::Forget(ordinal, ack.packet_id));
+                }
+            }
+            (State::Connected, FromClient::Puback(Ack { packet_id, .. })) => {
+                acknowledged(session.outgoing.puback(packet_id), effects);
+            }
+            (State::Connected, FromClient::Pubrec(Ack { packet_id, reason, .. })) => {
+                acknowledged(session.outgoing.pubrec(packet_id, reason), effects);
+            }
+            (State::Connected, FromClient::Pubcomp(Ack { packet_id, .. })) => {
+                acknowledged(session.outgoing.pubcomp(packet_id), effects);
+            }
+            (State::Connected, FromClient::Subscribe(subscribe)) => self.subscribe(subscribe, effects),
+            (State::Connected, FromClient::Unsubscribe(Unsubscribe { packet_id, filters })) => {
+                effects.push(Effect::Unsubscribe(packet_id, filters));
+            }
+            (State::Connected, FromClient::Pingreq) => effects.push(Effect::Send(ToClient::Pingresp)),
+            (State::Connected, FromClient::Disconnect(disconnect)) => {
+                self.disconnect(session, disconnect, effects)
+            }
+            // No method was agreed (4.12.0-6).
+            (State::Connected, FromClient::Auth | FromClient::Connect(_)) => {
+                self.close(Reason::ProtocolError, effects);
+            }
+            (State::Opening | State::Asking(_) | State::Closing, _) => {}
+        }
+        self.flush(session, now_ms, effects);
+    }
+
+    fn connect(&mut self, connect: Box<Connect>, effects: &mut Vec<Effect>) {
+        let reason = match &*connect {
+            own if own.names_authentication_method => Reason::BadAuthenticationMethod,
+            own if own.client_id.len() > self.limits.client_id_bytes => Reason::ClientIdNotValid,
+            own if own.client_id.is_empty() && !own.clean_start && own.version != Version::V5 => {
+                Reason::ClientIdNotValid
+            }
+            own if own.will.as_ref().is_some_and(|will| Topic::parse(&will.topic).is_err()) => {
+                Reason::TopicNameInvalid
+            }
+            _ => {
+                effects.push(Effect::Admit(connect.clone()));
+                self.state = State::Asking(connect);
+                return;
+            }
+        };
+        self.refused(reason, effects);
+    }
+
+    /// The client is let in. What it was told is what holds from now on.
+    pub fn admitted(
+        &mut self,
+        session: &mut Session,
+        now_ms: i64,
+        admission: &Admission,
+        effects: &mut Vec<Effect>,
+    ) {
+        let State::Asking(connect) = std::mem::replace(&mut self.state, State::Connected) else { return };
+        let is_5 = connect.version == Version::V5;
+        self.asked_expiry_s = connect.session_expiry_s;
+        session.expiry_s = connect.session_expiry_s.min(self.limits.session_expiry_max_s);
+        self.keep_alive_s = match connect.keep_alive_s {
+            // 3.1.1 has no way to say another one.
+            own if !is_5 => own,
+            0 => self.limits.keep_alive_max_s,
+            own => own.min(self.limits.keep_alive_max_s),
+        };
+        self.receive_max = usize::from(admission.receive_max.get());
+        self.takes_max = usize::from(connect.receive_max.get());
+        self.own = Own::new(connect.topic_alias_max.min(self.limits.topic_aliases));
+        let differs = |own: u32, asked: u32| (is_5 && own != asked).then_some(own);
+        effects.push(Effect::Send(ToClient::Connack(Box::new(Connack {
+            session_expiry_s: differs(session.expiry_s, connect.session_expiry_s),
+            keep_alive_s: (is_5 && self.keep_alive_s != connect.keep_alive_s).then_some(self.keep_alive_s),
+            ..self.connack(Reason::Success, Some(admission))
+        }))));
+        session.will = connect.will;
+        session.incoming.reconnect();
+        session.outgoing.connect();
+        self.flush(session, now_ms, effects);
+    }
+
+    fn publish(&mut self, session: &mut Session, now_ms: i64, publish: Publish, effects: &mut Vec<Effect>) {
+        let Publish { topic, alias, qos, packet_id, dup, retain, payload, properties } = publish;
+        let topic = match self.topic(&topic, alias) {
+            Ok(topic) => topic,
+            Err(reason) => return self.close(reason, effects),
+        };
+        if properties.as_deref().is_some_and(|own| !is_sound_response(own)) {
+            return self.close(Reason::ProtocolError, effects);
+        }
+        let refusal = topic.as_ref().err().copied().map(|unsound| (Reason::TopicNameInvalid, Some(unsound)));
+        let has_too_many = properties.as_deref().is_some_and(|own| !self.limits.takes_user_properties(own));
+        let refusal = refusal.or(has_too_many.then_some((Reason::QuotaExceeded, None)));
+        if has_too_many {
+            effects.push(Effect::Count(Limit::UserProperties));
+        }
+        let ordinal = match session.incoming.publish(qos, packet_id, self.receive_max) {
+            Taken::Offer(ordinal) => ordinal,
+            Taken::Answered => return,
+            Taken::Exceeded => return self.close(Reason::ReceiveMaximumExceeded, effects),
+        };
+        match (topic, refusal) {
+            (Ok(topic), None) => {
+                let expires_at_ms = properties.as_deref().and_then(|own| own.expiry_s);
+                let expires_at_ms = expires_at_ms.map(|s| now_ms + i64::from(s.get()) * 1_000);
+                let properties = properties.map(|own| std::sync::Arc::new(*own));
+                let message = Message { topic, payload, properties, received_at_ms: now_ms, expires_at_ms };
+                effects.push(Effect::Offer(Offer { ordinal, message, qos, packet_id, dup, retain }));
+            }
+            (_, refusal) => {
+                let (reason, unsound) = refusal.unwrap_or((Reason::TopicNameInvalid, None));
+                self.refuse_publish(
+                    session,
+                    (ordinal, qos),
+                    reason,
+                    unsound.map(|why| why.to_string()),
+                    effects,
+                );
+            }
+        }
+    }
+
+    /// A publish is refused: by its acknowledgement where there is one that can say so, else by closing.
+    fn refuse_publish(
+        &mut self,
+        session: &mut Session,
+        (ordinal, qos): (Ordinal, Qos),
+        reason: Reason,
+        text: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_told = self.is_5() && qos > Qos::AtMostOnce;
+        // A message without an answer that is merely too much is dropped and counted; a name that is none is a fault.
+        let is_dropped = qos == Qos::AtMostOnce && reason != Reason::TopicNameInvalid;
+        if is_told || is_dropped {
+            session.incoming.committed(ordinal, reason, text);
+        } else {
+            self.close(reason, effects);
+        }
+    }
+
+    /// The full topic of a publish. The outer error ends the connection; the inner one refuses the message.
+    fn topic(&mut self, text: &str, alias: Option<NonZeroU16>) -> Result<Result<Topic, Unsound>, Reason> {
+        let max = self.limits.topic_aliases;
+        let Some(alias) = alias else {
+            return if text.is_empty() { Err(Reason::ProtocolError) } else { Ok(Topic::parse(text)) };
+        };
+        if text.is_empty() {
+            return self.given.topic(alias, max).map(Ok);
+        }
+        let topic = match Topic::parse(text) {
+            Ok(topic) => topic,
+            Err(unsound) => return Ok(Err(unsound)),
+        };
+        self.given.set(alias, max, &topic)?;
+        Ok(Ok(topic))
+    }
+
+    fn subscribe(&mut self, subscribe: Subscribe, effects: &mut Vec<Effect>) {
+        let Subscribe { packet_id, id, filters } = subscribe;
+        let mut wanted = Vec::with_capacity(filters.len());
+        for (place, (text, options)) in filters.into_iter().enumerate() {
+            let filter = match Asked::parse(&text) {
+                _ if place >= self.limits.filters_per_packet => {
+                    effects.push(Effect::Count(Limit::FiltersPerPacket));
+                    Err(Reason::QuotaExceeded)
+                }
+                // Who shares cannot leave its own messages out (3.8.3-4).
+                Ok(Asked::Shared(..)) if options.no_local => {
+                    return self.close(Reason::ProtocolError, effects);
+                }
+                Ok(asked) => Ok(asked),
+                Err(_) => Err(Reason::TopicFilterInvalid),
+            };
+            wanted.push(Wanted { filter, options, id });
+        }
+        effects.push(Effect::Subscribe(packet_id, wanted));
+    }
+
+    /// What became of a SUBSCRIBE: a reason for each filter, in order.
+    pub fn subscribed(&mut self, packet_id: PacketId, reasons: Vec<Reason>, effects: &mut Vec<Effect>) {
+        self.send(ToClient::Suback(packet_id, reasons), effects);
+    }
+
+    pub fn unsubscribed(&mut self, packet_id: PacketId, reasons: Vec<Reason>, effects: &mut Vec<Effect>) {
+        self.send(ToClient::Unsuback(packet_id, reasons), effects);
+    }
+
+    fn send(&self, packet: ToClient, effects: &mut Vec<Effect>) {
+        if matches!(self.state, State::Connected) {
+            effects.push(Effect::Send(packet));
+        }
+    }
+
+    fn disconnect(&mut self, session: &mut Session, disconnect: Disconnect, effects: &mut Vec<Effect>) {
+        if let Some(expiry_s) = disconnect.session_expiry_s {
+            // What CONNECT said, not what was granted (3.14.2.2.2).
+            if self.asked_expiry_s == 0 && expiry_s > 0 {
+                session.expiry_s = 0;
+                return self.close(Reason::ProtocolError, effects);
+            }
+            session.expiry_s = expiry_s.min(self.limits.session_expiry_max_s);
+        }
+        self.state = State::Closing;
+        let is_orderly = disconnect.reason == Reason::Success;
+        if is_orderly {
+            session.will = None;
+        }
+        effects.push(Effect::Close(if is_orderly { End::Orderly } else { End::WithWill }));
+    }
+
+    /// What became of an offer, or of an id that was to be forgotten.
+    pub fn committed(
+        &mut self,
+        session: &mut Session,
+        now_ms: i64,
+        (ordinal, reason): (Ordinal, Reason),
+        effects: &mut Vec<Effect>,
+    ) {
+        session.incoming.committed(ordinal, reason, None);
+        self.flush(session, now_ms, effects);
+    }
+
+    /// The rights do not allow what was offered. 3.1.1 can only be told by closing.
+    pub fn denied(
+        &mut self,
+        session: &mut Session,
+        now_ms: i64,
+        (offer, reason): (&Offer, Reason),
+        effects: &mut Vec<Effect>,
+    ) {
+        self.refuse_publish(session, (offer.ordinal, offer.qos), reason, None, effects);
+        self.flush(session, now_ms, effects);
+    }
+
+    /// Sends what is due: answers in order, then messages as the client takes them.
+    pub fn flush(&mut self, session: &mut Session, now_ms: i64, effects: &mut Vec<Effect>) {
+        if !matches!(self.state, State::Connected) {
+            return;
+        }
+        while let Some(answer) = session.incoming.answer() {
+            effects.push(Effect::Send(answer));
+        }
+        let mut expired = Vec::new();
+        while let Some(mut packet) = session.outgoing.next(now_ms, self.takes_max, &mut expired) {
+            if let ToClient::Publish(delivery) = &mut packet {
+                self.own.shorten(delivery);
+                if !self.wire.fits(&packet) {
+                    let ToClient::Publish(delivery) = &packet else { continue };
+                    self.own.forget(delivery);
+                    let order = delivery.packet_id.and_then(|id| session.outgoing.abandon(id));
+                    effects.push(Effect::Dropped(order.unwrap_or(u64::MAX), Limit::ClientPacketBytes));
+                    continue;
+                }
+            }
+            effects.push(Effect::Send(packet));
+        }
+        effects.extend(expired.into_iter().map(|order| Effect::Dropped(order, Limit::Expiry)));
+    }
+}
+
+fn acknowledged(acknowledged: Acknowledged, effects: &mut Vec<Effect>) {
+    match acknowledged {
+        Acknowledged::Unknown(None) => {}
+        Acknowledged::Unknown(Some(answer)) => effects.push(Effect::Send(answer)),
+        Acknowledged::Released(order, answer) => {
+            effects.push(Effect::Acknowledged(Acknowledged::Released(order, answer.clone())));
+            effects.push(Effect::Send(answer));
+        }
+        done @ Acknowledged::Done(_) => effects.push(Effect::Acknowledged(done)),
+    }
+}
+
+/// A response topic is a topic (3.3.2-14).
+fn is_sound_response(properties: &Properties) -> bool {
+    properties.response_topic.as_deref().is_none_or(|text| Topic::parse(text).is_ok())
+}
+
+#[cfg(test)]
+mod tests;
