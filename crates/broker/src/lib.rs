@@ -1,6 +1,8 @@
-//! The embedded broker's own parts. So far: the wire and topics.
+//! The embedded broker's own parts: pure, without a thread, a clock or a socket.
 //!
 //! * [`Wire`]: bytes to packets and back; [`packet`]: one set of packets for all versions; [`Reason`]: why
+//! * [`session`]: what a client and the broker owe each other
+//! * [`retained`], [`subscriptions`]: what is kept by topic, and who gets a message
 //! * [`Topic`], [`Filter`], [`Asked`]: names, checked (MQTT 5.0, 4.7 and 4.8)
 //! * [`Tree`]: who asked for what, found by a topic; [`Group`]: whose turn it is of those who share
 
@@ -10,7 +12,9 @@ mod limits;
 mod message;
 pub mod packet;
 mod reason;
+pub mod retained;
 pub mod session;
+pub mod subscriptions;
 mod topics;
 mod wire;
 

@@ -223,7 +223,7 @@ impl Connection {
         match (&self.state, packet) {
             (State::Opening, FromClient::Connect(connect)) => self.connect(connect, effects),
             (State::Connected, FromClient::Publish(publish)) => {
-                self.publish(session, now_ms, publish, effects)
+                self.publish(session, now_ms, publish, effects);
             }
             (State::Connected, FromClient::Pubrel(ack)) => {
                 if let Taken::Offer(ordinal) = session.incoming.release(ack.packet_id, session.is_kept()) {
@@ -245,7 +245,7 @@ impl Connection {
             }
             (State::Connected, FromClient::Pingreq) => effects.push(Effect::Send(ToClient::Pingresp)),
             (State::Connected, FromClient::Disconnect(disconnect)) => {
-                self.disconnect(session, disconnect, effects)
+                self.disconnect(session, &disconnect, effects);
             }
             // No method was agreed (4.12.0-6).
             (State::Connected, FromClient::Auth | FromClient::Connect(_)) => {
@@ -421,7 +421,7 @@ impl Connection {
         }
     }
 
-    fn disconnect(&mut self, session: &mut Session, disconnect: Disconnect, effects: &mut Vec<Effect>) {
+    fn disconnect(&mut self, session: &mut Session, disconnect: &Disconnect, effects: &mut Vec<Effect>) {
         if let Some(expiry_s) = disconnect.session_expiry_s {
             // What CONNECT said, not what was granted (3.14.2.2.2).
             if self.asked_expiry_s == 0 && expiry_s > 0 {

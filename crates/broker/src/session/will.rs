@@ -38,10 +38,11 @@ pub fn due(end: End, now_ms: i64, (delay_s, expiry_s): (u32, u32)) -> Due {
         // It is back within the delay: nothing is published.
         End::TakenOver { is_clean: false } if wait_s > 0 => Due::Never,
         End::WithWill | End::Lost(_) | End::TakenOver { .. } if wait_s == 0 => Due::Now,
-        End::WithWill | End::Lost(_) | End::TakenOver { .. } => Due::At(now_ms + i64::from(wait_s) * 1_000),
         // Of a session that is not kept nothing is left after the restart.
         End::Stopping if expiry_s == 0 => Due::Never,
-        End::Stopping => Due::At(now_ms + i64::from(wait_s) * 1_000),
+        End::WithWill | End::Lost(_) | End::TakenOver { .. } | End::Stopping => {
+            Due::At(now_ms + i64::from(wait_s) * 1_000)
+        }
     }
 }
 

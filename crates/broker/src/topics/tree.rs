@@ -118,7 +118,34 @@ impl<K: Ord, V> Tree<K, V> {
     }
 }
 
+impl<K: Ord, V> Tree<K, V> {
+    /// The same, where what was found may be changed.
+    pub fn matching_mut(&mut self, topic: &Topic, mut visit: impl FnMut(&K, &mut V)) {
+        let levels: Vec<&str> = topic.levels().collect();
+        let Some((first, rest)) = levels.split_first() else { return };
+        if !topic.is_reserved() {
+            return self.root.matching_mut(&levels, &mut visit);
+        }
+        if let Some(child) = self.root.children.get_mut(*first) {
+            child.matching_mut(rest, &mut visit);
+        }
+    }
+}
+
 impl<K: Ord, V> Node<K, V> {
+    fn matching_mut(&mut self, levels: &[&str], visit: &mut impl FnMut(&K, &mut V)) {
+        self.all.iter_mut().for_each(|(key, value)| visit(key, value));
+        let Some((first, rest)) = levels.split_first() else {
+            return self.here.iter_mut().for_each(|(key, value)| visit(key, value));
+        };
+        if let Some(child) = self.children.get_mut(*first) {
+            child.matching_mut(rest, visit);
+        }
+        if let Some(any) = &mut self.any {
+            any.matching_mut(rest, visit);
+        }
+    }
+
     /// Goes as deep as a topic has levels ([`super::TOPIC_LEVELS_MAX`]).
     fn matching<'t>(&'t self, levels: &[&str], visit: &mut impl FnMut(&'t K, &'t V)) {
         self.all.iter().for_each(|(key, value)| visit(key, value));
@@ -212,6 +239,9 @@ mod tests {
                 let topic = Topic::parse(topic).unwrap();
                 let mut found = Vec::new();
                 tree.matching(&topic, |key, value| found.push((*key, *value)));
+                let mut again = Vec::new();
+                tree.matching_mut(&topic, |key, value| again.push((*key, *value)));
+                prop_assert_eq!(&again, &found);
                 let expected = list.iter().filter(|((filter, _), _)| filter.matches(&topic));
                 let mut expected: Vec<(u8, u16)> = expected.map(|((_, key), value)| (*key, *value)).collect();
                 found.sort_unstable();
