@@ -91,13 +91,13 @@ impl<K: Ord + Clone> Subscriptions<K> {
                 return;
             }
             let copy = copies.entry(key).or_insert_with(|| Recipient::new(key.clone()));
-            copy.add(granted);
+            copy.add(*granted);
         });
         let mut recipients: Vec<Recipient<K>> = copies.into_values().collect();
         self.shared.matching_mut(topic, |_, group| {
             if let Some((key, granted)) = group.next(&presence) {
                 let mut copy = Recipient::new(key.clone());
-                copy.add(granted);
+                copy.add(*granted);
                 recipients.push(copy);
             }
         });
@@ -110,7 +110,7 @@ impl<K> Recipient<K> {
         Self { key, qos: Qos::AtMostOnce, retain_as_published: false, ids: Vec::new() }
     }
 
-    fn add(&mut self, granted: &Granted) {
+    fn add(&mut self, granted: Granted) {
         self.qos = self.qos.max(granted.qos);
         self.retain_as_published |= granted.retain_as_published;
         self.ids.extend(granted.id);
