@@ -2,6 +2,7 @@
 //!
 //! * [`Wire`]: bytes to packets and back; [`packet`]: one set of packets for all versions; [`Reason`]: why
 //! * [`session`]: what a client and the broker owe each other
+//! * [`sessions`]: who is here, who is away and until when, what a newcomer finds
 //! * [`retained`], [`subscriptions`]: what is kept by topic, and who gets a message
 //! * [`Topic`], [`Filter`], [`Asked`]: names, checked (MQTT 5.0, 4.7 and 4.8)
 //! * [`Tree`]: who asked for what, found by a topic; [`Group`]: whose turn it is of those who share
@@ -14,6 +15,7 @@ pub mod packet;
 mod reason;
 pub mod retained;
 pub mod session;
+pub mod sessions;
 pub mod subscriptions;
 mod topics;
 mod wire;

@@ -1,0 +1,251 @@
+//! Numbers are those of the table of behaviours.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::packet::Qos;
+use crate::reason::Reason;
+
+const LOST: End = End::Lost(Reason::KeepAliveTimeout);
+
+fn key(name: &str) -> SessionKey {
+    SessionKey { owner: "gw".into(), client_id: name.into() }
+}
+
+fn will(delay_s: u32) -> Will {
+    let (topic, qos, payload) = ("w".into(), Qos::AtMostOnce, Bytes::new());
+    Will { topic, qos, retain: false, payload, properties: None, delay_s }
+}
+
+fn sessions() -> Sessions {
+    Sessions::new(SessionsLimits::default())
+}
+
+/// A client that is let in, and says how long its session is kept and what its will is.
+fn arrive(
+    sessions: &mut Sessions,
+    name: &str,
+    (clean, expiry_s, own): (bool, u32, Option<u32>),
+    now_ms: i64,
+) -> Attached {
+    let attached = sessions.attach(&key(name), clean, now_ms);
+    let session = sessions.session(&key(name), attached.generation).expect("it has just come");
+    (session.expiry_s, session.will) = (expiry_s, own.map(will).map(Box::new));
+    session.outgoing.connect();
+    attached
+}
+
+fn wills(passed: &[Passed]) -> usize {
+    passed.iter().filter(|own| matches!(own, Passed::Will(..))).count()
+}
+
+#[test]
+fn n021_to_n023_n060_n061_a_newcomer_finds_what_was_kept_or_starts_clean() {
+    let mut sessions = sessions();
+    assert!(!arrive(&mut sessions, "a", (false, 60, None), 0).session_present);
+    let second = arrive(&mut sessions, "a", (false, 60, None), 1);
+    assert!(second.session_present && second.taken_over.is_some());
+    assert!(!arrive(&mut sessions, "a", (true, 60, None), 2).session_present);
+    let other = sessions.attach(&SessionKey { owner: "other".into(), client_id: "a".into() }, false, 3);
+    assert!(
+        !other.session_present && other.taken_over.is_none(),
+        "another credential has a session of its own"
+    );
+}
+
+#[test]
+fn n075_n076_a_session_ends_with_its_connection_or_when_its_time_is_over() {
+    let mut sessions = sessions();
+    let brief = arrive(&mut sessions, "brief", (false, 0, None), 0);
+    sessions.detach(&key("brief"), brief.generation, LOST, 0);
+    assert!(sessions.is_empty());
+    let kept = arrive(&mut sessions, "kept", (false, 60, None), 0);
+    sessions.detach(&key("kept"), kept.generation, LOST, 0);
+    assert_eq!(sessions.pass(59_999, 9), []);
+    assert_eq!(sessions.pass(60_000, 9), [Passed::Expired(key("kept"))]);
+    let kept = arrive(&mut sessions, "kept", (false, 60, None), 0);
+    sessions.detach(&key("kept"), kept.generation, LOST, 0);
+    assert!(!arrive(&mut sessions, "kept", (false, 60, None), 60_000).session_present, "nobody swept it");
+}
+
+#[test]
+fn n089_n090_wills_at_a_return_and_at_a_take_over() {
+    // (delay, expiry, clean, connected still) -> published
+    for (delay_s, expiry_s, clean, is_here, is_published) in [
+        (0, 60, false, true, true),
+        (5, 60, false, true, false),
+        (5, 0, false, true, true),
+        (5, 60, true, true, true),
+        (5, 60, false, false, false),
+        (5, 60, true, false, true),
+    ] {
+        let mut sessions = sessions();
+        let first = arrive(&mut sessions, "a", (false, expiry_s, Some(delay_s)), 0);
+        if !is_here {
+            assert_eq!(sessions.detach(&key("a"), first.generation, LOST, 0), None);
+        }
+        let second = arrive(&mut sessions, "a", (clean, expiry_s, None), 1_000);
+        assert_eq!(second.will.is_some(), is_published, "{delay_s} {expiry_s} {clean} {is_here}");
+        assert_eq!(wills(&sessions.pass(i64::MAX, 9)), 0, "and never again");
+    }
+}
+
+#[test]
+fn n088_a_will_comes_after_its_delay_or_with_the_end_of_its_session() {
+    for (delay_s, expiry_s, at) in [(5, 60, 5_000), (60, 5, 5_000)] {
+        let mut sessions = sessions();
+        let own = arrive(&mut sessions, "a", (false, expiry_s, Some(delay_s)), 0);
+        assert_eq!(sessions.detach(&key("a"), own.generation, LOST, 0), None);
+        assert_eq!((sessions.next_due_ms(), sessions.pass(at - 1, 9)), (Some(at), vec![]));
+        assert_eq!(wills(&sessions.pass(at, 9)), 1);
+        sessions.pass(60_000, 9);
+        assert!(sessions.is_empty() && sessions.next_due_ms().is_none());
+    }
+}
+
+#[test]
+fn the_end_of_an_old_connection_touches_nothing_of_the_newcomer() {
+    let mut sessions = sessions();
+    let old = arrive(&mut sessions, "a", (false, 60, None), 0);
+    let new = arrive(&mut sessions, "a", (false, 60, Some(0)), 1);
+    assert_eq!(new.taken_over, Some(old.generation));
+    assert_eq!(sessions.detach(&key("a"), old.generation, LOST, 2), None);
+    assert!(sessions.session(&key("a"), old.generation).is_none());
+    assert!(sessions.session(&key("a"), new.generation).is_some_and(|own| own.will.is_some()));
+}
+
+#[test]
+fn a_revoked_credential_leaves_neither_session_nor_will() {
+    let mut sessions = sessions();
+    let own = arrive(&mut sessions, "a", (false, 60, Some(0)), 0);
+    sessions.subscribe(&key("a"), Asked::parse("#").unwrap(), granted());
+    assert_eq!(sessions.detach(&key("a"), own.generation, End::Revoked, 0), None);
+    assert!(sessions.is_empty() && sessions.subscriptions.is_empty());
+}
+
+#[test]
+fn n161_n163_a_subscription_is_taken_out_letter_by_letter() {
+    let mut sessions = sessions();
+    arrive(&mut sessions, "a", (false, 60, None), 0);
+    for text in ["a/+", "$share/g/a"] {
+        assert!(sessions.subscribe(&key("a"), Asked::parse(text).unwrap(), granted()));
+        assert!(!sessions.subscribe(&key("a"), Asked::parse(text).unwrap(), granted()), "the same one");
+    }
+    assert!(!sessions.unsubscribe(&key("a"), "a/b") && !sessions.unsubscribe(&key("a"), "a"));
+    assert!(sessions.unsubscribe(&key("a"), "a/+") && sessions.unsubscribe(&key("a"), "$share/g/a"));
+    assert!(sessions.subscriptions.is_empty() && sessions.subscriptions_of(&key("a")) == 0);
+}
+
+#[test]
+fn where_too_many_are_kept_the_one_that_is_away_longest_goes() {
+    let mut sessions = Sessions::new(SessionsLimits { sessions_kept: 2, ..SessionsLimits::default() });
+    for (at, name) in ["old", "new"].into_iter().enumerate() {
+        let own = arrive(&mut sessions, name, (false, 60, Some(30)), at as i64);
+        sessions.detach(&key(name), own.generation, LOST, at as i64);
+    }
+    let third = arrive(&mut sessions, "third", (false, 60, None), 9);
+    assert_eq!(third.displaced, Some((key("old"), Some(Box::new(will(30))))), "its will is due with its end");
+    assert_eq!(sessions.len(), 2);
+}
+
+fn granted() -> Granted {
+    Granted { qos: Qos::AtLeastOnce, no_local: false, retain_as_published: false, id: None }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Arrive {
+        name: usize,
+        clean: bool,
+        expiry_s: u32,
+        will: Option<u32>,
+    },
+    Leave {
+        name: usize,
+        is_orderly: bool,
+    },
+    /// An old connection says that it has ended.
+    LeaveLate {
+        name: usize,
+    },
+    Subscribe {
+        name: usize,
+        filter: usize,
+    },
+    Unsubscribe {
+        name: usize,
+        filter: usize,
+    },
+    Wait(i64),
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+const FILTERS: [&str; 3] = ["a/+", "#", "$share/g/a"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = 0..NAMES.len();
+    let pair = (name.clone(), 0..FILTERS.len());
+    prop_oneof![
+        3 => (name.clone(), any::<bool>(), prop::sample::select(&[0_u32, 5, 60][..]), prop::option::of(prop::sample::select(&[0_u32, 3, 90][..])))
+            .prop_map(|(name, clean, expiry_s, will)| Step::Arrive { name, clean, expiry_s, will }),
+        2 => (name.clone(), any::<bool>()).prop_map(|(name, is_orderly)| Step::Leave { name, is_orderly }),
+        1 => name.prop_map(|name| Step::LeaveLate { name }),
+        2 => pair.clone().prop_map(|(name, filter)| Step::Subscribe { name, filter }),
+        1 => pair.prop_map(|(name, filter)| Step::Unsubscribe { name, filter }),
+        2 => (0_i64..20_000).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// Whoever comes and goes: each will is published once or dropped once, what is due is what is away, the tree holds the
+    /// subscriptions of the sessions that there are, and in the end nothing is left.
+    #[test]
+    fn the_table_adds_up(steps in prop::collection::vec(step(), 0..80)) {
+        let mut sessions = sessions();
+        let mut now_ms = 0;
+        let mut here: BTreeMap<usize, Generation> = BTreeMap::new();
+        let mut gone: Vec<(usize, Generation)> = Vec::new();
+        let (mut given, mut published) = (0, 0);
+        for step in steps {
+            match step {
+                Step::Arrive { name, clean, expiry_s, will } => {
+                    let attached = arrive(&mut sessions, NAMES[name], (clean, expiry_s, will), now_ms);
+                    prop_assert_eq!(attached.taken_over, here.get(&name).copied());
+                    given += usize::from(will.is_some());
+                    published += usize::from(attached.will.is_some());
+                    gone.extend(here.insert(name, attached.generation).map(|old| (name, old)));
+                }
+                Step::Leave { name, is_orderly } => {
+                    let Some(generation) = here.remove(&name) else { continue };
+                    let end = if is_orderly { End::Orderly } else { LOST };
+                    let will = sessions.detach(&key(NAMES[name]), generation, end, now_ms);
+                    prop_assert!(!(is_orderly && will.is_some()));
+                    published += usize::from(will.is_some());
+                    gone.push((name, generation));
+                }
+                Step::LeaveLate { name } => {
+                    let Some((_, old)) = gone.iter().find(|(own, _)| *own == name) else { continue };
+                    prop_assert_eq!(sessions.detach(&key(NAMES[name]), *old, LOST, now_ms), None);
+                }
+                Step::Subscribe { name, filter } => {
+                    sessions.subscribe(&key(NAMES[name]), Asked::parse(FILTERS[filter]).unwrap(), granted());
+                }
+                Step::Unsubscribe { name, filter } => drop(sessions.unsubscribe(&key(NAMES[name]), FILTERS[filter])),
+                Step::Wait(ms) => {
+                    now_ms += ms;
+                    published += wills(&sessions.pass(now_ms, usize::MAX));
+                }
+            }
+            let away = sessions.slots.values().filter(|slot| matches!(slot.presence, Presence::Away { .. })).count();
+            prop_assert_eq!((sessions.due.len(), sessions.away.len()), (away, away));
+            prop_assert_eq!(sessions.len() - away, here.len());
+        }
+        for (name, generation) in here {
+            published += usize::from(sessions.detach(&key(NAMES[name]), generation, LOST, now_ms).is_some());
+        }
+        published += wills(&sessions.pass(i64::MAX, usize::MAX));
+        prop_assert!(published <= given);
+        prop_assert!(sessions.is_empty() && sessions.subscriptions.is_empty() && sessions.next_due_ms().is_none());
+    }
+}
