@@ -4,21 +4,14 @@
 //! dropped, so its end cannot touch the newcomer's session or will.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+
+use sanimon_domain::SessionKey;
 
 use crate::packet::Will;
 use crate::session::will::{Due, End, due};
 use crate::session::{OutgoingLimits, Session};
 use crate::subscriptions::{Granted, Subscriptions};
 use crate::topics::Asked;
-
-/// Whose session.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionKey {
-    /// Of the credential. All nameless clients are one.
-    pub owner: Arc<str>,
-    pub client_id: Arc<str>,
-}
 
 /// One connection of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
