@@ -9,20 +9,29 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account;
+mod hub;
 mod limits;
+pub mod link;
 mod message;
 pub mod packet;
+mod ports;
 mod reason;
 pub mod retained;
+pub mod rights;
+mod serve;
 pub mod session;
 pub mod sessions;
 pub mod subscriptions;
 mod topics;
 mod wire;
 
-pub use limits::Limit;
+pub use hub::{Hub, Token};
+pub use limits::{Limit, Limits};
 pub use message::Message;
+pub use ports::{Intake, Line, Notices, Permissions, Ports, Published, SignIn, Waiting};
 pub use reason::Reason;
+pub use serve::{Broker, Carrier, Listener};
 pub use topics::{Asked, Filter, Group, GroupName, Presence, Topic, Tree, Unsound};
 pub use topics::{TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX};
 pub use wire::{Fault, TooLarge, Wire, WireLimits};

@@ -1,37 +1,205 @@
 //! What is bounded, by its name.
 
-/// A limit that somebody met. The name is its key in the configuration and its label in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// A CONNECT.
-    ConnectBytes,
-    /// A PUBLISH.
-    PacketBytes,
-    /// Any other packet.
-    ControlBytes,
-    /// The properties of a PUBLISH.
-    PropertyBytes,
-    /// User properties of a packet, their number or bytes.
-    UserProperties,
-    /// Filters of a SUBSCRIBE.
-    FiltersPerPacket,
-    /// What a client takes, as it said.
-    ClientPacketBytes,
-    /// A message's own time.
-    Expiry,
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use sanimon_net::Allowance;
+
+use crate::retained::RetainedLimits;
+use crate::session::{OutgoingLimits, SessionLimits};
+use crate::sessions::SessionsLimits;
+use crate::wire::WireLimits;
+
+/// All limits. The names are keys of the configuration, `[mqtt.embedded.limits]`; the defaults fit a town's sensors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    pub wire: WireLimits,
+    pub session: SessionLimits,
+    pub outgoing: OutgoingLimits,
+    /// From the connection to CONNACK, TLS and WebSocket included.
+    pub connect_time: Duration,
+    pub websocket_head_bytes: usize,
+    /// Wrong passwords of an address in a minute; then each answer waits [`Limits::failed_wait`].
+    pub failed_per_address: usize,
+    pub failed_wait: Duration,
+    pub connections_total: usize,
+    /// A carrier's address has hundreds of devices. This machine's is free.
+    pub connections_per_address: usize,
+    /// Of a credential.
+    pub connections: usize,
+    pub sessions_kept: usize,
+    pub sessions_kept_per_credential: usize,
+    pub sessions_kept_per_gateway: usize,
+    pub takeovers: u32,
+    pub subscriptions: usize,
+    pub subscriptions_per_gateway: usize,
+    pub subscriptions_total: usize,
+    pub retained_per_subscribe: usize,
+    /// From a packet's first byte to its last.
+    pub packet_time: Duration,
+    /// Of packets that have not come to their end, of all connections.
+    pub partial_bytes: usize,
+    /// Publishes of QoS 1 and 2 under way, in; told in CONNACK.
+    pub receive_max: NonZeroU16,
+    pub receive_max_of_gateway: NonZeroU16,
+    /// Packets that are no message and no answer: PINGREQ, SUBSCRIBE, ...
+    pub control_packets: Allowance,
+    /// Of a credential, over all of its connections; a minute's worth at once.
+    pub messages_per_s: f64,
+    pub bytes_per_s: f64,
+    /// How many times more a gateway may, which speaks for many.
+    pub gateway_factor: f64,
+    /// Of all sessions, in memory.
+    pub queue_bytes_total: usize,
+    /// Nothing was taken by a socket that has something to take.
+    pub slow_reader: Duration,
+    pub retained: usize,
+    pub retained_bytes: usize,
+    pub retained_per_credential: usize,
 }
 
-impl Limit {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ConnectBytes => "connect_bytes",
-            Self::PacketBytes => "packet_bytes",
-            Self::ControlBytes => "control_bytes",
-            Self::PropertyBytes => "property_bytes",
-            Self::UserProperties => "user_properties",
-            Self::FiltersPerPacket => "filters_per_packet",
-            Self::ClientPacketBytes => "client_packet_bytes",
-            Self::Expiry => "expiry",
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wire: WireLimits::default(),
+            session: SessionLimits::default(),
+            outgoing: OutgoingLimits::default(),
+            connect_time: Duration::from_secs(20),
+            websocket_head_bytes: 8 * 1024,
+            failed_per_address: 30,
+            failed_wait: Duration::from_secs(1),
+            connections_total: 20_000,
+            connections_per_address: 4_096,
+            connections: 4,
+            sessions_kept: 20_000,
+            sessions_kept_per_credential: 4,
+            sessions_kept_per_gateway: 64,
+            takeovers: 30,
+            subscriptions: 64,
+            subscriptions_per_gateway: 1_024,
+            subscriptions_total: 200_000,
+            retained_per_subscribe: 10_000,
+            packet_time: Duration::from_secs(30),
+            partial_bytes: 64 * 1024 * 1024,
+            receive_max: NonZeroU16::new(64).expect("it is not zero"),
+            receive_max_of_gateway: NonZeroU16::new(1_024).expect("it is not zero"),
+            control_packets: Allowance { per_s: 50.0, burst: 500.0 },
+            messages_per_s: 20.0,
+            bytes_per_s: 65_536.0,
+            gateway_factor: 100.0,
+            queue_bytes_total: 256 * 1024 * 1024,
+            slow_reader: Duration::from_secs(10),
+            retained: 20_000,
+            retained_bytes: 64 * 1024 * 1024,
+            retained_per_credential: 16,
         }
     }
+}
+
+/// A credential may save up so much of its rate: a backlog after an outage.
+const BURST_S: f64 = 60.0;
+
+impl Limits {
+    fn factor(&self, is_gateway: bool) -> f64 {
+        if is_gateway { self.gateway_factor } else { 1.0 }
+    }
+
+    pub(crate) fn connections_of(&self, is_gateway: bool) -> usize {
+        (self.connections as f64 * self.factor(is_gateway)) as usize
+    }
+
+    pub(crate) fn retained_of(&self, is_gateway: bool) -> usize {
+        (self.retained_per_credential as f64 * self.factor(is_gateway)) as usize
+    }
+
+    pub(crate) const fn receive_max_of(&self, is_gateway: bool) -> NonZeroU16 {
+        if is_gateway { self.receive_max_of_gateway } else { self.receive_max }
+    }
+
+    /// Messages and bytes.
+    pub(crate) fn rates_of(&self, is_gateway: bool) -> (Allowance, Allowance) {
+        let allowance = |per_s: f64| {
+            let per_s = per_s * self.factor(is_gateway);
+            Allowance { per_s, burst: per_s * BURST_S }
+        };
+        (allowance(self.messages_per_s), allowance(self.bytes_per_s))
+    }
+
+    pub(crate) const fn sessions(&self) -> SessionsLimits {
+        SessionsLimits {
+            sessions_kept: self.sessions_kept,
+            sessions_kept_per_credential: self.sessions_kept_per_credential,
+            sessions_kept_per_gateway: self.sessions_kept_per_gateway,
+            subscriptions: self.subscriptions,
+            subscriptions_of_gateway: self.subscriptions_per_gateway,
+            subscriptions_total: self.subscriptions_total,
+            takeovers: self.takeovers,
+            outgoing: self.outgoing,
+        }
+    }
+
+    pub(crate) const fn retained(&self) -> RetainedLimits {
+        RetainedLimits { retained: self.retained, retained_bytes: self.retained_bytes }
+    }
+}
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident = $key:literal,)*) => {
+        /// A limit that somebody met. The name is its key in the configuration and its label in the metrics.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Limit {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Limit {
+            /// All of them, so that each is told before it is met.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $key,)*
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    /// A CONNECT.
+    ConnectBytes = "connect_bytes",
+    ConnectTime = "connect_time",
+    WebsocketHeadBytes = "websocket_head_bytes",
+    FailedPerAddress = "failed_per_address",
+    ConnectionsTotal = "connections_total",
+    ConnectionsPerAddress = "connections_per_address",
+    Connections = "connections",
+    SessionsKept = "sessions_kept",
+    Takeovers = "takeovers",
+    Subscriptions = "subscriptions",
+    SubscriptionsTotal = "subscriptions_total",
+    /// Filters of a SUBSCRIBE.
+    FiltersPerPacket = "filters_per_packet",
+    RetainedPerSubscribe = "retained_per_subscribe",
+    /// A PUBLISH.
+    PacketBytes = "packet_bytes",
+    /// Any other packet.
+    ControlBytes = "control_bytes",
+    /// The properties of a PUBLISH.
+    PropertyBytes = "property_bytes",
+    PacketTime = "packet_time",
+    PartialBytes = "partial_bytes",
+    ReceiveMax = "receive_max",
+    /// User properties of a packet, their number or bytes.
+    UserProperties = "user_properties",
+    ControlPacketsPerS = "control_packets_per_s",
+    MessagesPerS = "messages_per_s",
+    QueueMessages = "queue_messages",
+    QueueBytesTotal = "queue_bytes_total",
+    SlowReader = "slow_reader",
+    Retained = "retained",
+    RetainedPerCredential = "retained_per_credential",
+    /// What a client takes, as it said.
+    ClientPacketBytes = "client_packet_bytes",
+    /// A message's own time.
+    Expiry = "expiry",
 }

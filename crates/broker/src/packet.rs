@@ -6,6 +6,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
 use crate::topics::Topic;
@@ -24,6 +25,36 @@ pub enum Qos {
     AtMostOnce,
     AtLeastOnce,
     ExactlyOnce,
+}
+
+impl Qos {
+    /// Of its number; what is above 2 is 2.
+    pub const fn of_number(number: u8) -> Self {
+        match number {
+            0 => Self::AtMostOnce,
+            1 => Self::AtLeastOnce,
+            _ => Self::ExactlyOnce,
+        }
+    }
+}
+
+impl Version {
+    /// As a CONNECT says it.
+    pub const fn level(self) -> u8 {
+        match self {
+            Self::V31 => 3,
+            Self::V311 => 4,
+            Self::V5 => 5,
+        }
+    }
+
+    pub const fn of_level(level: u8) -> Self {
+        match level {
+            3 => Self::V31,
+            5 => Self::V5,
+            _ => Self::V311,
+        }
+    }
 }
 
 /// What a client sends.
@@ -124,7 +155,7 @@ pub struct Delivery {
 }
 
 /// What a message says besides its payload (5.0, 3.3.2.3); handed on as it came.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Properties {
     pub is_utf8: bool,
     pub expiry_s: Option<NonZeroU32>,

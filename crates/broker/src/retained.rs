@@ -4,8 +4,11 @@
 //! a queue.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
 use std::ops::Bound;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::message::Message;
 use crate::packet::Qos;
@@ -34,7 +37,10 @@ pub struct Kept<O> {
 
 /// There is no room for one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub enum NoRoom {
+    OfOwner,
+    OfAll,
+}
 
 #[derive(Debug)]
 pub struct Retained<O> {
@@ -42,12 +48,34 @@ pub struct Retained<O> {
     by_topic: BTreeMap<Topic, Kept<O>>,
     /// Those with an end, by it.
     expiries: BTreeSet<(i64, Topic)>,
+    /// How many each owner has.
+    owners: HashMap<O, usize>,
     bytes: usize,
 }
 
-impl<O: PartialEq> Retained<O> {
-    pub const fn new(limits: RetainedLimits) -> Self {
-        Self { limits, by_topic: BTreeMap::new(), expiries: BTreeSet::new(), bytes: 0 }
+impl<O: Eq + Hash + Clone> Retained<O> {
+    pub fn new(limits: RetainedLimits) -> Self {
+        let (by_topic, expiries, owners) = (BTreeMap::new(), BTreeSet::new(), HashMap::new());
+        Self { limits, by_topic, expiries, owners, bytes: 0 }
+    }
+
+    /// Who has any.
+    pub fn owners(&self) -> impl Iterator<Item = &O> {
+        self.owners.keys()
+    }
+
+    /// Whether one more message has room: of its owner, who may have so many, and of all.
+    pub fn has_room(&self, topic: &Topic, bytes: usize, owner: &O, max_of_owner: usize) -> Result<(), NoRoom> {
+        let before = self.by_topic.get(topic);
+        let own = self.owners.get(owner).copied().unwrap_or(0);
+        let is_own = before.is_some_and(|known| known.owner == *owner);
+        let bytes = self.bytes - before.map_or(0, |known| known.message.bytes()) + bytes;
+        let number = self.by_topic.len() + usize::from(before.is_none());
+        match () {
+            () if own + usize::from(!is_own) > max_of_owner => Err(NoRoom::OfOwner),
+            () if number > self.limits.retained || bytes > self.limits.retained_bytes => Err(NoRoom::OfAll),
+            () => Ok(()),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -62,19 +90,15 @@ impl<O: PartialEq> Retained<O> {
     ///
     /// # Errors
     /// There is no room; what was kept before stays.
-    pub fn put(&mut self, kept: Kept<O>) -> Result<(), Full> {
+    pub fn put(&mut self, kept: Kept<O>) -> Result<(), NoRoom> {
         let topic = kept.message.topic.clone();
         if kept.message.payload.is_empty() {
             self.remove(&topic);
             return Ok(());
         }
-        let before = self.by_topic.get(&topic).map(|known| known.message.bytes());
-        let bytes = self.bytes - before.unwrap_or(0) + kept.message.bytes();
-        let number = self.by_topic.len() + usize::from(before.is_none());
-        if number > self.limits.retained || bytes > self.limits.retained_bytes {
-            return Err(Full);
-        }
+        self.has_room(&topic, kept.message.bytes(), &kept.owner, usize::MAX)?;
         self.remove(&topic);
+        *self.owners.entry(kept.owner.clone()).or_default() += 1;
         self.bytes += kept.message.bytes();
         if let Some(at) = kept.message.expires_at_ms {
             self.expiries.insert((at, topic.clone()));
@@ -88,6 +112,12 @@ impl<O: PartialEq> Retained<O> {
         self.bytes -= kept.message.bytes();
         if let Some(at) = kept.message.expires_at_ms {
             self.expiries.remove(&(at, topic.clone()));
+        }
+        if let Some(own) = self.owners.get_mut(&kept.owner) {
+            *own -= 1;
+            if *own == 0 {
+                self.owners.remove(&kept.owner);
+            }
         }
         Some(kept)
     }
@@ -207,10 +237,22 @@ mod tests {
     fn there_is_room_for_so_many_and_what_was_kept_stays() {
         let mut retained = Retained::new(RetainedLimits { retained: 1, retained_bytes: 4 });
         assert_eq!(retained.put(kept("a", "1", None)), Ok(()));
-        assert_eq!(retained.put(kept("b", "1", None)), Err(Full));
-        assert_eq!(retained.put(kept("a", "12345", None)), Err(Full));
+        assert_eq!(retained.put(kept("b", "1", None)), Err(NoRoom::OfAll));
+        assert_eq!(retained.put(kept("a", "12345", None)), Err(NoRoom::OfAll));
         assert_eq!(retained.put(kept("a", "123", None)), Ok(()), "in its own place");
         assert_eq!(found(&retained, "#", 0, 9), ["a"]);
+    }
+
+    #[test]
+    fn an_owner_has_room_for_so_many_in_their_own_places() {
+        let mut retained = Retained::new(RetainedLimits::default());
+        let topic = |text: &str| Topic::parse(text).unwrap();
+        retained.put(kept("a", "1", None)).unwrap();
+        assert_eq!(retained.has_room(&topic("b"), 1, &1, 1), Err(NoRoom::OfOwner));
+        assert_eq!(retained.has_room(&topic("a"), 1, &1, 1), Ok(()), "it takes the place of its own");
+        assert_eq!(retained.has_room(&topic("a"), 1, &2, 1), Ok(()), "somebody else's first");
+        retained.put(kept("a", "", None)).unwrap();
+        assert_eq!((retained.has_room(&topic("b"), 1, &1, 1), retained.owners().count()), (Ok(()), 0));
     }
 
     #[test]

@@ -25,13 +25,16 @@ pub struct Recipient<K> {
     pub retain_as_published: bool,
     /// Of all that match (3.3.4-3).
     pub ids: Vec<NonZeroU32>,
+    /// The group whose turn it had.
+    pub shared: Option<Asked>,
 }
 
 /// All subscriptions, by filter.
 #[derive(Debug)]
 pub struct Subscriptions<K> {
     plain: Tree<K, Granted>,
-    shared: Tree<GroupName, Group<K, Granted>>,
+    /// With what they asked for.
+    shared: Tree<GroupName, (Asked, Group<K, Granted>)>,
 }
 
 impl<K> Default for Subscriptions<K> {
@@ -46,12 +49,12 @@ impl<K: Ord + Clone> Subscriptions<K> {
         match asked {
             Asked::Plain(filter) => self.plain.insert(filter, key, granted).is_none(),
             Asked::Shared(name, filter) => {
-                if let Some(group) = self.shared.get_mut(filter, name) {
+                if let Some((_, group)) = self.shared.get_mut(filter, name) {
                     return group.join(key, granted).is_none();
                 }
                 let mut group = Group::default();
                 group.join(key, granted);
-                self.shared.insert(filter, name.clone(), group);
+                self.shared.insert(filter, name.clone(), (asked.clone(), group));
                 true
             }
         }
@@ -62,7 +65,7 @@ impl<K: Ord + Clone> Subscriptions<K> {
         match asked {
             Asked::Plain(filter) => self.plain.remove(filter, key).is_some(),
             Asked::Shared(name, filter) => {
-                let Some(group) = self.shared.get_mut(filter, name) else { return false };
+                let Some((_, group)) = self.shared.get_mut(filter, name) else { return false };
                 let was_there = group.leave(key).is_some();
                 if group.is_empty() {
                     self.shared.remove(filter, name);
@@ -76,28 +79,34 @@ impl<K: Ord + Clone> Subscriptions<K> {
         self.plain.is_empty() && self.shared.is_empty()
     }
 
-    /// Who gets a message: a copy for each plain subscriber, and one for one member of each group. `presence`: how a member
-    /// stands; who is barred by rights gets none of either kind.
+    /// Who gets a message: a copy for each plain subscriber that may hear it, and one for one member of each group. `chosen`:
+    /// whose turn it was where that is decided; it stands while that one is in the group.
     pub fn recipients(
         &mut self,
         topic: &Topic,
         publisher: Option<&K>,
-        presence: impl Fn(&K) -> Presence,
+        (may_hear, presence): (impl Fn(&K) -> bool, impl Fn(&K) -> Presence),
+        chosen: &[(Asked, K)],
     ) -> Vec<Recipient<K>> {
         let mut copies: BTreeMap<&K, Recipient<K>> = BTreeMap::new();
         self.plain.matching(topic, |key, granted| {
             let is_own = granted.no_local && publisher == Some(key);
-            if is_own || presence(key) == Presence::Barred {
+            if is_own || !may_hear(key) {
                 return;
             }
-            let copy = copies.entry(key).or_insert_with(|| Recipient::new(key.clone()));
+            let copy = copies.entry(key).or_insert_with(|| Recipient::new(key.clone(), None));
             copy.add(*granted);
         });
         let mut recipients: Vec<Recipient<K>> = copies.into_values().collect();
-        self.shared.matching_mut(topic, |_, group| {
-            if let Some((key, granted)) = group.next(&presence) {
-                let mut copy = Recipient::new(key.clone());
-                copy.add(*granted);
+        self.shared.matching_mut(topic, |_, (asked, group)| {
+            let decided = chosen.iter().find(|(own, _)| own == asked).map(|(_, key)| key);
+            let decided =
+                decided.and_then(|key| group.get(key)).map(|(key, granted)| (key.clone(), *granted));
+            let turn =
+                decided.or_else(|| group.next(&presence).map(|(key, granted)| (key.clone(), *granted)));
+            if let Some((key, granted)) = turn {
+                let mut copy = Recipient::new(key, Some(asked.clone()));
+                copy.add(granted);
                 recipients.push(copy);
             }
         });
@@ -106,8 +115,8 @@ impl<K: Ord + Clone> Subscriptions<K> {
 }
 
 impl<K> Recipient<K> {
-    const fn new(key: K) -> Self {
-        Self { key, qos: Qos::AtMostOnce, retain_as_published: false, ids: Vec::new() }
+    const fn new(key: K, shared: Option<Asked>) -> Self {
+        Self { key, qos: Qos::AtMostOnce, retain_as_published: false, ids: Vec::new(), shared }
     }
 
     fn add(&mut self, granted: Granted) {
@@ -133,7 +142,7 @@ mod tests {
     fn told(subscriptions: &mut Subscriptions<u8>, topic: &str, publisher: u8) -> Vec<(u8, Qos, Vec<u32>)> {
         let topic = Topic::parse(topic).expect(topic);
         let here = |_: &u8| Presence::Here { queued: 0 };
-        let recipients = subscriptions.recipients(&topic, Some(&publisher), here);
+        let recipients = subscriptions.recipients(&topic, Some(&publisher), (|_: &u8| true, here), &[]);
         let words = |own: Recipient<u8>| (own.key, own.qos, own.ids.into_iter().map(u32::from).collect());
         recipients.into_iter().map(words).collect()
     }
@@ -203,6 +212,9 @@ mod tests {
         subscriptions.subscribe(&asked("#"), 1, granted(Qos::AtLeastOnce, 0));
         subscriptions.subscribe(&asked("$share/g/#"), 1, granted(Qos::AtLeastOnce, 0));
         let topic = Topic::parse("a").unwrap();
-        assert_eq!(subscriptions.recipients(&topic, None, |_| Presence::Barred), []);
+        assert_eq!(
+            subscriptions.recipients(&topic, None, (|_: &u8| false, |_: &u8| Presence::Barred), &[]),
+            []
+        );
     }
 }

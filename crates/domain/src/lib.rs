@@ -10,7 +10,7 @@
 //! * [`SiteCalendar`], [`Window`]: days, weeks and months where the site is
 //! * [`Hours`], [`Days`]: when people work and when rules look; [`Subject`]: what an alert is about
 //! * [`Severity`], [`Condition`], [`Handling`]: the words of an alert
-//! * [`SessionKey`]: whose MQTT session
+//! * [`SessionKey`] and [`mqtt`]: what of MQTT sessions must survive a restart
 //! * [`Bucket`]: how much of something may be taken in a time; [`Heartbeat`]: that a loop still runs
 //!
 //! It does *not* read a clock, a file or a socket, and it does not know how anything is encoded.
@@ -30,8 +30,8 @@ pub mod heartbeat;
 pub mod hours;
 pub mod ids;
 pub mod metric;
+pub mod mqtt;
 pub mod quality;
-pub mod session_key;
 pub mod time;
 pub mod time_text;
 pub mod title;
@@ -51,8 +51,8 @@ pub use heartbeat::{Heartbeat, HeartbeatState};
 pub use hours::{Days, Hours, Span};
 pub use ids::{DeviceId, DeviceNo, GatewayId, HardwareId, IdError, RuleId, ZoneId};
 pub use metric::{Metric, MetricNo};
+pub use mqtt::SessionKey;
 pub use quality::{Quality, Reason};
-pub use session_key::SessionKey;
 pub use time::{Clock, TimestampMs};
 pub use time_text::TimeReader;
 pub use title::Title;

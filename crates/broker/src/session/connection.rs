@@ -20,7 +20,7 @@ use crate::wire::{Fault, Wire};
 
 use super::aliases::{Given, Own};
 use super::incoming::{Ordinal, Taken};
-use super::outgoing::Acknowledged;
+use super::outgoing::{Acknowledged, Next, Order};
 use super::will::End;
 use super::{Session, SessionLimits};
 
@@ -40,8 +40,10 @@ pub enum Effect {
     Unsubscribe(PacketId, Vec<String>),
     /// What is stored of a message to this client can go, or has come further.
     Acknowledged(Acknowledged),
+    /// A stored message goes to the client for the first time, under this id.
+    Sent(Order, PacketId),
     /// A message's time was over before it was sent, or the client does not take its size.
-    Dropped(u64, Limit),
+    Dropped(Option<Order>, Limit),
     Count(Limit),
     /// Nothing is read any more. What was sent before is still written.
     Close(End),
@@ -97,9 +99,14 @@ pub struct Connection {
     /// What it may have under way, and what it takes.
     receive_max: usize,
     takes_max: usize,
+    /// How much of messages may be sent before the caller says again how much room there is.
+    room_bytes: usize,
     given: Given,
     own: Own,
 }
+
+/// What a PUBLISH is besides its payload, about.
+const PUBLISH_BYTES: usize = 64;
 
 impl Connection {
     pub fn new(wire: Wire, limits: SessionLimits, now_ms: i64) -> Self {
@@ -112,6 +119,7 @@ impl Connection {
             heard_at_ms: now_ms,
             receive_max: 0,
             takes_max: 0,
+            room_bytes: usize::MAX,
             given: Given::default(),
             own: Own::new(0),
         }
@@ -127,7 +135,16 @@ impl Connection {
         }
     }
 
-    fn is_5(&self) -> bool {
+    /// How much of messages the socket's buffer takes now. Answers are always sent.
+    pub const fn set_room(&mut self, bytes: usize) {
+        self.room_bytes = bytes;
+    }
+
+    pub const fn is_connected(&self) -> bool {
+        matches!(self.state, State::Connected)
+    }
+
+    pub(crate) fn is_5(&self) -> bool {
         self.wire.version() == Some(Version::V5)
     }
 
@@ -302,7 +319,7 @@ impl Connection {
             keep_alive_s: (is_5 && self.keep_alive_s != connect.keep_alive_s).then_some(self.keep_alive_s),
             ..self.connack(Reason::Success, Some(admission))
         }))));
-        session.will = connect.will;
+        (session.will, session.version) = (connect.will, connect.version);
         session.incoming.reconnect();
         session.outgoing.connect();
         self.flush(session, now_ms, effects);
@@ -471,17 +488,22 @@ impl Connection {
             effects.push(Effect::Send(answer));
         }
         let mut expired = Vec::new();
-        while let Some(mut packet) = session.outgoing.next(now_ms, self.takes_max, &mut expired) {
+        while self.room_bytes > 0
+            && let Some(Next { mut packet, first }) =
+                session.outgoing.next(now_ms, self.takes_max, &mut expired)
+        {
             if let ToClient::Publish(delivery) = &mut packet {
+                self.room_bytes = self.room_bytes.saturating_sub(delivery.payload.len() + PUBLISH_BYTES);
                 self.own.shorten(delivery);
                 if !self.wire.fits(&packet) {
                     let ToClient::Publish(delivery) = &packet else { continue };
                     self.own.forget(delivery);
                     let order = delivery.packet_id.and_then(|id| session.outgoing.abandon(id));
-                    effects.push(Effect::Dropped(order.unwrap_or(u64::MAX), Limit::ClientPacketBytes));
+                    effects.push(Effect::Dropped(order, Limit::ClientPacketBytes));
                     continue;
                 }
             }
+            effects.extend(first.map(|(order, id)| Effect::Sent(order, id)));
             effects.push(Effect::Send(packet));
         }
         effects.extend(expired.into_iter().map(|order| Effect::Dropped(order, Limit::Expiry)));

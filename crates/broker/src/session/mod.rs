@@ -9,11 +9,15 @@ mod incoming;
 mod outgoing;
 pub mod will;
 
-use crate::packet::{Properties, Will};
+use std::collections::VecDeque;
+
+use crate::packet::{Properties, Version, Will};
+use crate::subscriptions::Granted;
+use crate::topics::{Filter, Topic};
 
 pub use connection::{Admission, Connection, Effect, Offer, Wanted};
 pub use incoming::{Incoming, Ordinal, Taken};
-pub use outgoing::{Acknowledged, Outgoing, OutgoingLimits, Pushed, Queued};
+pub use outgoing::{Acknowledged, Next, Order, Outgoing, OutgoingLimits, Pushed, Queued, Restored};
 
 /// What one connection and its session may do. The names are keys of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +63,33 @@ pub struct Session {
     pub will: Option<Box<Will>>,
     /// How long it is kept once the client is away.
     pub expiry_s: u32,
+    /// Which MQTT its client spoke last.
+    pub version: Version,
+    /// Retained messages that its new subscriptions are owed.
+    pub owed_retained: VecDeque<Cursor>,
+}
+
+/// What is still to be looked through for retained messages of a new subscription.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    pub filter: Filter,
+    pub granted: Granted,
+    /// Behind this one.
+    pub after: Option<Topic>,
+    /// So many more at most.
+    pub left: usize,
 }
 
 impl Session {
     pub fn new(limits: OutgoingLimits) -> Self {
-        Self { incoming: Incoming::default(), outgoing: Outgoing::new(limits), will: None, expiry_s: 0 }
+        Self {
+            incoming: Incoming::default(),
+            outgoing: Outgoing::new(limits),
+            will: None,
+            expiry_s: 0,
+            version: Version::V311,
+            owed_retained: VecDeque::new(),
+        }
     }
 
     pub const fn is_kept(&self) -> bool {

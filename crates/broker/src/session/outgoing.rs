@@ -34,27 +34,48 @@ pub struct Queued {
     /// As the subscription wants it told.
     pub retain: bool,
     pub subscription_ids: Vec<NonZeroU32>,
+    /// By what its row is known in the file; `None`: it lives in memory only.
+    pub order: Option<Order>,
+}
+
+/// The place of a stored message among all that are owed to sessions; it never comes again.
+pub type Order = u64;
+
+/// A packet that may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    pub packet: ToClient,
+    /// A stored message goes for the first time, under this id.
+    pub first: Option<(Order, PacketId)>,
+}
+
+/// A message as it was stored. `packet_id`: it was sent under this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    pub queued: Queued,
+    pub packet_id: Option<PacketId>,
+    pub is_released: bool,
 }
 
 /// What became of a message for a subscriber.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {
     Queued,
     /// QoS 0, and no room, or nobody there.
     NotQueued,
     /// No room, and the client is there: it is too slow, and its connection ends (0x97).
     Overflow,
-    /// No room, and the client is away: so many of the oldest were dropped for it.
-    Displaced(usize),
+    /// No room, and the client is away: these, the oldest, were dropped for it.
+    Displaced(Vec<Queued>),
 }
 
 /// What an acknowledgement did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acknowledged {
-    /// The message with this order is done with: what was stored of it can go.
-    Done(u64),
+    /// The message is done with: what was stored of it can go.
+    Done(Option<Order>),
     /// PUBREL follows; from here on the message never goes again.
-    Released(u64, ToClient),
+    Released(Option<Order>, ToClient),
     /// Nobody knows the id: nothing, or an answer that says so.
     Unknown(Option<ToClient>),
 }
@@ -70,7 +91,6 @@ enum Stage {
 struct Sent {
     id: PacketId,
     queued: Queued,
-    order: u64,
     stage: Stage,
     /// On this connection.
     went_here: bool,
@@ -82,14 +102,12 @@ struct Sent {
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     limits: OutgoingLimits,
-    /// With their orders, which never come again in a session.
-    queue: VecDeque<(u64, Queued)>,
+    queue: VecDeque<Queued>,
     queue_bytes: usize,
     /// In the order first sent.
     in_flight: VecDeque<Sent>,
     /// Of `in_flight`, those that take a place of the client's receive maximum.
     counted: usize,
-    next_order: u64,
     next_id: PacketId,
     is_present: bool,
 }
@@ -102,7 +120,6 @@ impl Outgoing {
             queue_bytes: 0,
             in_flight: VecDeque::new(),
             counted: 0,
-            next_order: 0,
             next_id: PacketId::MIN,
             is_present: false,
         }
@@ -131,11 +148,17 @@ impl Outgoing {
     pub fn disconnect(&mut self) {
         self.is_present = false;
         let bytes = &mut self.queue_bytes;
-        self.queue.retain(|(_, queued)| {
+        self.queue.retain(|queued| {
             let is_kept = queued.qos > Qos::AtMostOnce;
             *bytes -= if is_kept { 0 } else { queued.message.bytes() };
             is_kept
         });
+    }
+
+    /// Gives up all that waits.
+    pub fn drop_queue(&mut self) -> Vec<Queued> {
+        self.queue_bytes = 0;
+        self.queue.drain(..).collect()
     }
 
     /// One more message for this subscriber.
@@ -144,7 +167,7 @@ impl Outgoing {
         let has_room = |own: &Self| {
             own.queue.len() < own.limits.queue_messages && own.queue_bytes + bytes <= own.limits.queue_bytes
         };
-        let mut displaced = 0;
+        let mut displaced = Vec::new();
         if queued.qos == Qos::AtMostOnce && (!self.is_present || !has_room(self)) {
             return Pushed::NotQueued;
         }
@@ -152,46 +175,52 @@ impl Outgoing {
             if self.is_present {
                 return Pushed::Overflow;
             }
-            let Some((_, oldest)) = self.queue.pop_front() else { break };
+            let Some(oldest) = self.queue.pop_front() else { break };
             self.queue_bytes -= oldest.message.bytes();
-            displaced += 1;
+            displaced.push(oldest);
         }
         self.queue_bytes += bytes;
-        self.queue.push_back((self.next_order, queued));
-        self.next_order += 1;
-        if displaced > 0 { Pushed::Displaced(displaced) } else { Pushed::Queued }
+        self.queue.push_back(queued);
+        if displaced.is_empty() { Pushed::Queued } else { Pushed::Displaced(displaced) }
     }
 
     /// The next packet that may go: first what goes again, then what waits, in order. A message whose time is over is left
-    /// out; `expired` counts it. `receive_max`: how many of QoS 1 and 2 the client takes at a time.
-    pub fn next(&mut self, now_ms: i64, receive_max: usize, expired: &mut Vec<u64>) -> Option<ToClient> {
+    /// out, and goes to `expired`. `receive_max`: how many of QoS 1 and 2 the client takes at a time.
+    pub fn next(
+        &mut self,
+        now_ms: i64,
+        receive_max: usize,
+        expired: &mut Vec<Option<Order>>,
+    ) -> Option<Next> {
         if !self.is_present {
             return None;
         }
         let window = self.limits.in_flight_out.min(receive_max);
         if let Some(place) = self.in_flight.iter().position(|sent| !sent.went_here) {
-            return self.send_again(place, window);
+            return self.send_again(place, window).map(|packet| Next { packet, first: None });
         }
-        while let Some((_, queued)) = self.queue.front() {
+        while let Some(queued) = self.queue.front() {
             let is_over = queued.message.expires_at_ms.is_some_and(|at| at <= now_ms);
             if !is_over && queued.qos > Qos::AtMostOnce && self.in_flight.len() >= window {
                 return None;
             }
-            let (order, queued) = self.queue.pop_front()?;
+            let queued = self.queue.pop_front()?;
             self.queue_bytes -= queued.message.bytes();
             if is_over {
-                expired.push(order);
+                expired.push(queued.order);
                 continue;
             }
             if queued.qos == Qos::AtMostOnce {
-                return Some(ToClient::Publish(delivery(&queued, None, false, now_ms)));
+                let packet = ToClient::Publish(delivery(&queued, None, false, now_ms));
+                return Some(Next { packet, first: None });
             }
             let id = self.free_id();
             let packet = delivery(&queued, Some(id), false, now_ms);
             self.counted += 1;
             let stage = Stage::Published;
-            self.in_flight.push_back(Sent { id, queued, order, stage, went_here: true, is_counted: true });
-            return Some(ToClient::Publish(packet));
+            let first = queued.order.map(|order| (order, id));
+            self.in_flight.push_back(Sent { id, queued, stage, went_here: true, is_counted: true });
+            return Some(Next { packet: ToClient::Publish(packet), first });
         }
         None
     }
@@ -227,7 +256,7 @@ impl Outgoing {
         }
         let sent = &mut self.in_flight[place];
         (sent.stage, sent.went_here) = (Stage::Released, true);
-        Acknowledged::Released(sent.order, ToClient::Pubrel(Ack::new(id, Reason::Success)))
+        Acknowledged::Released(sent.queued.order, ToClient::Pubrel(Ack::new(id, Reason::Success)))
     }
 
     /// PUBCOMP.
@@ -237,12 +266,28 @@ impl Outgoing {
     }
 
     /// A message that cannot be sent after all: it takes no id and no place. Gives its order.
-    pub fn abandon(&mut self, id: PacketId) -> Option<u64> {
+    pub fn abandon(&mut self, id: PacketId) -> Option<Order> {
         let place = self.place(id, |_| true)?;
         match self.done(place) {
-            Acknowledged::Done(order) => Some(order),
+            Acknowledged::Done(order) => order,
             Acknowledged::Released(..) | Acknowledged::Unknown(_) => None,
         }
+    }
+
+    /// As it was stored: what was sent, in that order, and what waits.
+    pub fn restored(limits: OutgoingLimits, stored: impl IntoIterator<Item = Restored>) -> Self {
+        let mut own = Self::new(limits);
+        for Restored { queued, packet_id, is_released } in stored {
+            let Some(id) = packet_id else {
+                own.queue_bytes += queued.message.bytes();
+                own.queue.push_back(queued);
+                continue;
+            };
+            let stage = if is_released { Stage::Released } else { Stage::Published };
+            own.next_id = own.next_id.max(id.checked_add(1).unwrap_or(PacketId::MIN));
+            own.in_flight.push_back(Sent { id, queued, stage, went_here: false, is_counted: false });
+        }
+        own
     }
 
     fn place(&self, id: PacketId, is_meant: impl Fn(&Sent) -> bool) -> Option<usize> {
@@ -252,7 +297,7 @@ impl Outgoing {
     fn done(&mut self, place: usize) -> Acknowledged {
         let sent = self.in_flight.remove(place).expect("its place was just found");
         self.counted -= usize::from(sent.is_counted);
-        Acknowledged::Done(sent.order)
+        Acknowledged::Done(sent.queued.order)
     }
 
     /// The next id that is not in use. There is one: far fewer are in flight.

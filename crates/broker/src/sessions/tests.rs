@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::packet::Qos;
 use crate::reason::Reason;
+use crate::rights::Rights;
 
 const LOST: End = End::Lost(Reason::KeepAliveTimeout);
 
@@ -19,7 +20,16 @@ fn will(delay_s: u32) -> Will {
 }
 
 fn sessions() -> Sessions {
-    Sessions::new(SessionsLimits::default())
+    Sessions::new(SessionsLimits { takeovers: u32::MAX, ..SessionsLimits::default() })
+}
+
+fn account(owner: &str) -> Arc<Account> {
+    let rights = Rights::everything();
+    Arc::new(Account { owner: owner.into(), credential: None, rights, is_gateway: false })
+}
+
+fn newcomer(key: SessionKey, is_clean: bool) -> Newcomer {
+    Newcomer { account: account(&key.owner), key, is_clean, link: Arc::default() }
 }
 
 /// A client that is let in, and says how long its session is kept and what its will is.
@@ -29,10 +39,13 @@ fn arrive(
     (clean, expiry_s, own): (bool, u32, Option<u32>),
     now_ms: i64,
 ) -> Attached {
-    let attached = sessions.attach(&key(name), clean, now_ms);
-    let session = sessions.session(&key(name), attached.generation).expect("it has just come");
+    let attached =
+        sessions.attach(newcomer(key(name), clean), now_ms).expect("it may come as often as it likes");
+    let mut seat = lock(&attached.seat);
+    let session = seat.of(attached.generation).expect("it has just come");
     (session.expiry_s, session.will) = (expiry_s, own.map(will).map(Box::new));
     session.outgoing.connect();
+    drop(seat);
     attached
 }
 
@@ -47,7 +60,9 @@ fn n021_to_n023_n060_n061_a_newcomer_finds_what_was_kept_or_starts_clean() {
     let second = arrive(&mut sessions, "a", (false, 60, None), 1);
     assert!(second.session_present && second.taken_over.is_some());
     assert!(!arrive(&mut sessions, "a", (true, 60, None), 2).session_present);
-    let other = sessions.attach(&SessionKey { owner: "other".into(), client_id: "a".into() }, false, 3);
+    let other =
+        sessions.attach(newcomer(SessionKey { owner: "other".into(), client_id: "a".into() }, false), 3);
+    let other = other.expect("it may");
     assert!(
         !other.session_present && other.taken_over.is_none(),
         "another credential has a session of its own"
@@ -83,7 +98,7 @@ fn n089_n090_wills_at_a_return_and_at_a_take_over() {
         let mut sessions = sessions();
         let first = arrive(&mut sessions, "a", (false, expiry_s, Some(delay_s)), 0);
         if !is_here {
-            assert_eq!(sessions.detach(&key("a"), first.generation, LOST, 0), None);
+            assert_eq!(sessions.detach(&key("a"), first.generation, LOST, 0).and_then(|left| left.will), None);
         }
         let second = arrive(&mut sessions, "a", (clean, expiry_s, None), 1_000);
         assert_eq!(second.will.is_some(), is_published, "{delay_s} {expiry_s} {clean} {is_here}");
@@ -96,7 +111,7 @@ fn n088_a_will_comes_after_its_delay_or_with_the_end_of_its_session() {
     for (delay_s, expiry_s, at) in [(5, 60, 5_000), (60, 5, 5_000)] {
         let mut sessions = sessions();
         let own = arrive(&mut sessions, "a", (false, expiry_s, Some(delay_s)), 0);
-        assert_eq!(sessions.detach(&key("a"), own.generation, LOST, 0), None);
+        assert_eq!(sessions.detach(&key("a"), own.generation, LOST, 0).and_then(|left| left.will), None);
         assert_eq!((sessions.next_due_ms(), sessions.pass(at - 1, 9)), (Some(at), vec![]));
         assert_eq!(wills(&sessions.pass(at, 9)), 1);
         sessions.pass(60_000, 9);
@@ -109,10 +124,10 @@ fn the_end_of_an_old_connection_touches_nothing_of_the_newcomer() {
     let mut sessions = sessions();
     let old = arrive(&mut sessions, "a", (false, 60, None), 0);
     let new = arrive(&mut sessions, "a", (false, 60, Some(0)), 1);
-    assert_eq!(new.taken_over, Some(old.generation));
+    assert!(new.taken_over.is_some());
     assert_eq!(sessions.detach(&key("a"), old.generation, LOST, 2), None);
-    assert!(sessions.session(&key("a"), old.generation).is_none());
-    assert!(sessions.session(&key("a"), new.generation).is_some_and(|own| own.will.is_some()));
+    assert!(lock(&old.seat).of(old.generation).is_none());
+    assert!(lock(&new.seat).of(new.generation).is_some_and(|own| own.will.is_some()));
 }
 
 #[test]
@@ -120,7 +135,7 @@ fn a_revoked_credential_leaves_neither_session_nor_will() {
     let mut sessions = sessions();
     let own = arrive(&mut sessions, "a", (false, 60, Some(0)), 0);
     sessions.subscribe(&key("a"), Asked::parse("#").unwrap(), granted());
-    assert_eq!(sessions.detach(&key("a"), own.generation, End::Revoked, 0), None);
+    assert_eq!(sessions.detach(&key("a"), own.generation, End::Revoked, 0).and_then(|left| left.will), None);
     assert!(sessions.is_empty() && sessions.subscriptions.is_empty());
 }
 
@@ -134,19 +149,71 @@ fn n161_n163_a_subscription_is_taken_out_letter_by_letter() {
     }
     assert!(!sessions.unsubscribe(&key("a"), "a/b") && !sessions.unsubscribe(&key("a"), "a"));
     assert!(sessions.unsubscribe(&key("a"), "a/+") && sessions.unsubscribe(&key("a"), "$share/g/a"));
-    assert!(sessions.subscriptions.is_empty() && sessions.subscriptions_of(&key("a")) == 0);
+    assert!(sessions.subscriptions.is_empty() && sessions.subscriptions() == (0, 0));
 }
 
 #[test]
 fn where_too_many_are_kept_the_one_that_is_away_longest_goes() {
-    let mut sessions = Sessions::new(SessionsLimits { sessions_kept: 2, ..SessionsLimits::default() });
-    for (at, name) in ["old", "new"].into_iter().enumerate() {
-        let own = arrive(&mut sessions, name, (false, 60, Some(30)), at as i64);
-        sessions.detach(&key(name), own.generation, LOST, at as i64);
+    // (of all, of one credential) -> who goes
+    for (sessions_kept, of_one, gone) in [(2, 9, "old"), (9, 1, "mine")] {
+        let limits = SessionsLimits {
+            sessions_kept,
+            sessions_kept_per_credential: of_one,
+            ..SessionsLimits::default()
+        };
+        let mut sessions = Sessions::new(limits);
+        let mut left = None;
+        // Whoever has the most loses one of its own.
+        for (at, (owner, name)) in
+            [("other", "older"), ("gw", "old"), ("gw", "mine"), ("gw", "mine too")].into_iter().enumerate()
+        {
+            if sessions_kept == 9 && name == "old" || sessions_kept == 2 && name == "mine too" {
+                continue;
+            }
+            let key = SessionKey { owner: owner.into(), client_id: name.into() };
+            let own = sessions.attach(newcomer(key.clone(), false), at as i64).expect("it may");
+            let mut seat = lock(&own.seat);
+            (seat.session.expiry_s, seat.session.will) = (60, Some(Box::new(will(30))));
+            drop(seat);
+            left = sessions.detach(&key, own.generation, LOST, at as i64);
+        }
+        let (key, will) = left.and_then(|left| left.displaced).expect("one too many");
+        assert_eq!(
+            (&*key.owner, &*key.client_id, will.is_some()),
+            ("gw", gone, true),
+            "its will is due with its end"
+        );
     }
-    let third = arrive(&mut sessions, "third", (false, 60, None), 9);
-    assert_eq!(third.displaced, Some((key("old"), Some(Box::new(will(30))))), "its will is due with its end");
-    assert_eq!(sessions.len(), 2);
+}
+
+#[test]
+fn who_takes_its_own_session_over_again_and_again_is_refused() {
+    let mut sessions = Sessions::new(SessionsLimits { takeovers: 2, ..SessionsLimits::default() });
+    let come = |sessions: &mut Sessions, at| sessions.attach(newcomer(key("a"), false), at).is_ok();
+    assert_eq!([0, 1, 2, 3].map(|at| come(&mut sessions, at)), [true, true, true, false]);
+    assert!(come(&mut sessions, MINUTE_MS + 1), "another minute");
+}
+
+#[test]
+fn filters_are_bounded_for_a_session_and_for_all() {
+    let limits = SessionsLimits { subscriptions: 2, subscriptions_total: 3, ..SessionsLimits::default() };
+    let mut sessions = Sessions::new(limits);
+    for (name, text, room) in [
+        ("a", "1", Ok(())),
+        ("a", "2", Ok(())),
+        ("a", "3", Err(Full::OfSession)),
+        ("a", "2", Ok(())),
+        ("b", "1", Ok(())),
+        ("b", "2", Err(Full::Total)),
+    ] {
+        if sessions.seat(&key(name)).is_none() {
+            arrive(&mut sessions, name, (false, 0, None), 0);
+        }
+        assert_eq!(sessions.has_room(&key(name), text), room, "{name} {text}");
+        if room.is_ok() {
+            sessions.subscribe(&key(name), Asked::parse(text).unwrap(), granted());
+        }
+    }
 }
 
 fn granted() -> Granted {
@@ -211,7 +278,7 @@ proptest! {
             match step {
                 Step::Arrive { name, clean, expiry_s, will } => {
                     let attached = arrive(&mut sessions, NAMES[name], (clean, expiry_s, will), now_ms);
-                    prop_assert_eq!(attached.taken_over, here.get(&name).copied());
+                    prop_assert_eq!(attached.taken_over.is_some(), here.contains_key(&name));
                     given += usize::from(will.is_some());
                     published += usize::from(attached.will.is_some());
                     gone.extend(here.insert(name, attached.generation).map(|old| (name, old)));
@@ -219,7 +286,7 @@ proptest! {
                 Step::Leave { name, is_orderly } => {
                     let Some(generation) = here.remove(&name) else { continue };
                     let end = if is_orderly { End::Orderly } else { LOST };
-                    let will = sessions.detach(&key(NAMES[name]), generation, end, now_ms);
+                    let will = sessions.detach(&key(NAMES[name]), generation, end, now_ms).and_then(|left| left.will);
                     prop_assert!(!(is_orderly && will.is_some()));
                     published += usize::from(will.is_some());
                     gone.push((name, generation));
@@ -238,11 +305,11 @@ proptest! {
                 }
             }
             let away = sessions.slots.values().filter(|slot| matches!(slot.presence, Presence::Away { .. })).count();
-            prop_assert_eq!((sessions.due.len(), sessions.away.len()), (away, away));
+            prop_assert_eq!((sessions.away.due(), sessions.away.len()), (away, away));
             prop_assert_eq!(sessions.len() - away, here.len());
         }
         for (name, generation) in here {
-            published += usize::from(sessions.detach(&key(NAMES[name]), generation, LOST, now_ms).is_some());
+            published += usize::from(sessions.detach(&key(NAMES[name]), generation, LOST, now_ms).is_some_and(|left| left.will.is_some()));
         }
         published += wills(&sessions.pass(i64::MAX, usize::MAX));
         prop_assert!(published <= given);

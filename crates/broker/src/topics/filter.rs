@@ -116,6 +116,13 @@ impl Asked {
         check(text)?;
         Ok(Self::Shared(GroupName(name.into()), Filter::parse(filter)?))
     }
+
+    /// What its messages match.
+    pub const fn filter(&self) -> &Filter {
+        match self {
+            Self::Plain(filter) | Self::Shared(_, filter) => filter,
+        }
+    }
 }
 
 impl fmt::Display for Asked {

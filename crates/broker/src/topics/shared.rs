@@ -36,6 +36,10 @@ impl<K: Ord + Clone, V> Group<K, V> {
         self.members.remove(key)
     }
 
+    pub fn get(&self, key: &K) -> Option<(&K, &V)> {
+        self.members.get_key_value(key)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

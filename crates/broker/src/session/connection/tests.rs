@@ -77,7 +77,13 @@ impl Client {
         let payload = Bytes::from(vec![0; payload]);
         let message =
             Arc::new(Message { topic, payload, properties: None, received_at_ms: 0, expires_at_ms: None });
-        let queued = Queued { message, qos: Qos::AtLeastOnce, retain: false, subscription_ids: Vec::new() };
+        let queued = Queued {
+            message,
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            subscription_ids: Vec::new(),
+            order: None,
+        };
         assert_eq!(self.session.outgoing.push(queued), Pushed::Queued);
         self.connection.flush(&mut self.session, self.now_ms, &mut self.effects);
         std::mem::take(&mut self.effects)
@@ -323,7 +329,7 @@ fn n117_our_own_aliases_stay_within_what_the_client_takes() {
 fn n046_a_message_that_the_client_does_not_take_is_dropped_and_the_next_one_goes() {
     let own = Connect { topic_alias_max: 1, packet_bytes_max: 40.try_into().ok(), ..connect(Version::V5) };
     let mut client = Client::connected(own);
-    assert_eq!(client.deliver("a", 50), [Effect::Dropped(0, Limit::ClientPacketBytes)]);
+    assert_eq!(client.deliver("a", 50), [Effect::Dropped(None, Limit::ClientPacketBytes)]);
     assert_eq!(client.session.outgoing.in_flight(), 0, "it takes no place");
     assert_eq!(deliveries(&client.deliver("a", 1)), [(Some("a"), Some(1))], "nor did it tell a number");
 }

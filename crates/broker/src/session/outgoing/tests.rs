@@ -12,7 +12,9 @@ fn message(text: &str, expires_at_ms: Option<i64>) -> Arc<Message> {
 }
 
 fn queued(qos: Qos, text: &str) -> Queued {
-    Queued { message: message(text, None), qos, retain: false, subscription_ids: Vec::new() }
+    // Stored under the place of its first letter.
+    let order = text.bytes().next().map(|first| u64::from(first.saturating_sub(b'a')));
+    Queued { message: message(text, None), qos, retain: false, subscription_ids: Vec::new(), order }
 }
 
 fn connected(limits: OutgoingLimits) -> Outgoing {
@@ -25,7 +27,7 @@ fn connected(limits: OutgoingLimits) -> Outgoing {
 fn sent(outgoing: &mut Outgoing, receive_max: usize) -> Vec<String> {
     let mut words = Vec::new();
     while let Some(packet) = outgoing.next(NOW, receive_max, &mut Vec::new()) {
-        words.push(match packet {
+        words.push(match packet.packet {
             ToClient::Publish(own) => {
                 let id = own.packet_id.map_or(String::new(), |id| format!(" {id}"));
                 let dup = if own.dup { " dup" } else { "" };
@@ -49,12 +51,12 @@ fn n127_n128_messages_go_in_order_with_an_id_where_one_is_due() {
         assert_eq!(outgoing.push(queued(qos, text)), Pushed::Queued);
     }
     assert_eq!(sent(&mut outgoing, 64), ["a", "b 1", "c 2"]);
-    assert_eq!(outgoing.puback(id(1)), Acknowledged::Done(1));
+    assert_eq!(outgoing.puback(id(1)), Acknowledged::Done(Some(1)));
     assert!(matches!(
         outgoing.pubrec(id(2), Reason::Success),
-        Acknowledged::Released(2, ToClient::Pubrel(_))
+        Acknowledged::Released(Some(2), ToClient::Pubrel(_))
     ));
-    assert_eq!(outgoing.pubcomp(id(2)), Acknowledged::Done(2));
+    assert_eq!(outgoing.pubcomp(id(2)), Acknowledged::Done(Some(2)));
     assert_eq!((outgoing.in_flight(), outgoing.queued(), outgoing.queue_bytes()), (0, 0, 0));
 }
 
@@ -125,7 +127,7 @@ fn n079_n080_refusals_end_a_message_and_unknown_ids_are_answered_as_the_standard
     sent(&mut outgoing, 64);
     assert_eq!(outgoing.puback(id(1)), Acknowledged::Unknown(None), "PUBACK does not answer QoS 2");
     assert_eq!(outgoing.pubcomp(id(1)), Acknowledged::Unknown(None), "nor does PUBCOMP before PUBREC");
-    assert_eq!(outgoing.pubrec(id(1), Reason::QuotaExceeded), Acknowledged::Done(0));
+    assert_eq!(outgoing.pubrec(id(1), Reason::QuotaExceeded), Acknowledged::Done(Some(0)));
     let unknown = Acknowledged::Unknown(Some(ToClient::Pubrel(Ack::new(id(1), Reason::PacketIdNotFound))));
     assert_eq!(outgoing.pubrec(id(1), Reason::Success), unknown);
 }
@@ -139,13 +141,13 @@ fn n109_to_n111_what_is_over_is_not_sent_what_is_not_tells_its_rest_and_once_sen
     let mut expired = Vec::new();
     let packet = outgoing.next(NOW, 64, &mut expired).expect("the second one goes");
     assert!(
-        matches!(&packet, ToClient::Publish(own) if own.expiry_s.map(u32::from) == Some(2)),
+        matches!(&packet.packet, ToClient::Publish(own) if own.expiry_s.map(u32::from) == Some(2)),
         "{packet:?}"
     );
-    assert_eq!(expired, [0]);
+    assert_eq!(expired, [None]);
     outgoing.connect();
     assert!(outgoing.next(NOW + 9_999, 64, &mut expired).is_some(), "it was sent before");
-    assert_eq!(expired, [0]);
+    assert_eq!(expired, [None]);
 }
 
 #[test]
@@ -164,7 +166,10 @@ fn a_slow_client_is_told_and_for_one_that_is_away_the_oldest_go() {
     assert_eq!(outgoing.queued(), 1, "QoS 0 is not kept");
     assert_eq!(outgoing.push(queued(Qos::AtMostOnce, "y")), Pushed::NotQueued);
     assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "y")), Pushed::Queued);
-    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "z")), Pushed::Displaced(1));
+    assert_eq!(
+        outgoing.push(queued(Qos::AtLeastOnce, "z")),
+        Pushed::Displaced(vec![queued(Qos::AtLeastOnce, "x")])
+    );
     outgoing.connect();
     assert_eq!(sent(&mut outgoing, 64), ["y 1", "z 2"]);
 }
@@ -217,7 +222,7 @@ proptest! {
         let take = |outgoing: &mut Outgoing, first_sent: &mut Vec<u32>, released: &[u32]| {
             let mut answers = Vec::new();
             while let Some(packet) = outgoing.next(NOW, window, &mut Vec::new()) {
-                match packet {
+                match packet.packet {
                     ToClient::Publish(own) => {
                         let text: u32 = String::from_utf8_lossy(&own.payload).parse().unwrap();
                         assert!(!released.contains(&text), "PUBREC ended it");

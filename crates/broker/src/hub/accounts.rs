@@ -1,0 +1,153 @@
+//! How many connections a credential and an address have, and how fast a credential speaks.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::{HashMap, HashMapExt};
+use sanimon_net::{Allowance, Bucket};
+
+use crate::account::Account;
+use crate::limits::{Limit, Limits};
+use crate::reason::Reason;
+
+/// Who is connected.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    by_owner: HashMap<Arc<str>, Known>,
+    by_address: HashMap<IpAddr, usize>,
+    connected: usize,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self { by_owner: HashMap::new(), by_address: HashMap::new(), connected: 0 }
+    }
+}
+
+#[derive(Debug)]
+struct Known {
+    connections: usize,
+    pace: Arc<Pace>,
+    /// Digests of messages that were refused by closing, how often, and when the last one was.
+    refused: VecDeque<(u64, u8)>,
+    refused_at_ms: i64,
+}
+
+/// Digests that are remembered of a credential.
+const REFUSED_KEPT: usize = 8;
+/// How long.
+const REFUSED_KEPT_MS: i64 = 3_600_000;
+/// So often a message is refused by closing: a 3.1.1 client sends it again for ever.
+const REFUSED_MAX: u8 = 2;
+
+/// How fast a credential may speak, over all of its connections.
+#[derive(Debug)]
+pub struct Pace {
+    messages: Allowance,
+    bytes: Allowance,
+    taken: Mutex<(Bucket, Bucket)>,
+}
+
+impl Pace {
+    pub(crate) fn new(messages: Allowance, bytes: Allowance, now_ms: i64) -> Self {
+        let full = |allowance| Bucket::full(allowance, now_ms as u64);
+        Self { messages, bytes, taken: Mutex::new((full(messages), full(bytes))) }
+    }
+
+    /// How long nothing more of its sender is read, in milliseconds, now that it has sent so much.
+    pub(crate) fn wait_ms(&self, bytes: usize, now_ms: i64) -> u64 {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let (messages, octets) = &mut *taken;
+        let now_ms = now_ms as u64;
+        messages.borrow(self.messages, 1.0, now_ms).max(octets.borrow(self.bytes, bytes as f64, now_ms))
+    }
+
+    fn is_rested(&self, now_ms: i64) -> bool {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let (messages, octets) = &mut *taken;
+        messages.is_full(self.messages, now_ms as u64) && octets.is_full(self.bytes, now_ms as u64)
+    }
+}
+
+impl Accounts {
+    pub(crate) const fn connected(&self) -> usize {
+        self.connected
+    }
+
+    /// One more connection. Gives how fast it may speak; `None`: as fast as it likes.
+    pub(crate) fn enter(
+        &mut self,
+        limits: &Limits,
+        account: &Account,
+        address: IpAddr,
+        now_ms: i64,
+    ) -> Result<Option<Arc<Pace>>, (Limit, Reason)> {
+        if self.connected >= limits.connections_total {
+            return Err((Limit::ConnectionsTotal, Reason::ServerBusy));
+        }
+        let of_address = self.by_address.get(&address).copied().unwrap_or(0);
+        // A proxy or a bridge on this machine speaks for many.
+        if of_address >= limits.connections_per_address && !address.is_loopback() {
+            return Err((Limit::ConnectionsPerAddress, Reason::ConnectionRateExceeded));
+        }
+        let max = limits.connections_of(account.is_gateway);
+        let pace = if account.is_nameless() {
+            None
+        } else {
+            let known = self.by_owner.entry(account.owner.clone()).or_insert_with(|| {
+                let (messages, bytes) = limits.rates_of(account.is_gateway);
+                Known {
+                    connections: 0,
+                    pace: Arc::new(Pace::new(messages, bytes, now_ms)),
+                    refused: VecDeque::new(),
+                    refused_at_ms: 0,
+                }
+            });
+            if known.connections >= max {
+                return Err((Limit::Connections, Reason::QuotaExceeded));
+            }
+            known.connections += 1;
+            Some(known.pace.clone())
+        };
+        *self.by_address.entry(address).or_default() += 1;
+        self.connected += 1;
+        Ok(pace)
+    }
+
+    pub(crate) fn leave(&mut self, owner: &Arc<str>, address: IpAddr) {
+        self.connected -= 1;
+        if let Some(known) = self.by_owner.get_mut(owner) {
+            known.connections -= 1;
+        }
+        if let Some(number) = self.by_address.get_mut(&address) {
+            *number -= 1;
+            if *number == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+
+    /// A message is about to be refused by closing. True: that was done often enough, and it is to be set aside instead.
+    pub(crate) fn refuse(&mut self, owner: &Arc<str>, digest: u64, now_ms: i64) -> bool {
+        let Some(known) = self.by_owner.get_mut(owner) else { return false };
+        known.refused_at_ms = now_ms;
+        if let Some((_, times)) = known.refused.iter_mut().find(|(own, _)| *own == digest) {
+            *times = times.saturating_add(1);
+            return *times > REFUSED_MAX;
+        }
+        known.refused.push_back((digest, 1));
+        if known.refused.len() > REFUSED_KEPT {
+            known.refused.pop_front();
+        }
+        false
+    }
+
+    /// Forgets who is away and owes nothing: a pace is kept until then, or coming back would be a fresh start.
+    pub(crate) fn tidy(&mut self, now_ms: i64) {
+        self.by_owner.retain(|_, known| {
+            let is_remembered = !known.refused.is_empty() && now_ms - known.refused_at_ms < REFUSED_KEPT_MS;
+            known.connections > 0 || is_remembered || !known.pace.is_rested(now_ms)
+        });
+    }
+}

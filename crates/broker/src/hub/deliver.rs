@@ -1,0 +1,138 @@
+//! What a commit lets out: acknowledgements to who waits, messages to who asked for them.
+
+use std::sync::Arc;
+
+use sanimon_domain::SessionKey;
+use sanimon_domain::mqtt::SessionChange;
+use tokio::sync::mpsc;
+
+use crate::limits::Limit;
+use crate::link::{Link, Stop};
+use crate::message::Message;
+use crate::packet::Qos;
+use crate::reason::Reason;
+use crate::retained::Kept;
+use crate::session::{Pushed, Queued};
+use crate::sessions::{Copy, lock};
+
+use super::owed::own_payload;
+use super::token::{Inner, Of, Tell};
+use super::{Hub, Table, Token};
+
+/// Tokens that are taken before connections are woken, and others have the table's lock.
+const SETTLED_AT_ONCE: usize = 256;
+
+/// Takes what is committed, in the commit's order, until the writer has ended.
+pub(crate) async fn settle(mut committed: mpsc::UnboundedReceiver<Vec<Token>>) {
+    while let Some(mut tokens) = committed.recv().await {
+        while !tokens.is_empty() {
+            let rest = tokens.split_off(tokens.len().min(SETTLED_AT_ONCE));
+            settle_some(std::mem::replace(&mut tokens, rest));
+            tokio::task::consume_budget().await;
+        }
+    }
+}
+
+fn settle_some(tokens: Vec<Token>) {
+    let mut woken: Vec<Arc<Link>> = Vec::with_capacity(tokens.len());
+    for Inner { hub, of } in tokens.into_iter().filter_map(Token::into_inner).map(|own| *own) {
+        match of {
+            Of::Publish { from, ordinal, qos2, tell } => {
+                let mut seat = lock(&from.seat);
+                if let Some(session) = seat.of(from.generation) {
+                    session.incoming.committed(ordinal, Reason::Success, None);
+                    drop(seat);
+                    // One connection's messages stand together.
+                    if !woken.last().is_some_and(|last| Arc::ptr_eq(last, &from.link)) {
+                        woken.push(from.link);
+                    }
+                } else if let Some(id) = qos2.filter(|_| seat.session.is_kept()) {
+                    seat.session.incoming.received_before(id);
+                }
+                tell.into_iter().for_each(|tell| hub.deliver(*tell));
+            }
+            Of::Place { from, ordinal } => {
+                if let Some(session) = lock(&from.seat).of(from.generation) {
+                    session.incoming.committed(ordinal, Reason::Success, None);
+                }
+                woken.push(from.link);
+            }
+            Of::Change(link, ticket) => link.committed(ticket),
+            Of::Will(tell) => tell.into_iter().for_each(|tell| hub.deliver(*tell)),
+            Of::Own(tell, link) => {
+                hub.deliver(*tell);
+                link.committed(0);
+            }
+        }
+    }
+    woken.iter().for_each(|link| link.wake());
+}
+
+impl Hub {
+    /// Gives a message to who asked for it, and keeps it for its topic.
+    pub(super) fn deliver(&self, tell: Tell) {
+        let Tell { message, qos, retain, is_retained, publisher, owed, chosen } = tell;
+        let mut table = self.table();
+        let copies = table.sessions.recipients(&message.topic, publisher.as_ref(), &chosen);
+        if copies.is_empty() && retain.is_none() && owed.is_empty() {
+            return;
+        }
+        let message = Arc::new(Message { payload: own_payload(&message.payload), ..message });
+        if let Some(owner) = retain {
+            self.keep(&mut table, Kept { message: message.clone(), qos, owner });
+        }
+        drop(table);
+        let unsent = owed.iter().filter(|(key, _)| !copies.iter().any(|copy| copy.key == *key));
+        for (key, order) in unsent {
+            self.ports.intake.change(SessionChange::Done { key: key.clone(), order: *order }, None);
+        }
+        for copy in copies {
+            let order = owed.iter().find(|(key, _)| *key == copy.key).map(|(_, order)| *order);
+            let lower = qos.min(copy.qos);
+            self.push(&copy, Queued {
+                message: message.clone(),
+                qos: lower,
+                retain: is_retained && copy.retain_as_published,
+                subscription_ids: copy.subscription_ids.clone(),
+                order: order.filter(|_| lower > Qos::AtMostOnce),
+            });
+        }
+    }
+
+    fn keep(&self, table: &mut Table, kept: Kept<super::Owner>) {
+        let (topic, owner) = (kept.message.topic.clone(), kept.owner.0.clone());
+        if table.retained.put(kept).is_err() {
+            // There was room before its commit, and others took it.
+            self.met(Limit::Retained, &owner);
+            self.ports.intake.change(SessionChange::ForgetRetained(topic.as_str().into()), None);
+        }
+    }
+
+    fn push(&self, copy: &Copy, queued: Queued) {
+        let mut seat = lock(&copy.seat);
+        let link = seat.link().cloned();
+        let pushed = seat.session.outgoing.push(queued);
+        drop(seat);
+        match pushed {
+            Pushed::Queued => {}
+            Pushed::NotQueued if link.is_none() => {}
+            Pushed::NotQueued => self.met(Limit::QueueMessages, &copy.key.owner),
+            Pushed::Overflow => {
+                self.met(Limit::QueueMessages, &copy.key.owner);
+                link.iter().for_each(|link| link.stop(Stop::Overflow));
+            }
+            Pushed::Displaced(oldest) => {
+                self.met(Limit::QueueMessages, &copy.key.owner);
+                oldest.into_iter().for_each(|own| self.done(&copy.key, own.order));
+            }
+        }
+        link.iter().for_each(|link| link.wake());
+    }
+
+    /// A stored message is done with.
+    pub(crate) fn done(&self, key: &SessionKey, order: Option<u64>) {
+        if let Some(order) = order {
+            self.ports.intake.change(SessionChange::Done { key: key.clone(), order }, None);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! A message before its commit: what is stored with it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use sanimon_domain::mqtt::{MqttPart, Owed, Retain};
+use sanimon_domain::{SessionKey, TimestampMs};
+
+use crate::account::Account;
+use crate::limits::Limit;
+use crate::message::Message;
+use crate::packet::{PacketId, Qos};
+use crate::ports::Published;
+use crate::session::Offer;
+use crate::session::will::End;
+use crate::sessions::{DueWill, lock};
+use crate::topics::Topic;
+
+use super::attach::Admitted;
+use super::rows::written;
+use super::token::{Of, Tell};
+use super::{Hub, Owner, Token};
+
+/// A publish, with whose it is.
+struct Said<'a> {
+    message: Message,
+    qos: Qos,
+    retain: bool,
+    key: &'a SessionKey,
+    account: &'a Account,
+    /// QoS 2 of a kept session.
+    received_as: Option<PacketId>,
+}
+
+impl Hub {
+    /// An offer of a connection as it goes to the writer.
+    pub(crate) fn published(
+        self: &Arc<Self>,
+        client: &Admitted,
+        account: &Account,
+        (offer, is_denied): (Offer, bool),
+    ) -> (Published, Token) {
+        let Offer { ordinal, message, qos, packet_id, dup, retain } = offer;
+        let (topic, payload) = (message.topic.clone(), message.payload.clone());
+        let received_as = packet_id.filter(|_| qos == Qos::ExactlyOnce && client.is_stored);
+        let said = Said { message, qos, retain, key: &client.key, account, received_as };
+        let (part, tell) = if is_denied { (None, None) } else { self.prepared(said) };
+        let qos2 = packet_id.filter(|_| qos == Qos::ExactlyOnce);
+        let token = Token::new(self, Of::Publish { from: client.sender.clone(), ordinal, qos2, tell });
+        (Published { topic, payload, qos, packet_id, dup, part, is_denied }, token)
+    }
+
+    fn prepared(&self, said: Said<'_>) -> (Option<Box<MqttPart>>, Option<Box<Tell>>) {
+        let Said { message, qos, retain, key, account, received_as } = said;
+        let is_heard = self.subscriptions.load(Ordering::Acquire) > 0;
+        if !retain && !is_heard && received_as.is_none() {
+            return (None, None);
+        }
+        let owner: Owner = (key.owner.clone(), account.credential);
+        let keeps = retain && self.may_keep(&message, &owner, account.is_gateway);
+        let (mut owed, mut chosen) = (Vec::new(), Vec::new());
+        if self.kept_subscriptions.load(Ordering::Acquire) > 0 {
+            let mut table = self.table();
+            for copy in table.sessions.recipients(&message.topic, Some(key), &[]) {
+                let lower = copy.qos.min(qos);
+                chosen.extend(copy.shared.map(|asked| (asked, copy.key.clone())));
+                if lower == Qos::AtMostOnce || !lock(&copy.seat).session.is_kept() {
+                    continue;
+                }
+                owed.push(Owed {
+                    key: copy.key,
+                    order: self.next_order.fetch_add(1, Ordering::Relaxed),
+                    qos: lower as u8,
+                    retain: retain && copy.retain_as_published,
+                    subscription_ids: copy.subscription_ids.into_iter().map(u32::from).collect(),
+                });
+            }
+        }
+        let orders = owed.iter().map(|own| (own.key.clone(), own.order)).collect();
+        let is_stored = keeps || !owed.is_empty() || received_as.is_some();
+        let part = is_stored.then(|| {
+            let stores_message = keeps || !owed.is_empty();
+            Box::new(MqttPart {
+                properties: message.properties.as_deref().filter(|_| stores_message).and_then(written),
+                expires_at: message.expires_at_ms.map(|at| TimestampMs(self.to_wall(at))),
+                owed_to: owed,
+                received_by: received_as.map(|id| (key.clone(), id.get())),
+                retained: keeps.then(|| Retain {
+                    qos: qos as u8,
+                    owner: owner.0.clone(),
+                    credential: owner.1,
+                }),
+            })
+        });
+        let tell = (is_heard || keeps).then(|| {
+            let retain_by = keeps.then_some(owner);
+            let publisher = Some(key.clone());
+            Box::new(Tell { message, qos, retain: retain_by, is_retained: retain, publisher, owed: orders, chosen })
+        });
+        (part, tell)
+    }
+
+    /// Whether a message is kept for its topic: an empty one removes what was there, and always may.
+    fn may_keep(&self, message: &Message, owner: &Owner, is_gateway: bool) -> bool {
+        if message.payload.is_empty() {
+            return true;
+        }
+        let table = self.table();
+        let max = self.limits.retained_of(is_gateway);
+        let room = table.retained.has_room(&message.topic, message.bytes(), owner, max);
+        drop(table);
+        let limit = match room {
+            Ok(()) => return true,
+            Err(crate::retained::NoRoom::OfOwner) => Limit::RetainedPerCredential,
+            Err(crate::retained::NoRoom::OfAll) => Limit::Retained,
+        };
+        self.met(limit, &owner.0);
+        false
+    }
+
+    /// A will is due. It is a publish like others, and judged by the rights of now.
+    pub(crate) fn publish_will(self: &Arc<Self>, due: DueWill) {
+        let DueWill { will, key, account } = due;
+        let account = self.ports.permissions.now(&account, &key.client_id);
+        let Some(account) = account else { return };
+        let Ok(topic) = Topic::parse(&will.topic) else { return };
+        if !account.rights.may_publish(&topic) {
+            self.ports.notices.denied(&key.owner, topic.as_str());
+            return;
+        }
+        let now_ms = self.now_ms();
+        let expiry_s = will.properties.as_ref().and_then(|own| own.expiry_s);
+        let message = Message {
+            topic: topic.clone(),
+            payload: will.payload.clone(),
+            properties: will.properties.map(|own| Arc::new(*own)),
+            received_at_ms: now_ms,
+            expires_at_ms: expiry_s.map(|s| now_ms + i64::from(s.get()) * 1_000),
+        };
+        let (qos, retain) = (will.qos, will.retain);
+        let (part, tell) = self.prepared(Said { message, qos, retain, key: &key, account: &account, received_as: None });
+        let published =
+            Published { topic, payload: will.payload, qos, packet_id: None, dup: false, part, is_denied: false };
+        let line = self.ports.intake.open(&key);
+        if let Some(waiting) = line.offer(published, Token::new(self, Of::Will(tell))) {
+            tokio::spawn(waiting);
+        }
+    }
+}
+
+/// How a connection's end is called that nobody gave a reason for.
+pub(crate) const LOST: End = End::Lost(crate::reason::Reason::Unspecified);
+
+/// What a message is worth keeping on its own: read buffers are shared, and a small part would hold the whole.
+pub(super) fn own_payload(payload: &Bytes) -> Bytes {
+    const OWN_BUFFER_BYTES: usize = 16 * 1024;
+    if payload.len() < OWN_BUFFER_BYTES { Bytes::copy_from_slice(payload) } else { payload.clone() }
+}

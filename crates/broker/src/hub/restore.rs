@@ -1,0 +1,94 @@
+//! What was stored comes back, before anybody is let in.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sanimon_domain::SessionKey;
+use sanimon_domain::mqtt::{OutgoingRow, SessionChange, StoredSessions};
+
+use crate::packet::Qos;
+use crate::retained::Kept;
+use crate::session::{Incoming, Outgoing, Queued, Restored, Session};
+use crate::topics::Asked;
+
+use super::Hub;
+use super::rows::{granted_of, version_of, will_of};
+
+impl Hub {
+    /// Puts all of it in. Every client is away, since its row says or else since `stopped_ms`. What belongs to a credential that
+    /// is no longer good is taken out of the file.
+    pub fn restore(&self, stored: StoredSessions, stopped_ms: i64) {
+        let StoredSessions { sessions, subscriptions, outgoing, incoming, retained, last_order } = stored;
+        self.next_order.store(last_order + 1, Ordering::Relaxed);
+        let mut owed: BTreeMap<SessionKey, Vec<Restored>> = BTreeMap::new();
+        for row in outgoing {
+            let key = row.owed.key.clone();
+            owed.entry(key).or_default().extend(self.restored(row));
+        }
+        let mut received: BTreeMap<SessionKey, Vec<NonZeroU16>> = BTreeMap::new();
+        for (key, id) in incoming {
+            received.entry(key).or_default().extend(NonZeroU16::new(id));
+        }
+        let forget = |change| self.ports.intake.change(change, None);
+        let mut table = self.table();
+        for row in sessions {
+            let account = self.ports.permissions.restored(&row.key.owner, row.credential, &row.key.client_id);
+            let Some(account) = account else {
+                forget(SessionChange::Remove(row.key));
+                continue;
+            };
+            let mut session = Session::new(self.limits.outgoing);
+            session.outgoing =
+                Outgoing::restored(self.limits.outgoing, owed.remove(&row.key).unwrap_or_default());
+            session.incoming = Incoming::restored(received.remove(&row.key).unwrap_or_default());
+            (session.expiry_s, session.version) = (row.expiry_s, version_of(&row));
+            session.will = row.will.as_deref().map(will_of);
+            let since_ms = self.of_wall(row.away_since.map_or(stopped_ms, |at| at.0));
+            let will_at_ms = row.will.as_ref().map(|own| {
+                let delay_ms = i64::from(own.delay_s.min(row.expiry_s)) * 1_000;
+                own.due_at.map_or(since_ms + delay_ms, |at| self.of_wall(at.0))
+            });
+            table.sessions.restore(&row.key, &Arc::new(account), session, since_ms, will_at_ms);
+        }
+        for (key, row) in subscriptions {
+            let Some(seat) = table.sessions.seat(&key) else { continue };
+            let account = crate::sessions::lock(seat).account.clone();
+            match Asked::parse(&row.filter) {
+                Ok(asked) if account.rights.may_subscribe(&asked) => {
+                    table.sessions.subscribe(&key, asked, granted_of(&row));
+                }
+                _ => forget(SessionChange::Unsubscribe(key, row.filter)),
+            }
+        }
+        for row in retained {
+            let is_own = row.owner.is_empty() && row.credential.is_none();
+            let is_good =
+                is_own || self.ports.permissions.restored(&row.owner, row.credential, "").is_some();
+            let message = self.message_of(&row.message).filter(|_| is_good);
+            let topic: Arc<str> = row.message.topic.clone();
+            let kept = message.is_some_and(|message| {
+                let (message, owner) = (Arc::new(message), (row.owner.clone(), row.credential));
+                table.retained.put(Kept { message, qos: Qos::of_number(row.qos), owner }).is_ok()
+            });
+            if !kept {
+                forget(SessionChange::ForgetRetained(topic));
+            }
+        }
+        self.note_subscriptions(&table);
+    }
+
+    fn restored(&self, row: OutgoingRow) -> Option<Restored> {
+        let message = Arc::new(self.message_of(&row.message)?);
+        let queued = Queued {
+            message,
+            qos: Qos::of_number(row.owed.qos),
+            retain: row.owed.retain,
+            subscription_ids: row.owed.subscription_ids.iter().filter_map(|id| NonZeroU32::new(*id)).collect(),
+            order: Some(row.owed.order),
+        };
+        let packet_id = row.packet_id.and_then(NonZeroU16::new);
+        Some(Restored { queued, packet_id, is_released: row.is_released })
+    }
+}

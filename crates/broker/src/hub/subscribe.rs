@@ -1,0 +1,180 @@
+//! What a client asks for, and no longer asks for.
+
+use std::sync::Arc;
+
+use sanimon_domain::mqtt::SessionChange;
+
+use crate::limits::Limit;
+use crate::link::Ticket;
+use crate::packet::{Qos, RetainHandling};
+use crate::reason::Reason;
+use crate::retained::Next;
+use crate::session::{Cursor, Queued, Wanted};
+use crate::sessions::{Full, lock};
+use crate::subscriptions::Granted;
+use crate::topics::Asked;
+
+use super::attach::Admitted;
+use super::rows::subscription_row;
+use super::token::Of;
+use super::{Hub, Token};
+
+/// What became of a SUBSCRIBE.
+#[derive(Debug, Default)]
+pub(crate) struct Granting {
+    /// One for each filter, in order.
+    pub(crate) reasons: Vec<Reason>,
+    /// Retained messages that follow.
+    pub(crate) cursors: Vec<Cursor>,
+    /// The answer waits for a commit.
+    pub(crate) is_awaited: bool,
+}
+
+/// Topics that are looked at for retained messages before others have their turn.
+const RETAINED_STEPS: usize = 1_000;
+/// Retained messages that wait in a session's queue at a time.
+const RETAINED_QUEUED: usize = 64;
+
+impl Hub {
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        client: &Admitted,
+        wanted: Vec<Wanted>,
+        ticket: Ticket,
+    ) -> Granting {
+        let mut granting = Granting::default();
+        let mut changes = Vec::new();
+        let mut table = self.table();
+        let account = lock(&client.sender.seat).account.clone();
+        for Wanted { filter, options, id } in wanted {
+            let asked = match filter {
+                Ok(asked) => asked,
+                Err(reason) => {
+                    granting.reasons.push(reason);
+                    continue;
+                }
+            };
+            if !account.rights.may_subscribe(&asked) {
+                self.ports.notices.denied(&client.key.owner, &asked.to_string());
+                granting.reasons.push(Reason::NotAuthorized);
+                continue;
+            }
+            if let Err(full) = table.sessions.has_room(&client.key, &asked.to_string()) {
+                let limit = match full {
+                    Full::OfSession => Limit::Subscriptions,
+                    Full::Total => Limit::SubscriptionsTotal,
+                };
+                self.met(limit, &client.key.owner);
+                granting.reasons.push(Reason::QuotaExceeded);
+                continue;
+            }
+            let (no_local, retain_as_published) = (options.no_local, options.retain_as_published);
+            let granted = Granted { qos: options.qos, no_local, retain_as_published, id };
+            if client.is_stored {
+                changes.push(SessionChange::Subscribe(client.key.clone(), subscription_row(&asked, granted)));
+            }
+            let is_new = table.sessions.subscribe(&client.key, asked.clone(), granted);
+            let sends = match options.retained {
+                RetainHandling::Send => true,
+                RetainHandling::SendIfNew => is_new,
+                RetainHandling::DoNotSend => false,
+            };
+            if let (true, Asked::Plain(filter)) = (sends, asked) {
+                let left = self.limits.retained_per_subscribe;
+                granting.cursors.push(Cursor { filter, granted, after: None, left });
+            }
+            granting.reasons.push(match granted.qos {
+                Qos::AtMostOnce => Reason::Success,
+                Qos::AtLeastOnce => Reason::GrantedQos1,
+                Qos::ExactlyOnce => Reason::GrantedQos2,
+            });
+        }
+        self.note_subscriptions(&table);
+        drop(table);
+        granting.is_awaited = self.changes(client, changes, ticket);
+        granting
+    }
+
+    /// Gives a reason for each filter, in order, and whether the answer waits for a commit.
+    pub(crate) fn unsubscribe(
+        self: &Arc<Self>,
+        client: &Admitted,
+        filters: &[String],
+        ticket: Ticket,
+    ) -> (Vec<Reason>, bool) {
+        let mut table = self.table();
+        let mut changes = Vec::new();
+        let mut reasons = Vec::with_capacity(filters.len());
+        for text in filters {
+            let was_there = table.sessions.unsubscribe(&client.key, text);
+            reasons.push(if was_there { Reason::Success } else { Reason::NoSubscriptionExisted });
+            if was_there {
+                let owed = &mut lock(&client.sender.seat).session.owed_retained;
+                owed.retain(|cursor| cursor.filter.as_str() != text);
+                if client.is_stored {
+                    changes.push(SessionChange::Unsubscribe(client.key.clone(), text.as_str().into()));
+                }
+            }
+        }
+        self.note_subscriptions(&table);
+        drop(table);
+        (reasons, self.changes(client, changes, ticket))
+    }
+
+    /// Stores changes; the last of them is waited for. True: there is one.
+    fn changes(self: &Arc<Self>, client: &Admitted, changes: Vec<SessionChange>, ticket: Ticket) -> bool {
+        let last = changes.len().saturating_sub(1);
+        let is_awaited = !changes.is_empty();
+        for (place, change) in changes.into_iter().enumerate() {
+            let token = || Token::new(self, Of::Change(client.sender.link.clone(), ticket));
+            self.ports.intake.change(change, (place == last).then(token));
+        }
+        is_awaited
+    }
+
+    /// Draws retained messages into a session's queue, as it has room. True: something was drawn or looked through, and there
+    /// is more. Where the queue is full the client's acknowledgements make room.
+    pub(crate) fn draw_retained(&self, client: &Admitted) -> bool {
+        let now_ms = self.now_ms();
+        let table = self.table();
+        let mut seat = lock(&client.sender.seat);
+        let account = seat.account.clone();
+        let Some(session) = seat.of(client.sender.generation) else { return false };
+        let mut steps = RETAINED_STEPS;
+        let mut has_drawn = false;
+        while let Some(cursor) = session.owed_retained.front_mut() {
+            if steps == 0 || session.outgoing.queued() >= RETAINED_QUEUED {
+                return has_drawn;
+            }
+            if cursor.left == 0 {
+                self.met(Limit::RetainedPerSubscribe, &client.key.owner);
+                session.owed_retained.pop_front();
+                continue;
+            }
+            match table.retained.next(&cursor.filter, cursor.after.as_ref(), now_ms, steps) {
+                Next::Found(kept) => {
+                    steps -= 1;
+                    cursor.after = Some(kept.message.topic.clone());
+                    if !account.rights.may_hear(&kept.message.topic) {
+                        continue;
+                    }
+                    cursor.left -= 1;
+                    has_drawn = true;
+                    let _ = session.outgoing.push(Queued {
+                        message: kept.message.clone(),
+                        qos: kept.qos.min(cursor.granted.qos),
+                        retain: true,
+                        subscription_ids: cursor.granted.id.into_iter().collect(),
+                        order: None,
+                    });
+                }
+                Next::Paused(topic) => {
+                    cursor.after = Some(topic);
+                    return true;
+                }
+                Next::Over => drop(session.owed_retained.pop_front()),
+            }
+        }
+        false
+    }
+}

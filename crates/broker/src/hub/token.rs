@@ -1,0 +1,98 @@
+//! By what the writer says that something is on disk.
+
+use std::sync::Arc;
+
+use crate::link::{Link, Stop, Ticket};
+use crate::message::Message;
+use crate::packet::{PacketId, Qos};
+use crate::session::Ordinal;
+use crate::sessions::{Choice, Generation, SharedSeat};
+
+use super::{Hub, Owner};
+
+/// A publish or a change on its way to its commit. Settled after it; dropped before, it was not stored, and whoever waits for
+/// it is told to go.
+#[derive(Debug)]
+pub struct Token(Option<Box<Inner>>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) hub: Arc<Hub>,
+    pub(super) of: Of,
+}
+
+/// What is committed.
+#[derive(Debug)]
+pub(super) enum Of {
+    /// A publish of a connection, and perhaps who is to hear it.
+    Publish { from: Sender, ordinal: Ordinal, qos2: Option<PacketId>, tell: Option<Box<Tell>> },
+    /// Something else that stands in a connection's line.
+    Place { from: Sender, ordinal: Ordinal },
+    /// A change that a connection waits for.
+    Change(Arc<Link>, Ticket),
+    /// A will: its connection has gone.
+    Will(Option<Box<Tell>>),
+    /// A message of the product itself, and who waits for it.
+    Own(Box<Tell>, Arc<Link>),
+}
+
+/// A connection, for as long as it has its session.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    pub(crate) seat: SharedSeat,
+    pub(crate) generation: Generation,
+    pub(crate) link: Arc<Link>,
+}
+
+/// A message that is given to who asked for it.
+#[derive(Debug)]
+pub(super) struct Tell {
+    pub(super) message: Message,
+    pub(super) qos: Qos,
+    /// To be kept for its topic, and whose it is.
+    pub(super) retain: Option<Owner>,
+    /// Whether the publisher set the flag.
+    pub(super) is_retained: bool,
+    pub(super) publisher: Option<sanimon_domain::SessionKey>,
+    /// What is in its transaction: who is owed it, under which order, and whose turn it was in groups.
+    pub(super) owed: Vec<(sanimon_domain::SessionKey, u64)>,
+    pub(super) chosen: Vec<Choice>,
+}
+
+impl Token {
+    pub(super) fn new(hub: &Arc<Hub>, of: Of) -> Self {
+        Self(Some(Box::new(Inner { hub: hub.clone(), of })))
+    }
+
+    pub(super) fn into_inner(mut self) -> Option<Box<Inner>> {
+        self.0.take()
+    }
+
+    /// What these stand for is on disk, in this order. Does not block.
+    pub fn settle(tokens: Vec<Self>) {
+        let Some(committed) = tokens.first().and_then(|token| token.0.as_ref()) else { return };
+        let committed = committed.hub.committed.clone();
+        // At the end of the process nobody takes them any more.
+        let _ = committed.send(tokens);
+    }
+
+    /// Nobody waits for it any more: its connection has gone, and the client will send it again.
+    pub fn is_gone(&self) -> bool {
+        match self.0.as_ref().map(|own| &own.of) {
+            Some(Of::Publish { from, .. } | Of::Place { from, .. }) => from.link.is_stopped(),
+            Some(Of::Change(link, _)) => link.is_stopped(),
+            Some(Of::Will(_) | Of::Own(..)) | None => false,
+        }
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        let Some(own) = self.0.take() else { return };
+        match own.of {
+            Of::Publish { from, .. } | Of::Place { from, .. } => from.link.stop(Stop::CannotStore),
+            Of::Change(link, _) | Of::Own(_, link) => link.stop(Stop::CannotStore),
+            Of::Will(_) => {}
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What time brings, and what changed rights take away.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sanimon_domain::TimestampMs;
+use sanimon_domain::mqtt::{RetainedRow, SessionChange, StoredMessage};
+
+use crate::limits::Limit;
+use crate::link::{Link, Stop};
+use crate::message::Message;
+use crate::packet::Qos;
+use crate::sessions::{Passed, lock};
+use crate::topics::Topic;
+
+use super::token::{Of, Tell};
+use super::{Hub, Token};
+
+/// How often time is looked at.
+pub(crate) const UPKEEP_EVERY: Duration = Duration::from_millis(250);
+/// What is done of each kind before others have their turn.
+const STEPS_MAX: usize = 1_000;
+
+impl Hub {
+    /// Wills and sessions that are due, messages whose time is over, queues that are too full together.
+    pub(crate) fn upkeep(self: &Arc<Self>) {
+        let now_ms = self.now_ms();
+        self.stepped_ms.store(self.ports.intake.wall_ms() - now_ms, Ordering::Relaxed);
+        let mut table = self.table();
+        let passed = table.sessions.pass(now_ms, STEPS_MAX);
+        let expired = table.retained.expire(now_ms, STEPS_MAX);
+        table.accounts.tidy(now_ms);
+        if !passed.is_empty() {
+            self.note_subscriptions(&table);
+        }
+        drop(table);
+        for passed in passed {
+            match passed {
+                Passed::Will(will) => self.publish_will(will),
+                Passed::Expired(key) => self.ports.intake.change(SessionChange::Remove(key), None),
+            }
+        }
+        for topic in expired {
+            self.ports.intake.change(SessionChange::ForgetRetained(topic.as_str().into()), None);
+        }
+        self.bound_queues();
+    }
+
+    /// Where all queues together hold too much, the fullest sessions lose theirs.
+    fn bound_queues(&self) {
+        let table = self.table();
+        let mut queues: Vec<_> = table
+            .sessions
+            .seats()
+            .map(|(key, seat)| (lock(seat).session.outgoing.queue_bytes(), key.clone(), seat.clone()))
+            .filter(|(bytes, ..)| *bytes > 0)
+            .collect();
+        drop(table);
+        let mut total: usize = queues.iter().map(|(bytes, ..)| bytes).sum();
+        if total <= self.limits.queue_bytes_total {
+            return;
+        }
+        queues.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
+        for (bytes, key, seat) in queues {
+            if total <= self.limits.queue_bytes_total {
+                return;
+            }
+            total -= bytes;
+            self.met(Limit::QueueBytesTotal, &key.owner);
+            let mut seat = lock(&seat);
+            let dropped = seat.session.outgoing.drop_queue();
+            let link = seat.link().cloned();
+            drop(seat);
+            link.iter().for_each(|link| link.stop(Stop::Overflow));
+            dropped.into_iter().for_each(|own| self.done(&key, own.order));
+        }
+    }
+
+    /// Rights have changed: who may no longer do what it did loses its connection, its session and what it left.
+    pub(crate) fn judge_again(&self) {
+        let permissions = &self.ports.permissions;
+        let mut table = self.table();
+        let mut revoked = Vec::new();
+        for (key, seat) in table.sessions.seats() {
+            let mut seat = lock(seat);
+            match permissions.now(&seat.account, &key.client_id) {
+                Some(now) if now.rights.include(&seat.account.rights) => {
+                    if now != *seat.account {
+                        seat.account = Arc::new(now);
+                    }
+                }
+                _ => revoked.push((key.clone(), seat.link().cloned())),
+            }
+        }
+        for (key, _) in &revoked {
+            table.sessions.remove(key);
+        }
+        let owners = table.retained.owners();
+        let gone = owners.filter(|(owner, credential)| {
+            !owner.is_empty() && permissions.restored(owner, *credential, "").is_none()
+        });
+        let gone: Vec<_> = gone.cloned().collect();
+        let topics: Vec<Topic> = gone.iter().flat_map(|owner| table.retained.revoke(owner)).collect();
+        self.note_subscriptions(&table);
+        drop(table);
+        for (key, link) in revoked {
+            tracing::info!(client_id = &*key.client_id, owner = &*key.owner, "session ended: its rights were taken away");
+            link.iter().for_each(|link| link.stop(Stop::Revoked));
+            self.ports.intake.change(SessionChange::Remove(key), None);
+        }
+        for topic in topics {
+            self.ports.intake.change(SessionChange::ForgetRetained(topic.as_str().into()), None);
+        }
+    }
+
+    /// The product stops: everybody is told.
+    pub(crate) fn stop_all(&self) {
+        let table = self.table();
+        let links: Vec<Arc<Link>> =
+            table.sessions.seats().filter_map(|(_, seat)| lock(seat).link().cloned()).collect();
+        drop(table);
+        links.iter().for_each(|link| link.stop(Stop::Stopping));
+    }
+
+    /// How many clients are connected.
+    pub(crate) fn connected(&self) -> usize {
+        self.table().accounts.connected()
+    }
+
+    /// The newest state of something of the product's own, for who may hear it; retained, until one without a payload
+    /// comes. Resolves when it is on disk; false: it cannot be stored now.
+    pub async fn publish_own(self: &Arc<Self>, topic: Topic, payload: Bytes, retain: bool) -> bool {
+        let now_ms = self.now_ms();
+        let message =
+            Message { topic, payload, properties: None, received_at_ms: now_ms, expires_at_ms: None };
+        let row = StoredMessage {
+            received_at: TimestampMs(self.ports.intake.wall_ms()),
+            ..self.stored_message(&message)
+        };
+        let owner: super::Owner = ("".into(), None);
+        let tell = Tell {
+            message,
+            qos: Qos::AtLeastOnce,
+            retain: retain.then(|| owner.clone()),
+            is_retained: retain,
+            publisher: None,
+            owed: Vec::new(),
+            chosen: Vec::new(),
+        };
+        if !retain {
+            self.deliver(tell);
+            return true;
+        }
+        let link = Arc::new(Link::default());
+        let row = RetainedRow { message: row, qos: Qos::AtLeastOnce as u8, owner: owner.0, credential: None };
+        let token = Token::new(self, Of::Own(Box::new(tell), link.clone()));
+        self.ports.intake.change(SessionChange::Retain(Box::new(row)), Some(token));
+        std::future::poll_fn(|cx| {
+            link.register(cx.waker());
+            match link.take_notice() {
+                Some((stop, _)) => Poll::Ready(stop.is_none()),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,409 @@
+//! What follows from a packet, a commit or the time, carried out.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use sanimon_domain::mqtt::SessionChange;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::hub::{Admitted, Claim};
+use crate::limits::Limit;
+use crate::link::{Stop, Ticket};
+use crate::packet::{Connect, FromClient, PacketId, Qos, ToClient};
+use crate::ports::SignIn;
+use crate::reason::Reason;
+use crate::session::will::End;
+use crate::session::{Acknowledged, Admission, Cursor, Effect, Offer, Session};
+use crate::sessions::lock;
+
+use super::client::Client;
+
+/// What is done once a change is on disk.
+pub(super) enum Awaited {
+    Connack(Admission),
+    Suback(PacketId, Vec<Reason>, Vec<Cursor>),
+    Unsuback(PacketId, Vec<Reason>),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
+    /// Whose limits these are, for people.
+    pub(super) fn owner(&self) -> String {
+        match &self.admitted {
+            Some(client) if !client.key.owner.is_empty() => client.key.owner.to_string(),
+            _ => self.peer.address.ip().to_string(),
+        }
+    }
+
+    pub(super) fn wants_input(&self) -> bool {
+        match &self.admitted {
+            Some(client) => match lock(&client.sender.seat).of(client.sender.generation) {
+                Some(session) => self.machine.wants_input(session),
+                None => false,
+            },
+            None => self.machine.wants_input(&Session::new(self.hub.limits.outgoing)),
+        }
+    }
+
+    /// Takes packets out of what has come, as long as more may be under way.
+    pub(super) fn process(&mut self) {
+        self.is_incomplete = false;
+        while self.step() {}
+        self.note_partial();
+        self.flush();
+    }
+
+    /// One packet. False: there is none, or no more are taken now.
+    fn step(&mut self) -> bool {
+        if self.is_closing || self.waiting.is_some() || self.input.is_empty() {
+            return false;
+        }
+        let now_ms = self.hub.now_ms();
+        if self.read_at_ms > now_ms {
+            return false;
+        }
+        let (mut effects, room) = (Vec::new(), self.room());
+        let mut nobody = None;
+        let mut seat = self.admitted.as_ref().map(|client| (lock(&client.sender.seat), client.sender.generation));
+        let session = match &mut seat {
+            Some((seat, generation)) => seat.of(*generation),
+            None => Some(nobody.insert(Session::new(self.hub.limits.outgoing))),
+        };
+        // Without a session it was taken over or revoked: the notice of it is on its way.
+        let Some(session) = session else { return false };
+        if !self.machine.wants_input(session) {
+            return false;
+        }
+        match self.wire.take(&mut self.input) {
+            Ok(None) => {
+                self.is_incomplete = !self.input.is_empty();
+                return false;
+            }
+            Ok(Some(packet)) => {
+                let is_control = is_control(&packet);
+                self.machine.set_room(room);
+                self.machine.packet(session, now_ms, (self.wire, packet), &mut effects);
+                drop(seat);
+                self.packet_ended();
+                let allowance = self.hub.limits.control_packets;
+                if is_control && !self.control.take(allowance, 1.0, now_ms as u64) {
+                    self.hub.met(Limit::ControlPacketsPerS, &self.owner());
+                    self.close(Reason::MessageRateTooHigh);
+                    return false;
+                }
+            }
+            Err(fault) => {
+                self.machine.fault(self.wire, fault, &mut effects);
+                drop(seat);
+            }
+        }
+        self.apply(effects);
+        true
+    }
+
+    /// The writer has come around, or somebody wants this connection to end.
+    pub(super) fn woken(&mut self) {
+        if let Some((stop, committed)) = self.link.take_notice() {
+            committed.into_iter().for_each(|ticket| self.committed(ticket));
+            if let Some(stop) = stop {
+                return self.stop(stop);
+            }
+        }
+        self.flush();
+        if !self.input.is_empty() {
+            self.process();
+        }
+    }
+
+    fn stop(&mut self, why: Stop) {
+        let mut effects = Vec::new();
+        // What was committed before is acknowledged first.
+        self.flush();
+        match why {
+            Stop::TakenOver { is_clean } => self.machine.taken_over(is_clean, &mut effects),
+            Stop::Revoked => self.machine.revoked(&mut effects),
+            Stop::Overflow => self.machine.close(Reason::QuotaExceeded, &mut effects),
+            Stop::CannotStore => self.machine.close(Reason::ImplementationSpecific, &mut effects),
+            Stop::Stopping => self.machine.stopping(&mut effects),
+        }
+        self.apply(effects);
+        // It has not signed in: there is nothing to say.
+        if !self.is_closing {
+            self.leave(End::Stopping);
+        }
+    }
+
+    pub(super) fn close(&mut self, reason: Reason) {
+        let mut effects = Vec::new();
+        self.machine.close(reason, &mut effects);
+        self.apply(effects);
+    }
+
+    /// The time goes on. False: the connection ends.
+    pub(super) fn tick(&mut self, now_ms: i64) -> bool {
+        let mut effects = Vec::new();
+        self.machine.tick(now_ms, &mut effects);
+        self.apply(effects);
+        !self.is_closing
+    }
+
+    /// Sends what is due: answers in order, then messages, as far as there is room.
+    pub(super) fn flush(&mut self) {
+        let Some(client) = &self.admitted else { return };
+        if !self.machine.is_connected() {
+            return;
+        }
+        let room = self.room();
+        let mut effects = Vec::new();
+        let mut seat = lock(&client.sender.seat);
+        if room > 0 && !seat.session.owed_retained.is_empty() {
+            drop(seat);
+            if self.hub.draw_retained(client) {
+                // There is more: others have their turn before.
+                self.link.wake();
+            }
+            seat = lock(&client.sender.seat);
+        }
+        let Some(session) = seat.of(client.sender.generation) else { return };
+        self.machine.set_room(room);
+        self.machine.flush(session, self.hub.now_ms(), &mut effects);
+        drop(seat);
+        self.apply(effects);
+    }
+
+    /// What it waited for is there: room in the queue, or the end of a pause.
+    pub(super) fn resumed(&mut self) {
+        if let Some(connect) = self.held_connect.take() {
+            self.admit(&connect, true);
+        }
+        self.process();
+    }
+
+    pub(super) fn apply(&mut self, effects: Vec<Effect>) {
+        let mut acknowledged = 0;
+        let mut effects = std::collections::VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Send(packet) => {
+                    acknowledged += usize::from(is_acknowledgement(&packet));
+                    // What does not fit the client's size has been looked at; an answer always does.
+                    let _ = self.wire.write(&packet, &mut self.output);
+                }
+                Effect::Admit(connect) => self.admit(&connect, false),
+                Effect::Offer(offer) => effects.extend(self.offer(offer)),
+                Effect::Forget(ordinal, id) => self.with_client(|hub, client| {
+                    let change = SessionChange::Released(client.key.clone(), id.get());
+                    hub.change_in_line(client, change, ordinal);
+                }),
+                Effect::Subscribe(id, wanted) => effects.extend(self.subscribe(id, wanted)),
+                Effect::Unsubscribe(id, filters) => effects.extend(self.unsubscribe(id, &filters)),
+                Effect::Acknowledged(Acknowledged::Done(order)) => {
+                    self.with_client(|hub, client| hub.done(&client.key, order));
+                }
+                Effect::Acknowledged(Acknowledged::Released(Some(order), _)) => self.with_client(|hub, client| {
+                    hub.change(SessionChange::Releasing { key: client.key.clone(), order });
+                }),
+                Effect::Acknowledged(Acknowledged::Released(None, _) | Acknowledged::Unknown(_)) => {}
+                Effect::Sent(order, id) => self.with_client(|hub, client| {
+                    hub.change(SessionChange::Sent { key: client.key.clone(), order, packet_id: id.get() });
+                }),
+                Effect::Dropped(order, limit) => self.with_client(|hub, client| {
+                    hub.met(limit, &client.key.owner);
+                    hub.done(&client.key, order);
+                }),
+                Effect::Count(limit) => self.hub.met(limit, &self.owner()),
+                Effect::Close(end) => self.leave(end),
+            }
+        }
+        if acknowledged > 0 {
+            self.hub.ports.notices.acknowledged(acknowledged);
+        }
+    }
+
+    fn with_client(&self, act: impl FnOnce(&std::sync::Arc<crate::hub::Hub>, &Admitted)) {
+        if let Some(client) = &self.admitted {
+            act(&self.hub, client);
+        }
+    }
+
+    /// Who is it, and may it?
+    fn admit(&mut self, connect: &Connect, has_waited: bool) {
+        let address = self.peer.address.ip().to_canonical();
+        if !has_waited && self.hub.has_failed_too_often(address) {
+            self.hub.met(Limit::FailedPerAddress, &self.owner());
+            self.held_connect = Some(Box::new(connect.clone()));
+            self.waiting = Some(Box::pin(tokio::time::sleep(self.hub.limits.failed_wait)));
+            return;
+        }
+        let who = SignIn {
+            client_id: &connect.client_id,
+            username: connect.username.as_deref(),
+            password: connect.password.as_deref(),
+            certificate_name: self.peer.certificate_name.as_deref(),
+            may_be_nameless: self.may_be_nameless,
+        };
+        let account = self.hub.ports.permissions.sign_in(&who).and_then(|account| {
+            let will = connect.will.as_ref().and_then(|will| crate::topics::Topic::parse(&will.topic).ok());
+            match will {
+                // A will is a publish that comes later.
+                Some(topic) if !account.rights.may_publish(&topic) => Err(Reason::NotAuthorized),
+                _ => Ok(account),
+            }
+        });
+        let account = match account {
+            Ok(account) => account,
+            Err(reason) => {
+                self.hub.note_failed(address);
+                return self.refuse(connect, if has_waited { Reason::ConnectionRateExceeded } else { reason });
+            }
+        };
+        let ticket = self.ticket();
+        let claim = Claim { connect, account, address, link: &self.link };
+        let admitted = match self.hub.attach(claim, ticket) {
+            Ok(admitted) => admitted,
+            Err(reason) => return self.refuse(connect, reason),
+        };
+        let admission = Admission {
+            session_present: admitted.session_present,
+            assigned_client_id: admitted.assigned_client_id.clone(),
+            receive_max: admitted.receive_max,
+        };
+        self.line = Some(self.hub.ports.intake.open(&admitted.key));
+        let is_stored = admitted.is_stored;
+        self.admitted = Some(Box::new(admitted));
+        if is_stored {
+            self.awaited.push((ticket, Awaited::Connack(admission)));
+        } else {
+            self.let_in(&admission);
+        }
+    }
+
+    fn refuse(&mut self, connect: &Connect, reason: Reason) {
+        let who = connect.username.clone().unwrap_or_else(|| self.owner());
+        self.hub.ports.notices.refused(&who, reason);
+        let mut effects = Vec::new();
+        self.machine.refused(reason, &mut effects);
+        self.apply(effects);
+    }
+
+    fn let_in(&mut self, admission: &Admission) {
+        let Some(client) = &self.admitted else { return };
+        let mut effects = Vec::new();
+        let room = self.room();
+        if let Some(session) = lock(&client.sender.seat).of(client.sender.generation) {
+            self.machine.set_room(room);
+            self.machine.admitted(session, self.hub.now_ms(), admission, &mut effects);
+        }
+        self.place = None;
+        self.apply(effects);
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        self.next_ticket
+    }
+
+    fn committed(&mut self, ticket: Ticket) {
+        let Some(place) = self.awaited.iter().position(|(own, _)| *own == ticket) else { return };
+        let mut effects = Vec::new();
+        match self.awaited.remove(place).1 {
+            Awaited::Connack(admission) => self.let_in(&admission),
+            Awaited::Suback(id, reasons, cursors) => {
+                self.owe_retained(cursors);
+                self.machine.subscribed(id, reasons, &mut effects);
+            }
+            Awaited::Unsuback(id, reasons) => self.machine.unsubscribed(id, reasons, &mut effects),
+        }
+        self.apply(effects);
+    }
+
+    /// A publish goes to the writer, or is refused.
+    fn offer(&mut self, offer: Offer) -> Vec<Effect> {
+        let (mut effects, now_ms) = (Vec::new(), self.hub.now_ms());
+        let (Some(client), Some(line)) = (&self.admitted, &self.line) else { return effects };
+        let account = lock(&client.sender.seat).account.clone();
+        let topic = &offer.message.topic;
+        let is_reserved = topic.is_reserved() && !self.hub.ports.permissions.is_bound(topic.as_str());
+        let may = !is_reserved && account.rights.may_publish(topic);
+        let mut is_set_aside = false;
+        if !may {
+            self.hub.ports.notices.denied(&client.key.owner, topic.as_str());
+            let closes = !self.machine.is_5() && offer.qos > Qos::AtMostOnce && !is_reserved;
+            is_set_aside = closes && self.hub.refuse(&client.key.owner, digest(&client.key, &offer), now_ms);
+            if !is_set_aside {
+                let mut seat = lock(&client.sender.seat);
+                let Some(session) = seat.of(client.sender.generation) else { return effects };
+                if is_reserved && !self.machine.is_5() {
+                    // A 3.1.1 client would say it again for ever.
+                    self.machine.committed(session, now_ms, (offer.ordinal, Reason::Success), &mut effects);
+                } else {
+                    self.machine.denied(session, now_ms, (&offer, Reason::NotAuthorized), &mut effects);
+                }
+                return effects;
+            }
+        }
+        let bytes = offer.message.payload.len();
+        let (published, token) = self.hub.published(client, &account, (offer, is_set_aside));
+        self.waiting = line.offer(published, token);
+        if let Some(pace) = &client.pace {
+            let wait_ms = pace.wait_ms(bytes, now_ms);
+            if wait_ms > 0 {
+                self.hub.met(Limit::MessagesPerS, &client.key.owner);
+                self.read_at_ms = now_ms + wait_ms as i64;
+            }
+        }
+        effects
+    }
+
+    fn subscribe(&mut self, id: PacketId, wanted: Vec<crate::session::Wanted>) -> Vec<Effect> {
+        let ticket = self.ticket();
+        let mut effects = Vec::new();
+        let Some(client) = &self.admitted else { return effects };
+        let granting = self.hub.subscribe(client, wanted, ticket);
+        if granting.is_awaited {
+            self.awaited.push((ticket, Awaited::Suback(id, granting.reasons, granting.cursors)));
+        } else {
+            self.owe_retained(granting.cursors);
+            self.machine.subscribed(id, granting.reasons, &mut effects);
+        }
+        effects
+    }
+
+    fn unsubscribe(&mut self, id: PacketId, filters: &[String]) -> Vec<Effect> {
+        let ticket = self.ticket();
+        let mut effects = Vec::new();
+        let Some(client) = &self.admitted else { return effects };
+        let (reasons, is_awaited) = self.hub.unsubscribe(client, filters, ticket);
+        if is_awaited {
+            self.awaited.push((ticket, Awaited::Unsuback(id, reasons)));
+        } else {
+            self.machine.unsubscribed(id, reasons, &mut effects);
+        }
+        effects
+    }
+
+    fn owe_retained(&self, cursors: Vec<Cursor>) {
+        let Some(client) = self.admitted.as_ref().filter(|_| !cursors.is_empty()) else { return };
+        if let Some(session) = lock(&client.sender.seat).of(client.sender.generation) {
+            session.owed_retained.extend(cursors);
+        }
+        self.link.wake();
+    }
+}
+
+/// What is bounded by its number in a second: neither messages nor answers to ours.
+const fn is_control(packet: &FromClient) -> bool {
+    matches!(
+        packet,
+        FromClient::Pingreq | FromClient::Subscribe(_) | FromClient::Unsubscribe(_) | FromClient::Auth
+    )
+}
+
+fn is_acknowledgement(packet: &ToClient) -> bool {
+    matches!(packet, ToClient::Puback(ack) | ToClient::Pubrec(ack) if !ack.reason.is_failure())
+}
+
+/// By what a message is known when it comes again.
+fn digest(key: &sanimon_domain::SessionKey, offer: &Offer) -> u64 {
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    (&key.client_id, offer.message.topic.as_str(), &offer.message.payload[..]).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,122 @@
+//! Where clients come in: a task for each connection, the same for TCP, TLS and WebSocket.
+
+mod client;
+mod effects;
+mod scratch;
+mod websocket;
+
+use std::sync::Arc;
+
+use sanimon_domain::mqtt::StoredSessions;
+use sanimon_net::{Anonymous, Door, serve};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::hub::{Hub, Token, UPKEEP_EVERY, settle};
+use crate::limits::Limits;
+use crate::ports::Ports;
+
+use client::Client;
+
+/// How MQTT is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    Tcp,
+    WebSocket,
+}
+
+/// One listener.
+#[derive(Debug)]
+pub struct Listener {
+    pub door: Door,
+    pub carrier: Carrier,
+    /// Clients without a name are let in.
+    pub may_be_nameless: bool,
+}
+
+/// The running broker.
+#[derive(Debug)]
+pub struct Broker {
+    hub: Arc<Hub>,
+    tasks: JoinSet<()>,
+    aborts: Vec<AbortHandle>,
+}
+
+impl Broker {
+    /// Puts in what was stored; nobody is let in before [`Broker::listen`]. `stopped_ms`: when the product was last alive, by the
+    /// wall's clock.
+    pub fn new(limits: Limits, ports: Ports, stored: StoredSessions, stopped_ms: i64) -> Self {
+        let (hub, committed): (_, mpsc::UnboundedReceiver<Vec<Token>>) = Hub::new(limits, ports);
+        hub.restore(stored, stopped_ms);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(settle(committed));
+        Self { hub, tasks, aborts: Vec::new() }
+    }
+
+    pub const fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Opens the listeners. `rights`: changes when anybody's rights do.
+    pub fn listen(&mut self, listeners: Vec<Listener>, rights: watch::Receiver<u64>) {
+        for Listener { door, carrier, may_be_nameless } in listeners {
+            let hub = self.hub.clone();
+            let handle = move |anonymous: Anonymous| {
+                let hub = hub.clone();
+                async move {
+                    match carrier {
+                        Carrier::Tcp => {
+                            let Anonymous { stream, peer, place, deadline } = anonymous;
+                            Client::new(&hub, stream, (peer, place, deadline), may_be_nameless).run().await;
+                        }
+                        Carrier::WebSocket => websocket::serve(&hub, anonymous, may_be_nameless).await,
+                    }
+                }
+            };
+            self.aborts.push(self.tasks.spawn(serve(door, std::future::pending::<()>(), handle)));
+        }
+        self.aborts.push(self.tasks.spawn(upkeep(self.hub.clone())));
+        self.aborts.push(self.tasks.spawn(judge(self.hub.clone(), rights)));
+    }
+
+    /// The broker's tasks, for who watches them: none may end before [`Broker::close`]. Dropped, they end.
+    pub fn take_tasks(&mut self) -> JoinSet<()> {
+        std::mem::take(&mut self.tasks)
+    }
+
+    /// Takes no new connection. What was offered is still committed and acknowledged.
+    pub fn close(&self) {
+        self.aborts.iter().for_each(AbortHandle::abort);
+    }
+
+    /// After the last commit: everybody is told that the product stops. Resolves when all have gone.
+    pub async fn drained(&self) {
+        self.hub.stop_all();
+        while self.hub.connected() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    }
+}
+
+/// How often it is looked whether all have gone.
+const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(5);
+
+async fn upkeep(hub: Arc<Hub>) {
+    let mut interval = tokio::time::interval(UPKEEP_EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        hub.upkeep();
+    }
+}
+
+/// How often credentials are looked at that end by their own time.
+const EXPIRY_LOOK: std::time::Duration = std::time::Duration::from_secs(10);
+
+async fn judge(hub: Arc<Hub>, mut rights: watch::Receiver<u64>) {
+    loop {
+        // Nobody changes them any more once the product stops.
+        let _ = tokio::time::timeout(EXPIRY_LOOK, rights.changed()).await;
+        hub.judge_again();
+    }
+}
