@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use sanimon_net::{Admission, Place};
 use sanimon_store::{Counters, Health};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +21,6 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsAcceptor, rustls};
 
 use super::peers::{Peer, Peers};
-use super::waiting::{Place, Waiting};
 
 /// From the connection to the sign-in, TLS included: NB-IoT modules take some seconds for their handshake.
 const SIGN_IN_MAX: Duration = Duration::from_secs(20);
@@ -63,7 +63,7 @@ pub(crate) struct Door {
 #[derive(Debug)]
 pub(crate) struct Hall {
     pub(crate) peers: Arc<Peers>,
-    pub(crate) waiting: Waiting,
+    pub(crate) waiting: Arc<Admission>,
     /// Connections that may be signed in at a time.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) health: Arc<Health>,
@@ -105,7 +105,7 @@ pub(crate) async fn serve(door: Door, hall: Arc<Hall>) {
 
 /// A connection's whole life, bounded until somebody has signed in.
 async fn admit(socket: TcpStream, address: SocketAddr, door: Arc<Door>, hall: Arc<Hall>) {
-    let (place, lost, evicted) = hall.waiting.enter(address.ip().to_canonical());
+    let (mut place, evicted) = hall.waiting.enter(address.ip().to_canonical());
     if evicted > 0 {
         Counters::add(&hall.health.counters.mqtt_evicted, evicted as u64);
     }
@@ -126,7 +126,7 @@ async fn admit(socket: TcpStream, address: SocketAddr, door: Arc<Door>, hall: Ar
     };
     let opened = tokio::select! {
         opened = opened => opened,
-        _ = lost => return,
+        () = place.lost() => return,
     };
     match opened {
         Ok(Opened::Plain(passage)) => passage.pump(&hall, deadline, place).await,
@@ -181,7 +181,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Passage<S> {
     /// Carries bytes until one side ends, the connection is cut, or nobody signs in.
-    async fn pump(mut self, hall: &Hall, deadline: Instant, place: Place<'_>) {
+    async fn pump(mut self, hall: &Hall, deadline: Instant, place: Place) {
         let peer = self.peer.clone();
         let carried = async {
             let carry = tokio::io::copy_bidirectional_with_sizes(

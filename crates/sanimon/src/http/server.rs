@@ -19,10 +19,10 @@ use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use sanimon_api::OverTls;
 use sanimon_domain::Heartbeat;
-use sanimon_ingest::broker::{Place, Waiting};
+use sanimon_net::{Admission, AdmissionLimits, Place};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
@@ -40,7 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Server {
     router: Router,
-    waiting: Waiting,
+    waiting: Arc<Admission>,
     room: Arc<Semaphore>,
     of_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -67,7 +67,8 @@ impl Drop for Room {
 impl Server {
     pub(crate) fn new(router: Router) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(ROOM));
-        Arc::new(Self { router, waiting: Waiting::default(), room, of_address: Mutex::default() })
+        let waiting = Arc::new(Admission::new(AdmissionLimits::default()));
+        Arc::new(Self { router, waiting, room, of_address: Mutex::default() })
     }
 
     fn room(self: &Arc<Self>, address: IpAddr) -> Option<Room> {
@@ -124,17 +125,17 @@ impl Server {
         acceptor: Option<TlsAcceptor>,
         watcher: hyper_util::server::graceful::Watcher,
     ) {
-        let (place, mut lost, _) = self.waiting.enter(address.ip().to_canonical());
+        let (mut place, _) = self.waiting.enter(address.ip().to_canonical());
         let Some(acceptor) = acceptor else {
-            return self.requests(socket, address, None, (place, lost), watcher).await;
+            return self.requests(socket, address, None, place, watcher).await;
         };
         let handshake = tokio::time::timeout(HANDSHAKE_TIME_MAX, acceptor.accept(socket));
         let stream = tokio::select! {
             stream = handshake => stream,
-            _ = &mut lost => return,
+            () = place.lost() => return,
         };
         match stream {
-            Ok(Ok(stream)) => self.requests(stream, address, Some(OverTls), (place, lost), watcher).await,
+            Ok(Ok(stream)) => self.requests(stream, address, Some(OverTls), place, watcher).await,
             Ok(Err(error)) => tracing::debug!(%error, %address, "tls handshake failed"),
             Err(_) => tracing::debug!(%address, "tls handshake took too long"),
         }
@@ -145,7 +146,7 @@ impl Server {
         stream: S,
         address: SocketAddr,
         over_tls: Option<OverTls>,
-        (place, lost): (Place<'_>, oneshot::Receiver<()>),
+        mut place: Place,
         watcher: hyper_util::server::graceful::Watcher,
     ) {
         let (begun, first) = watch::channel(false);
@@ -170,7 +171,7 @@ impl Server {
         let mut begins = first;
         let ended = tokio::select! {
             ended = &mut connection => Some(ended),
-            _ = lost => return,
+            () = place.lost() => return,
             _ = begins.wait_for(|begun| *begun) => None,
         };
         drop(place);
