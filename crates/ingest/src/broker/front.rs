@@ -11,14 +11,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use sanimon_net::{Admission, Place};
+use sanimon_net::{Admission, Place, TlsSource};
 use sanimon_store::{Counters, Health};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::{TlsAcceptor, rustls};
+use tokio_rustls::TlsAcceptor;
 
 use super::peers::{Peer, Peers};
 
@@ -33,14 +32,6 @@ const UP_BUFFER: usize = 8 * 1024;
 const DOWN_BUFFER: usize = 1024;
 /// When the system gives no more sockets: a pause, so that others end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// How TLS is spoken. What arrives by the channel holds for new connections; those that are open keep theirs.
-#[derive(Debug, Clone)]
-pub struct TlsSource {
-    pub config: watch::Receiver<Arc<rustls::ServerConfig>>,
-    /// The common name in a client's certificate.
-    pub name_of: fn(&CertificateDer<'_>) -> Option<String>,
-}
 
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rmqtt::context::ServerContext;
 use sanimon_domain::Allowance;
-use sanimon_net::{Admission, AdmissionLimits};
+use sanimon_net::{Admission, AdmissionLimits, TlsSource};
 use sanimon_store::{Shared, SourceState};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -32,8 +32,6 @@ use self::inner::Inner;
 use self::peers::Peers;
 use crate::error::IngestError;
 use crate::queue::Queue;
-
-pub use front::TlsSource;
 
 /// The name of this source in the quarantine and in `/readyz`.
 pub const SOURCE: &str = "embedded";
