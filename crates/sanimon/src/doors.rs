@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use sanimon_api::{OidcOptions, Reached};
 use sanimon_ingest::broker::{EmbeddedOptions, OwnClient};
+use sanimon_net::{Tls, TlsFiles};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -13,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::{EmbeddedConfig, HttpConfig};
 use crate::http;
 use crate::supervisor::Supervisor;
-use crate::tls::{Tls, TlsFiles};
+use crate::tls;
 
 /// Of sanimon itself on its own broker.
 const OWN_PASSWORD_CHARS: usize = 32;
@@ -69,7 +70,7 @@ impl Doors {
 pub(crate) struct Served {
     pub(crate) http: SocketAddr,
     pub(crate) https: Option<SocketAddr>,
-    pub(crate) tls: Option<Tls>,
+    pub(crate) tls: Option<Arc<Tls>>,
     /// Ends when all servers have.
     pub(crate) tasks: JoinHandle<()>,
 }
@@ -82,7 +83,7 @@ impl Served {
         supervisor: &Supervisor,
         stop: &watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let tls = tls.map(|files| Tls::start(files, supervisor)).transpose()?;
+        let tls = tls.map(|files| tls::start(files, supervisor)).transpose()?;
         let http = doors.plain.local_addr()?;
         let https = doors.over_tls.as_ref().map(TcpListener::local_addr).transpose()?;
         let server = http::Server::new(router);
@@ -90,7 +91,8 @@ impl Served {
         let heartbeat = |name: &str| supervisor.health().parts.part(name).heartbeat.clone();
         tasks.spawn(Arc::clone(&server).serve(doors.plain, None, heartbeat("http"), stop.clone()));
         if let (Some(listener), Some(tls)) = (doors.over_tls, &tls) {
-            tasks.spawn(server.serve(listener, Some(tls.http.clone()), heartbeat("https"), stop.clone()));
+            let tls = Some(tls.for_browsers());
+            tasks.spawn(server.serve(listener, tls, heartbeat("https"), stop.clone()));
         }
         Ok(Self { http, https, tls, tasks: supervisor.watch("http", tasks) })
     }

@@ -130,7 +130,7 @@ impl Site {
         let served = Served::start(doors.http, doors.tls, router, &supervisor, &http_stopped)?;
 
         let own = own_client();
-        let embedded = doors.embedded.map(|config| embedded_options(&config, served.tls.as_ref()));
+        let embedded = doors.embedded.map(|config| embedded_options(&config, served.tls.as_deref()));
         let embedded = embed(embedded, &own, &queue, &shared, &supervisor).await?;
         let brokers = Brokers {
             embedded: embedded.as_ref().map(|embedded| embedded.tcp),

@@ -64,9 +64,9 @@ impl Pace {
     }
 
     fn is_rested(&self, now_ms: i64) -> bool {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (messages, octets) = &mut *taken;
-        messages.is_full(self.messages, now_ms as u64) && octets.is_full(self.bytes, now_ms as u64)
+        let (mut messages, mut octets) = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.take(self.messages, self.messages.burst, now_ms as u64)
+            && octets.take(self.bytes, self.bytes.burst, now_ms as u64)
     }
 }
 

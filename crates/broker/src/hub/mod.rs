@@ -155,7 +155,8 @@ impl Hub {
     /// Whether an address has said so many wrong passwords lately that it has to wait.
     pub(crate) fn has_failed_too_often(&self, address: IpAddr) -> bool {
         let now_ms = self.now_ms() as u64;
-        self.failures.is_exceeded(network(address), self.failed(), now_ms)
+        let known = self.failures.get(&network(address));
+        known.is_some_and(|mut bucket| !bucket.take(self.failed(), 1.0, now_ms))
     }
 
     pub(crate) fn note_failed(&self, address: IpAddr) {

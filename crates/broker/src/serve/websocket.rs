@@ -139,7 +139,8 @@ impl AsyncRead for Prefixed {
         if self.head.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buffer);
         }
-        let part = self.head.split_to(buffer.remaining().min(self.head.len()));
+        let number = buffer.remaining().min(self.head.len());
+        let part = self.head.split_to(number);
         buffer.put_slice(&part);
         Poll::Ready(Ok(()))
     }

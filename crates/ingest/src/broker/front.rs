@@ -11,16 +11,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
+use sanimon_net::{Admission, Place, TlsSource};
 use sanimon_store::{Counters, Health};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::{TlsAcceptor, rustls};
+use tokio_rustls::TlsAcceptor;
 
 use super::peers::{Peer, Peers};
-use super::waiting::{Place, Waiting};
 
 /// From the connection to the sign-in, TLS included: NB-IoT modules take some seconds for their handshake.
 const SIGN_IN_MAX: Duration = Duration::from_secs(20);
@@ -33,14 +32,6 @@ const UP_BUFFER: usize = 8 * 1024;
 const DOWN_BUFFER: usize = 1024;
 /// When the system gives no more sockets: a pause, so that others end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// How TLS is spoken. What arrives by the channel holds for new connections; those that are open keep theirs.
-#[derive(Debug, Clone)]
-pub struct TlsSource {
-    pub config: watch::Receiver<Arc<rustls::ServerConfig>>,
-    /// The common name in a client's certificate.
-    pub name_of: fn(&CertificateDer<'_>) -> Option<String>,
-}
 
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +54,7 @@ pub(crate) struct Door {
 #[derive(Debug)]
 pub(crate) struct Hall {
     pub(crate) peers: Arc<Peers>,
-    pub(crate) waiting: Waiting,
+    pub(crate) waiting: Arc<Admission>,
     /// Connections that may be signed in at a time.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) health: Arc<Health>,
@@ -105,7 +96,7 @@ pub(crate) async fn serve(door: Door, hall: Arc<Hall>) {
 
 /// A connection's whole life, bounded until somebody has signed in.
 async fn admit(socket: TcpStream, address: SocketAddr, door: Arc<Door>, hall: Arc<Hall>) {
-    let (place, lost, evicted) = hall.waiting.enter(address.ip().to_canonical());
+    let (mut place, evicted) = hall.waiting.enter(address.ip().to_canonical());
     if evicted > 0 {
         Counters::add(&hall.health.counters.mqtt_evicted, evicted as u64);
     }
@@ -126,7 +117,7 @@ async fn admit(socket: TcpStream, address: SocketAddr, door: Arc<Door>, hall: Ar
     };
     let opened = tokio::select! {
         opened = opened => opened,
-        _ = lost => return,
+        () = place.lost() => return,
     };
     match opened {
         Ok(Opened::Plain(passage)) => passage.pump(&hall, deadline, place).await,
@@ -181,7 +172,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Passage<S> {
     /// Carries bytes until one side ends, the connection is cut, or nobody signs in.
-    async fn pump(mut self, hall: &Hall, deadline: Instant, place: Place<'_>) {
+    async fn pump(mut self, hall: &Hall, deadline: Instant, place: Place) {
         let peer = self.peer.clone();
         let carried = async {
             let carry = tokio::io::copy_bidirectional_with_sizes(

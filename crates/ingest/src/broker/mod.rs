@@ -12,7 +12,6 @@ mod inner;
 mod peers;
 pub(crate) mod retain;
 mod rights;
-mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rmqtt::context::ServerContext;
-use sanimon_domain::Allowance;
+use sanimon_net::{Admission, AdmissionLimits, Allowance, TlsSource};
 use sanimon_store::{Shared, SourceState};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -32,9 +31,6 @@ use self::inner::Inner;
 use self::peers::Peers;
 use crate::error::IngestError;
 use crate::queue::Queue;
-
-pub use front::TlsSource;
-pub use waiting::{Place, Waiting};
 
 /// The name of this source in the quarantine and in `/readyz`.
 pub const SOURCE: &str = "embedded";
@@ -169,7 +165,7 @@ impl Embedded {
         let places = (options.sockets_max.saturating_sub(SOCKETS_OF_OTHERS) / SOCKETS_OF_CONNECTION).max(64);
         let hall = Arc::new(Hall {
             peers: peers.clone(),
-            waiting: Waiting::default(),
+            waiting: Arc::new(Admission::new(AdmissionLimits::default())),
             room: Arc::new(Semaphore::new(places.min(CONNECTIONS_MAX))),
             health: shared.health.clone(),
         });

@@ -143,8 +143,9 @@ pub(crate) fn write_secret(file: &Path, text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use sanimon_net::{Minimum, TlsFiles};
+
     use super::*;
-    use crate::tls::{Minimum, TlsFiles};
 
     #[test]
     fn what_it_makes_is_what_the_configuration_takes() {

@@ -24,12 +24,11 @@ use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::time::{DAY_MS, PlausibleWindow};
 use sanimon_ingest::client::{ClientOptions, Credentials};
+use sanimon_net::TlsFiles;
 use sanimon_operations::OperationsSettings;
 use sanimon_operations::lifecycle::Policy;
 use sanimon_store::Zone;
 use sanimon_writer::{AcceptanceLimits, SiteLimits};
-
-use crate::tls::TlsFiles;
 
 pub(crate) use channels::{ChannelConfig, Target};
 pub(crate) use files::{NamedFiles, SetupFile, SetupFiles, Staged, rules_in};

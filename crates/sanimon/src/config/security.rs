@@ -10,10 +10,10 @@ use rustls::{ClientConfig, RootCertStore};
 use sanimon_api::{OIDC_CALLBACK_PATH, OidcOptions, REQUESTS_PER_S, Reached, Role};
 use sanimon_ingest::broker::DeviceLimits;
 use sanimon_ingest::client::BrokerTls;
+use sanimon_net::{Minimum, TlsFiles, certificates};
 
 use super::reader::Section;
 use super::{DEFAULT_MQTT, address};
-use crate::tls::{Minimum, TlsFiles, certificates};
 
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
 

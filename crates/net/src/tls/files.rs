@@ -17,7 +17,7 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// The oldest version that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Minimum {
+pub enum Minimum {
     /// Only with ephemeral keys and authenticated encryption: rustls knows no other suites.
     Tls12,
     /// What Mozilla calls modern.
@@ -25,7 +25,8 @@ pub(crate) enum Minimum {
 }
 
 impl Minimum {
-    pub(crate) fn parse(word: &str) -> Option<Self> {
+    /// As it stands in the configuration.
+    pub fn parse(word: &str) -> Option<Self> {
         match word {
             "1.2" => Some(Self::Tls12),
             "1.3" => Some(Self::Tls13),
@@ -44,33 +45,38 @@ impl Minimum {
 
 /// Where certificates are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
+pub struct TlsFiles {
     /// The chain, the site's own certificate first.
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+    pub certificate: PathBuf,
+    /// Of the site's own certificate.
+    pub key: PathBuf,
     /// Who signs devices' certificates.
-    pub(crate) client_ca: Option<PathBuf>,
+    pub client_ca: Option<PathBuf>,
     /// Those that were revoked.
-    pub(crate) client_crl: Option<PathBuf>,
+    pub client_crl: Option<PathBuf>,
     /// Devices without a certificate are not let in, whatever they know.
-    pub(crate) client_required: bool,
-    pub(crate) minimum: Minimum,
+    pub client_required: bool,
+    /// For browsers and devices alike.
+    pub minimum: Minimum,
 }
 
 /// What came of reading them.
 #[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) http: Arc<ServerConfig>,
-    pub(crate) mqtt: Arc<ServerConfig>,
-    /// Unix seconds.
-    pub(crate) expires_at_s: i64,
+pub struct Loaded {
+    /// For browsers.
+    pub http: Arc<ServerConfig>,
+    /// For devices.
+    pub mqtt: Arc<ServerConfig>,
+    /// When the site's own certificate ends, in Unix seconds.
+    pub expires_at_s: i64,
 }
 
 /// What is wrong with which of the files.
 #[derive(Debug, thiserror::Error)]
 #[error("`{key}`: {}: {detail}", path.display())]
-pub(crate) struct TlsFault {
-    pub(crate) key: &'static str,
+pub struct TlsFault {
+    /// Of `[tls]`: by which file it is.
+    pub key: &'static str,
     path: PathBuf,
     detail: String,
 }
@@ -98,7 +104,7 @@ impl TlsFiles {
     }
 
     /// Reads and judges all of them.
-    pub(crate) fn load(&self) -> Result<Loaded, TlsFault> {
+    pub fn load(&self) -> Result<Loaded, TlsFault> {
         let chain = certificates(&self.certificate).map_err(|why| self.fault("certificate", why))?;
         let read = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| match error {
             rustls::pki_types::pem::Error::Io(error) => error.to_string(),
@@ -161,7 +167,7 @@ impl TlsFiles {
 }
 
 /// One certificate at least.
-pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
         Ok(found) if found.is_empty() => Err("holds no certificate in PEM".to_owned()),
@@ -181,7 +187,7 @@ fn validity(certificate: &CertificateDer<'_>) -> Result<(i64, i64), String> {
 }
 
 /// The common name of a certificate, by which a device is known.
-pub(crate) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+pub fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
     let parsed = x509_cert::Certificate::from_der(certificate).ok()?;
     let names = parsed.tbs_certificate.subject.0;
     let value = names.iter().flat_map(|name| name.0.iter()).find(|pair| pair.oid == COMMON_NAME)?;
@@ -190,25 +196,25 @@ pub(crate) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rcgen::{CertificateParams, DnType, KeyPair};
 
     use super::*;
 
-    struct Folder(tempfile::TempDir);
+    pub(crate) struct Folder(tempfile::TempDir);
 
     impl Folder {
-        fn new() -> Self {
+        pub(crate) fn new() -> Self {
             Self(tempfile::tempdir().expect("a folder"))
         }
 
-        fn write(&self, name: &str, text: &str) -> PathBuf {
+        pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
             let path = self.0.path().join(name);
             std::fs::write(&path, text).expect("a file");
             path
         }
 
-        fn files(&self, certificate: &str, key: &str) -> TlsFiles {
+        pub(crate) fn files(&self, certificate: &str, key: &str) -> TlsFiles {
             TlsFiles {
                 certificate: self.write("cert.pem", certificate),
                 key: self.write("key.pem", key),
@@ -220,7 +226,7 @@ mod tests {
         }
     }
 
-    fn made(change: impl FnOnce(&mut CertificateParams)) -> (rcgen::Certificate, KeyPair) {
+    pub(crate) fn made(change: impl FnOnce(&mut CertificateParams)) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
         params.distinguished_name.push(DnType::CommonName, "b-1");
