@@ -11,8 +11,8 @@ use std::time::Duration;
 use sanimon_domain::{Clock, TimestampMs};
 use sanimon_store::{Counters, Part, Shared, Store};
 use sanimon_writer::{
-    Applied, Failure, Input, Job, JobId, JobOutcome, Live, Options, Outputs, Received, Refusal, Reloaded,
-    Rest, Stale, Work as JobWork, Writer,
+    Applied, Failure, Group, Input, Job, JobId, JobOutcome, Live, Options, Outputs, Refusal, Reloaded, Rest,
+    Stale, Work as JobWork, Writer,
 };
 use tokio::sync::oneshot;
 
@@ -57,7 +57,7 @@ impl Driver {
             clock,
             part: shared.health.parts.part("writer"),
             last_now: TimestampMs(i64::MIN),
-            held: Vec::new(),
+            held: Group::default(),
             is_idle: false,
             groups_since_tidy: 0,
         };
@@ -95,8 +95,8 @@ struct Worker {
     clock: Arc<dyn Clock>,
     part: Arc<Part>,
     last_now: TimestampMs,
-    /// Messages that were held: they go first.
-    held: Vec<Received<Ack>>,
+    /// What was held: it goes first.
+    held: Group<Ack>,
     /// Nothing was waiting: if that is still so, the writer tidies up.
     is_idle: bool,
     groups_since_tidy: u32,
@@ -156,7 +156,7 @@ impl Worker {
                 self.is_idle = messages.is_empty();
                 self.groups_since_tidy += u32::from(!self.is_idle);
                 Counters::add(&self.shared.health.counters.received, messages.len() as u64);
-                Some((Input::Messages(messages), None))
+                Some((Input::Messages(messages.into()), None))
             }
             Work::Asked(Asked::Command(entry, command, reply)) => {
                 Some((Input::Command(entry, *command), Some(reply)))
@@ -170,11 +170,7 @@ impl Worker {
     }
 
     /// Waits until the disk takes something again. Gives what is still to be applied.
-    fn hold(
-        &mut self,
-        mut writer: Writer<Stale>,
-        mut rest: Rest<Ack>,
-    ) -> Option<(Writer<Live>, Vec<Received<Ack>>)> {
+    fn hold(&mut self, mut writer: Writer<Stale>, mut rest: Rest<Ack>) -> Option<(Writer<Live>, Group<Ack>)> {
         let mut pause = RETRY_FIRST;
         loop {
             self.note(writer.cause());

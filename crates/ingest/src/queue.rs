@@ -192,6 +192,7 @@ impl Queue {
             is_retained,
             connection,
             decoded,
+            mqtt: None,
         };
         self.push(|lanes| {
             lanes.messages.push_back(Received { message, ack: Ack { way: ack, _places: places } });

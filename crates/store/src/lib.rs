@@ -53,11 +53,12 @@ pub use journal::{Digest, JournalMessage, JournalReading};
 pub use memory::{Memory, RecentChange};
 pub use model::{
     Account, Alert, AuditEntry, CalibrationPoint, CaseSetting, Credential, DeliveryOutcome, DeliveryResult,
-    Device, DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Latest, MessageState, NewAudit,
+    Device, DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Latest, MessageState, MqttPart, NewAudit,
     NewCredential, NewPhoto, NewReport, NewRound, NewRules, NewSession, NewToken, NewWindow, OutboxMessage,
-    PhotoEntry, Place, PlaceCode, PlannedStop, Point, Quarantined, ReplacedHardware, Report, Round,
-    RoundStop, RulesVersion, SavedDocument, Session, Step, StopMark, StopState, Token, WaitingMessage,
-    WindowEntry, Zone,
+    OutgoingRow, Owed, PhotoEntry, Place, PlaceCode, PlannedStop, Point, Quarantined, ReplacedHardware,
+    Report, Retain, RetainedRow, Round, RoundStop, RulesVersion, SavedDocument, Session, SessionChange,
+    SessionRow, Step, StopMark, StopState, StoredMessage, StoredSessions, SubscriptionRow, Token,
+    WaitingMessage, WillRow, WindowEntry, Zone,
 };
 pub use parts::in_parts;
 pub use read::{

@@ -2,12 +2,17 @@
 
 mod access;
 mod conduct;
+mod mqtt;
 mod setup;
 
 pub use access::{Account, Credential, NewCredential, NewSession, NewToken, Session, Token};
 pub use conduct::{
     DeliveryOutcome, DeliveryResult, MessageState, NewReport, NewRules, NewWindow, OutboxMessage, Place,
     PlaceCode, Report, RulesVersion, WaitingMessage, WindowEntry,
+};
+pub use mqtt::{
+    MqttPart, OutgoingRow, Owed, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage,
+    StoredSessions, SubscriptionRow, WillRow,
 };
 pub use setup::{
     AuditEntry, NewAudit, NewPhoto, NewRound, PhotoEntry, PlannedStop, Round, RoundStop, SavedDocument,

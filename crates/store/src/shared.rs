@@ -3,6 +3,7 @@
 mod access;
 mod conduct;
 mod load;
+mod mqtt;
 mod outbox;
 mod setup;
 mod standing;

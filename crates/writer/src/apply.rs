@@ -2,6 +2,7 @@
 
 use sanimon_domain::TimestampMs;
 
+use crate::gathered::Group;
 use crate::group::Time;
 use crate::input::Input;
 use crate::state::{Applied, Live, Writer};
@@ -12,8 +13,8 @@ impl Writer<Live> {
     pub fn apply<A>(mut self, now: TimestampMs, input: Input<A>) -> Applied<A> {
         self.site.heard_until = now;
         let applied = match input {
-            Input::Messages(messages) => self.group((now, Time::GoesOn), messages),
-            Input::Tick => self.group((now, Time::GoesOn), Vec::new()),
+            Input::Messages(group) => self.group((now, Time::GoesOn), group),
+            Input::Tick => self.group((now, Time::GoesOn), Group::default()),
             Input::Command(entry, command) => self.command(now, &entry, &command),
             Input::Deliveries(outcomes) => self.deliveries(now, &outcomes),
             Input::Maintenance(id, outcome) => self.maintenance(now, id, outcome),

@@ -1,10 +1,12 @@
 //! What one message changes, before it is written: so that it can be left out again.
 
+use std::sync::Arc;
+
 use sanimon_codec::LimitCounts;
 use sanimon_domain::{DeviceNo, MetricNo, Quality, TimestampMs};
 use sanimon_store::{
-    Device, DeviceEvent, Doubted, JournalMessage, Point, QuarantineEntry, QuarantineLimits, Result, Series,
-    Tx,
+    Device, DeviceEvent, Doubted, JournalMessage, MqttPart, Point, QuarantineEntry, QuarantineLimits, Result,
+    Series, StoredMessage, Tx,
 };
 
 /// The rows and the rules' inputs of one message. Most are empty for most messages: an empty list costs nothing.
@@ -28,6 +30,8 @@ pub(crate) struct Change {
     /// Devices whose clock was found to be off by a constant time, or right again.
     pub(crate) clocks: Vec<(DeviceNo, Option<i64>, TimestampMs)>,
     pub(crate) quarantine: Option<Box<QuarantineEntry>>,
+    /// What the embedded broker keeps of the message, and for whom.
+    pub(crate) mqtt: Option<Box<(StoredMessage, Arc<MqttPart>)>>,
     /// What the rules see, in order.
     pub(crate) evaluate: Vec<Evaluate>,
     pub(crate) counts: Counts,
@@ -112,6 +116,9 @@ impl<'a> RowWriter<'a> {
         if journal.clone().next().is_some() {
             self.tx.put_journal(self.journal_no, journal, self.now)?;
         }
+        for (message, part) in changes.clone().filter_map(|change| change.mqtt.as_deref()) {
+            self.tx.put_mqtt_part(message, part)?;
+        }
         self.quarantine(changes.filter_map(|change| change.quarantine.as_deref()))
     }
 
@@ -186,6 +193,7 @@ impl Change {
             unconfirmed,
             clocks,
             quarantine,
+            mqtt,
             evaluate: _,
             counts: _,
         } = self;
@@ -201,5 +209,6 @@ impl Change {
             && unconfirmed.is_empty()
             && clocks.is_empty()
             && quarantine.is_none()
+            && mqtt.is_none()
     }
 }

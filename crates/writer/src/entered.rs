@@ -5,6 +5,7 @@ use sanimon_store::{Class, Committed, Counters, DeliveryOutcome};
 
 use crate::command::Done;
 use crate::failure::Failure;
+use crate::gathered::Group;
 use crate::input::History;
 use crate::outputs::Outputs;
 use crate::state::{Applied, Live, Site, Writer};
@@ -18,7 +19,7 @@ impl Writer<Live> {
                 let outputs = Outputs::answered(Err((&failure).into()));
                 match failure.class {
                     Class::Permanent => Applied::Done { writer: self, outputs },
-                    _ => self.broken_off(failure, outputs, Vec::new()),
+                    _ => self.broken_off(failure, outputs, Group::default()),
                 }
             }
         }
@@ -42,7 +43,7 @@ impl Writer<Live> {
             }
             Err(failure) => {
                 let outputs = Outputs::answered(Err((&failure).into()));
-                self.broken_off(failure, outputs, Vec::new())
+                self.broken_off(failure, outputs, Group::default())
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::change::RowWriter;
 use crate::command::{After, Command, Done, Execution, Refusal, Stopped};
 use crate::entry::Entry;
 use crate::failure::Failure;
+use crate::gathered::Group;
 use crate::outputs::{Answer, Outputs};
 use crate::state::{Applied, Live, UnsureSettings, Writer};
 
@@ -22,7 +23,7 @@ impl Writer<Live> {
             return self.broken_off(
                 Failure::passing(text),
                 Outputs::answered(Err(Refusal::Failed(text.to_owned()))),
-                Vec::new(),
+                Group::default(),
             );
         };
         match tried {
@@ -50,11 +51,11 @@ impl Writer<Live> {
         };
         let outputs = Outputs::answered(answer);
         match failure {
-            Some(failure) => self.broken_off(failure, outputs, Vec::new()),
+            Some(failure) => self.broken_off(failure, outputs, Group::default()),
             None if !is_engine_ahead => Applied::Done { writer: self, outputs },
             None => match self.put_back(now) {
                 Ok(()) => Applied::Done { writer: self, outputs },
-                Err(failure) => self.broken_off(failure, outputs, Vec::new()),
+                Err(failure) => self.broken_off(failure, outputs, Group::default()),
             },
         }
     }

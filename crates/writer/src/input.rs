@@ -5,14 +5,14 @@ use sanimon_store::{DeliveryOutcome, Device, JournalMessage};
 
 use crate::command::Command;
 use crate::entry::Entry;
+use crate::gathered::Group;
 use crate::job::{JobId, JobOutcome};
-use crate::message::Received;
 
 /// One input is one transaction. Closed: a new kind of change is a new arm here and nowhere else.
 #[derive(Debug)]
 pub enum Input<A> {
-    /// A group of messages: what was waiting when the writer came around. Time goes on with it, too.
-    Messages(Vec<Received<A>>),
+    /// A group of messages and of changes of MQTT sessions: what was waiting when the writer came around. Time goes on with it, too.
+    Messages(Group<A>),
     /// Nothing arrived; time went on.
     Tick,
     /// What somebody asks for: who, when, why, and what.

@@ -45,7 +45,7 @@
 //! * `state`: the writer itself, [`Live`] or [`Stale`], and what became of an input; `input`, `outputs`
 //! * `command`: what people ask for, one type each
 //! * `admit` with `judge`; `evaluate`; `cases`; `restore` (the engine from the file); `retention`; `publish`
-//! * `change` (what one message changes), `message`, `entry`, `job`, `outages`, `options`, `failure`: plain words
+//! * `change` (what one message changes), `gathered` (what comes as a group), `message`, `entry`, `job`, `outages`, `options`, `failure`: plain words
 
 #![forbid(unsafe_code)]
 #![allow(rustdoc::private_intra_doc_links, reason = "the map of the room is for those who work in it")]
@@ -60,6 +60,7 @@ mod entry;
 mod evaluate;
 mod execute;
 mod failure;
+mod gathered;
 mod group;
 mod input;
 mod job;
@@ -80,6 +81,7 @@ mod tidy;
 pub use command::*;
 pub use entry::{Author, Entry};
 pub use failure::Failure;
+pub use gathered::{Changed, Group};
 pub use input::{History, Input};
 pub use job::{Job, JobId, JobOutcome, Work};
 pub use message::{Connection, Message, Qos, Received};

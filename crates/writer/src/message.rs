@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sanimon_codec::Decoded;
 use sanimon_domain::TimestampMs;
+use sanimon_store::{MqttPart, StoredMessage};
 
 /// A message with the token by which its sender waits. The token comes back in [`crate::Outputs`] only.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Message {
     pub is_retained: bool,
     pub connection: Connection,
     pub decoded: Decoded,
+    /// What it brings besides its readings: of the embedded broker's messages only.
+    pub mqtt: Option<Arc<MqttPart>>,
 }
 
 impl Message {
@@ -81,7 +84,21 @@ impl Message {
             is_retained: false,
             connection: Connection::Broker,
             decoded,
+            mqtt: None,
         }
+    }
+
+    /// The message as the broker keeps it, where it brings something besides its readings.
+    pub(crate) fn mqtt_rows(&self) -> Option<Box<(StoredMessage, Arc<MqttPart>)>> {
+        let part = self.mqtt.as_ref()?;
+        let message = StoredMessage {
+            topic: self.topic.as_str().into(),
+            payload: self.payload.clone(),
+            properties: part.properties.clone(),
+            received_at: self.received_at,
+            expires_at: part.expires_at,
+        };
+        Some(Box::new((message, part.clone())))
     }
 
     /// Whose share of the quarantine it takes when no device is known.

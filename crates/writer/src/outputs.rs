@@ -9,7 +9,8 @@ use crate::job::Job;
 #[derive(Debug)]
 #[must_use = "senders wait for their acknowledgements"]
 pub struct Outputs<A> {
-    /// The tokens of messages that are on disk: as readings, as events, or in the quarantine.
+    /// The tokens of what is on disk: those of session changes, then those of messages, as readings, as events, or in the
+    /// quarantine.
     pub acknowledged: Vec<A>,
     /// The answer to a command.
     pub answer: Option<Answer>,

@@ -108,12 +108,20 @@ const DEVICES: &str = "discovered_devices";
 const METRICS: &str = "custom_metrics";
 const EVENTS: &str = "device_events";
 const QUARANTINE: &str = "quarantine_rows";
+const SESSION_CHANGES: &str = "mqtt_session_changes";
 
 /// Makes all limits known, so that each is told before it is met.
 pub(crate) fn declare_limits(memory: &Memory) {
     let limits = &memory.health().limits;
     LimitCounts::default().each().for_each(|(limit, _)| limits.count(limit, 0));
-    [DEVICES, METRICS, EVENTS, QUARANTINE].into_iter().for_each(|limit| limits.count(limit, 0));
+    [DEVICES, METRICS, EVENTS, QUARANTINE, SESSION_CHANGES]
+        .into_iter()
+        .for_each(|limit| limits.count(limit, 0));
+}
+
+/// Counts a change of an MQTT session that can never be stored.
+pub(crate) fn count_session_change(memory: &Memory) {
+    memory.health().limits.count(SESSION_CHANGES, 1);
 }
 
 /// Counts what was left out because of a limit.

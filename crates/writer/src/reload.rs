@@ -6,6 +6,7 @@ use sanimon_store::{Class, Committed};
 
 use crate::admit::Clocks;
 use crate::failure::Failure;
+use crate::gathered::Group;
 use crate::outputs::Outputs;
 use crate::state::{LastCommit, Live, Reloaded, Rest, Stale, UnsureSettings, Writer};
 
@@ -30,15 +31,15 @@ impl Writer<Stale> {
                 let feed = Committed { is_incomplete: true, ..Committed::default() };
                 let mut outputs = Outputs { feed, wake_outbox: true, ..Outputs::default() };
                 let Rest { unsure, left } = held;
-                let mut rest = Vec::with_capacity(left.len());
+                let mut rest = Group::default();
                 if was_stored {
-                    outputs.acknowledged = unsure.into_iter().map(|received| received.ack).collect();
+                    outputs.acknowledged = unsure.into_acks().collect();
                 } else {
-                    rest.extend(unsure);
+                    rest = unsure;
                 }
                 rest.extend(left);
                 // Nobody could act on them before.
-                rest.iter_mut().for_each(|received| received.message.known_at = now);
+                rest.messages.iter_mut().for_each(|received| received.message.known_at = now);
                 Reloaded::Live { writer, outputs, rest }
             }
             Err(failure) if failure.class == Class::Fatal => Reloaded::Fatal(failure),

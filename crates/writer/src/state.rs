@@ -9,8 +9,8 @@ use sanimon_store::{Class, File, Memory, Shared, Store};
 
 use crate::admit::{Clocks, Discoveries};
 use crate::failure::Failure;
+use crate::gathered::Group;
 use crate::job::Slot;
-use crate::message::Received;
 use crate::options::Options;
 use crate::outages::Outages;
 use crate::outputs::Outputs;
@@ -109,32 +109,32 @@ pub(crate) struct UnsureSettings {
 pub enum Applied<A> {
     /// It is on disk.
     Done { writer: Writer<Live>, outputs: Outputs<A> },
-    /// The disk refuses. Messages that are not known to be stored come back.
+    /// The disk refuses. What is not known to be stored comes back.
     Held { writer: Writer<Stale>, outputs: Outputs<A>, rest: Rest<A> },
     /// The file is damaged: nothing may be written any more.
     Fatal { outputs: Outputs<A>, failure: Failure },
 }
 
-/// Messages of a group that broke off.
+/// What is left of a group that broke off.
 #[derive(Debug)]
 pub struct Rest<A> {
     /// Of the transaction that answered with an error and may be stored all the same: the reload decides.
-    pub(crate) unsure: Vec<Received<A>>,
+    pub(crate) unsure: Group<A>,
     /// Not stored.
-    pub(crate) left: Vec<Received<A>>,
+    pub(crate) left: Group<A>,
 }
 
 impl<A> Default for Rest<A> {
     fn default() -> Self {
-        Self { unsure: Vec::new(), left: Vec::new() }
+        Self { unsure: Group::default(), left: Group::default() }
     }
 }
 
 impl<A> Rest<A> {
-    /// Drops messages for which nobody waits any more.
+    /// Drops messages for which nobody waits any more: they come again. A change of a session does not, and stays.
     pub fn retain(&mut self, is_waited_for: impl Fn(&A) -> bool) {
-        self.unsure.retain(|received| is_waited_for(&received.ack));
-        self.left.retain(|received| is_waited_for(&received.ack));
+        self.unsure.messages.retain(|received| is_waited_for(&received.ack));
+        self.left.messages.retain(|received| is_waited_for(&received.ack));
     }
 }
 
@@ -142,12 +142,12 @@ impl<A> Rest<A> {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub enum Reloaded<A> {
-    /// Memory equals the file again. Messages whose commit had answered with an error, and were stored all the same, are
-    /// acknowledged; all others come back.
+    /// Memory equals the file again. What was stored though its commit had answered with an error is acknowledged; all else
+    /// comes back.
     Live {
         writer: Writer<Live>,
         outputs: Outputs<A>,
-        rest: Vec<Received<A>>,
+        rest: Group<A>,
     },
     /// The file cannot be read yet.
     Stale {
@@ -188,22 +188,42 @@ impl Writer<Live> {
         Writer { site: self.site, state: Stale { cause, last_commit } }
     }
 
-    /// How an input ends that a passing or fatal failure broke off, with the messages that it was about.
-    pub(crate) fn broken_off<A>(
-        self,
-        failure: Failure,
-        outputs: Outputs<A>,
-        messages: Vec<Received<A>>,
-    ) -> Applied<A> {
+    /// How an input ends that a passing or fatal failure broke off, with the group that it was about.
+    pub(crate) fn broken_off<A>(self, failure: Failure, outputs: Outputs<A>, group: Group<A>) -> Applied<A> {
         match failure.class {
             Class::Fatal => Applied::Fatal { outputs, failure },
             _ => {
                 let rest = match failure.unsure_of {
-                    Some(_) => Rest { unsure: messages, left: Vec::new() },
-                    None => Rest { unsure: Vec::new(), left: messages },
+                    Some(_) => Rest { unsure: group, left: Group::default() },
+                    None => Rest { unsure: Group::default(), left: group },
                 };
                 Applied::Held { writer: self.into_stale(failure), outputs, rest }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sanimon_domain::TimestampMs;
+    use sanimon_store::SessionChange;
+
+    use super::*;
+    use crate::gathered::Changed;
+    use crate::message::{Message, Received};
+
+    #[test]
+    fn a_change_of_a_session_is_held_though_nobody_waits_for_it() {
+        let group = || Group {
+            messages: vec![Received {
+                message: Message::native("test".into(), "t".to_owned(), "1".into(), TimestampMs(0)),
+                ack: (),
+            }],
+            sessions: vec![Changed { change: SessionChange::ForgetRetained("t".into()), ack: () }],
+        };
+        let mut rest = Rest { unsure: group(), left: group() };
+        rest.retain(|()| false);
+        assert_eq!((rest.unsure.sessions.len(), rest.left.sessions.len()), (1, 1));
+        assert!(rest.unsure.messages.is_empty() && rest.left.messages.is_empty());
     }
 }

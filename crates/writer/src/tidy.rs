@@ -5,6 +5,7 @@ use sanimon_store::Class;
 
 use crate::command::DEVICES_AT_ONCE_MAX;
 use crate::failure::Failure;
+use crate::gathered::Group;
 use crate::outputs::Outputs;
 use crate::retention::RetentionPass;
 use crate::state::{Applied, Live, Site, Writer};
@@ -23,7 +24,7 @@ impl Writer<Live> {
                     Failure { class: Class::Passing | Class::Permanent, unsure_of: None, .. } => {
                         Applied::Done { writer: self, outputs: Outputs::default() }
                     }
-                    failure => self.broken_off(failure, Outputs::default(), Vec::new()),
+                    failure => self.broken_off(failure, Outputs::default(), Group::default()),
                 }
             }
         }

@@ -5,6 +5,7 @@ mod alert_list;
 mod alerts;
 mod conduct;
 mod engine;
+mod mqtt;
 mod outbox;
 mod rows;
 mod setup;
@@ -21,6 +22,7 @@ pub(crate) use conduct::{
     zone_of_report,
 };
 pub use engine::{EngineMemory, RememberedLevel};
+pub(crate) use mqtt::stored_sessions;
 pub(crate) use outbox::{
     digest_messages, earlier_messages, message_counts, messages, next_message_due, visit_waiting,
     waiting_message,

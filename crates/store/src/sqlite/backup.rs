@@ -42,6 +42,8 @@ pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
 }
 
 /// Puts a backup into a data directory that no sanimon uses. With `force` it replaces what is there.
+///
+/// MQTT sessions are left out: see [`end_sessions`].
 pub fn restore(file: &Path, directory: &Path, force: bool) -> Result<()> {
     check_backup(file)?;
     let _lock = lock(directory)?;
@@ -64,10 +66,26 @@ pub fn restore(file: &Path, directory: &Path, force: bool) -> Result<()> {
         }
     }
     let part = beside(&database, ".part");
-    fs::copy(file, &part)
-        .and_then(|_| File::open(&part)?.sync_all())
+    fs::copy(file, &part).map_err(|error| failed(error.to_string()))?;
+    end_sessions(&part).map_err(|error| failed(error.to_string()))?;
+    File::open(&part)
+        .and_then(|copy| copy.sync_all())
         .and_then(|()| fs::rename(&part, &database))
         .map_err(|error| failed(error.to_string()))
+}
+
+/// A session is what two sides remember. A client that has gone on since the backup uses packet ids for other messages, which
+/// would be taken for those of then; so it is told that its session is gone, and both begin anew. What is retained stays.
+fn end_sessions(copy: &Path) -> rusqlite::Result<()> {
+    let connection = Connection::open(copy)?;
+    // Nothing beside it: the copy counts only when it is complete.
+    connection.pragma_update(None, "journal_mode", "MEMORY")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let find = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'mqtt_session')";
+    if connection.query_row(find, [], |row| row.get(0))? {
+        connection.execute("DELETE FROM mqtt_session", [])?;
+    }
+    Ok(())
 }
 
 /// A file that this sanimon can open, and whose pages are whole.

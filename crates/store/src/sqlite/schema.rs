@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("migrations/0007_console.sql"), convert: None },
     Migration { sql: include_str!("migrations/0008_access.sql"), convert: None },
     Migration { sql: include_str!("migrations/0009_writer.sql"), convert: None },
+    Migration { sql: include_str!("migrations/0010_mqtt.sql"), convert: None },
 ];
 
 /// The data version that this sanimon writes.
@@ -56,7 +57,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
 }
 
 /// Prepared statements that a connection keeps: all that the writer has in a busy minute.
-const STATEMENTS_KEPT: usize = 64;
+const STATEMENTS_KEPT: usize = 80;
 
 /// Opens the file for reading only.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection> {

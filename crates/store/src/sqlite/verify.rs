@@ -24,7 +24,7 @@ pub struct Verified {
 /// Faults told at most: a disk that lost more needs no longer list.
 const FAULTS_MAX: usize = 1_000;
 
-/// Reads every block, journal row, day and alert of a data directory; `None` when there is no database in it.
+/// Reads every block, journal row, day, alert and MQTT session of a data directory; `None` when there is no database in it.
 ///
 /// It only reads, beside a running sanimon too. `progress` is told the blocks that are read, and how many there are.
 pub fn verify(directory: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Option<Verified>> {
@@ -37,7 +37,7 @@ pub fn verify(directory: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Op
     if let Err(error) = structure(&connection, &mut verified) {
         verified.faults.push(format!("the database's structure cannot be read: {error}"));
     }
-    for part in [journal_rows, months, alerts, kept_apart] {
+    for part in [journal_rows, months, alerts, mqtt_sessions, kept_apart] {
         if let Err(error) = part(&connection, &mut verified) {
             verified.faults.push(error.to_string());
         }
@@ -82,14 +82,26 @@ fn journal_rows(connection: &Connection, verified: &mut Verified) -> Result<()> 
 
 /// Alerts and their histories.
 fn alerts(connection: &Connection, verified: &mut Verified) -> Result<()> {
+    if is_of_today(connection)? {
+        read::each_damaged(connection, |fault| verified.faults.push(fault))?;
+    }
+    Ok(())
+}
+
+/// What the embedded broker keeps.
+fn mqtt_sessions(connection: &Connection, verified: &mut Verified) -> Result<()> {
+    if is_of_today(connection)? {
+        read::stored_sessions(connection, &mut |fault| verified.faults.push(fault))?;
+    }
+    Ok(())
+}
+
+/// The columns are those of today, or the file is brought up to date first.
+fn is_of_today(connection: &Connection) -> Result<bool> {
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(StoreError::doing("read the data version"))?;
-    // The columns of an alert are those of today, or the file is brought up to date first.
-    if version < schema::DATA_VERSION {
-        return Ok(());
-    }
-    read::each_damaged(connection, |fault| verified.faults.push(fault))
+    Ok(version >= schema::DATA_VERSION)
 }
 
 /// What delivery has set aside, and the rows that were kept when the journal let go of them.

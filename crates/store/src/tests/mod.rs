@@ -18,6 +18,7 @@ mod between;
 mod damaged_alert;
 mod http;
 mod influxd;
+mod mqtt;
 mod outbox;
 mod stand_in;
 mod windows;

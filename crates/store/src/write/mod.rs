@@ -4,6 +4,7 @@ mod access;
 mod alerts;
 mod deliver;
 pub(crate) mod device_import;
+mod mqtt;
 mod outbox;
 mod quarantine;
 mod registry;

@@ -43,7 +43,7 @@ pub struct RevokeToken {
 #[derive(Debug, Clone)]
 pub struct PutCredentials(pub Vec<NewCredential>);
 
-/// Revokes a device's credential: who is connected with it is cut off.
+/// Revokes a device's credential: who is connected with it is cut off, and what the broker keeps for it goes.
 #[derive(Debug, Clone)]
 pub struct RevokeCredential {
     pub id: i64,
@@ -114,6 +114,7 @@ impl PutCredentials {
 impl RevokeCredential {
     pub(super) fn carry_out(&self, work: &mut Execution<'_>) -> Result<Done, Stopped> {
         found(work.tx.remove_credential(self.id)?, "credential", &self.id)?;
+        work.tx.remove_mqtt_of_credential(self.id)?;
         credentials_changed(work)
     }
 }

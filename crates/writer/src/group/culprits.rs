@@ -1,34 +1,35 @@
-//! Which message it is that a group cannot be committed with.
+//! Which message it is that a group cannot be committed with, or which change of a session.
 
 use sanimon_domain::{FaultCode, TimestampMs};
-use sanimon_store::{Class, QuarantineEntry};
+use sanimon_store::{Class, QuarantineEntry, Result, SessionChange};
 
-use super::transaction::{GroupFailure, Time, guarded};
+use super::transaction::{Culprits, GroupFailure, Time, guarded};
 use crate::change::{Change, RowWriter};
 use crate::failure::Failure;
-use crate::message::{Message, Received};
+use crate::gathered::Group;
+use crate::message::Message;
 use crate::outputs::Outputs;
 use crate::state::{Applied, Live, Rest, Site, Writer};
 
 impl Writer<Live> {
-    /// Commits the halves one after the other. A message that stands alone is the culprit, if the group is sound without it.
+    /// Commits the halves one after the other. What stands alone is the culprit, if the group is sound without it.
     pub(super) fn halved<A>(
         mut self,
         (now, time): (TimestampMs, Time),
-        mut messages: Vec<Received<A>>,
+        mut group: Group<A>,
         failure: &Failure,
     ) -> Applied<A> {
         if let Err(failure) = self.put_back(now) {
-            return self.broken_off(failure, Outputs::default(), messages);
+            return self.broken_off(failure, Outputs::default(), group);
         }
-        match messages.len() {
+        match group.len() {
             // Nothing but time has passed: it is nobody's fault, and it is tried again.
-            0 => self.broken_off(Failure::passing(&failure.text), Outputs::default(), Vec::new()),
-            1 => self.alone((now, time), messages, failure),
+            0 => self.broken_off(Failure::passing(&failure.text), Outputs::default(), group),
+            1 => self.alone((now, time), group, failure),
             length => {
-                let second = messages.split_off(length / 2);
+                let second = group.split_off(length / 2);
                 // Nothing is due before all that has arrived is heard.
-                match self.group((now, Time::StandsStill), messages) {
+                match self.group((now, Time::StandsStill), group) {
                     Applied::Done { writer, outputs } => writer.group((now, time), second).after(outputs),
                     Applied::Held { writer, outputs, mut rest } => {
                         rest.left.extend(second);
@@ -40,32 +41,36 @@ impl Writer<Live> {
         }
     }
 
-    /// A group of one that cannot be committed: set aside, unless nothing can be committed without it, either.
+    /// A group of one that cannot be committed: set aside, or left out, unless nothing can be committed without it, either.
     fn alone<A>(
         self,
         (now, time): (TimestampMs, Time),
-        messages: Vec<Received<A>>,
+        mut group: Group<A>,
         failure: &Failure,
     ) -> Applied<A> {
-        match self.group((now, time), Vec::<Received<A>>::new()) {
+        match self.group((now, time), Group::<A>::default()) {
+            Applied::Done { writer, outputs } if group.messages.is_empty() => {
+                writer.leave_out(&mut group.sessions, vec![(0, failure.text.clone())]);
+                Applied::Done { writer, outputs }
+            }
             Applied::Done { mut writer, outputs } => {
                 let changes: Vec<Change> =
-                    messages.iter().map(|received| aside(&received.message, &failure.text)).collect();
+                    group.messages.iter().map(|received| aside(&received.message, &failure.text)).collect();
                 let Writer { site, state } = &mut writer;
-                match guarded(|| site.commit_group((now, time), &changes, &mut state.engine)) {
-                    Ok(stored) => writer.committed(now, messages, &changes, stored).after(outputs),
+                match guarded(|| site.commit_group((now, time), (&[], &changes), &mut state.engine)) {
+                    Ok(stored) => writer.committed(now, group, &changes, stored).after(outputs),
                     Err(GroupFailure::Whole(failure)) => {
                         let failure = Failure { class: held_class(failure.class), ..failure };
-                        writer.broken_off(failure, outputs, messages)
+                        writer.broken_off(failure, outputs, group)
                     }
                     Err(GroupFailure::Culprits(_) | GroupFailure::CulpritOfRules(..)) => {
                         let failure = Failure::passing("the quarantine cannot be written");
-                        writer.broken_off(failure, outputs, messages)
+                        writer.broken_off(failure, outputs, group)
                     }
                 }
             }
             Applied::Held { writer, outputs, .. } => {
-                Applied::Held { writer, outputs, rest: Rest { unsure: Vec::new(), left: messages } }
+                Applied::Held { writer, outputs, rest: Rest { unsure: Group::default(), left: group } }
             }
             fatal @ Applied::Fatal { .. } => fatal,
         }
@@ -110,28 +115,51 @@ pub(super) fn aside(message: &Message, cause: &str) -> Change {
 }
 
 impl Site {
-    /// Which changes fail by themselves: each in a part of its own, in a transaction that is not committed.
+    /// What fails by itself: each in a part of its own, in a transaction that is not committed.
     pub(super) fn culprits(
         &mut self,
         now: TimestampMs,
-        changes: &[Change],
+        (sessions, changes): (&[&SessionChange], &[Change]),
         failure: Failure,
     ) -> GroupFailure {
-        let tx = match self.file.begin() {
-            Ok(tx) => tx,
-            Err(error) => return error.into(),
-        };
+        match self.find_culprits(now, sessions, changes) {
+            Ok(Culprits { sessions, messages }) if sessions.is_empty() && messages.is_empty() => {
+                GroupFailure::Whole(failure)
+            }
+            Ok(found) => GroupFailure::Culprits(found),
+            Err(error) => error.into(),
+        }
+    }
+
+    fn find_culprits(
+        &mut self,
+        now: TimestampMs,
+        sessions: &[&SessionChange],
+        changes: &[Change],
+    ) -> Result<Culprits> {
+        let mut found = Culprits::default();
+        let tx = self.file.begin()?;
+        for (place, change) in sessions.iter().enumerate() {
+            let written = tx.part_tried_twice(|| tx.put_session_change(change));
+            blame(&mut found.sessions, place, written)?;
+        }
         let mut rows = RowWriter::new(&tx, self.options.quarantine, self.quarantine_rows, now);
-        let mut found = Vec::new();
         for (place, change) in changes.iter().enumerate() {
             let written = tx.part_tried_twice(|| rows.write(std::iter::once(change)));
             rows.journal_no += 1;
-            match written {
-                Ok(()) => {}
-                Err(error) if error.class() == Class::Permanent => found.push((place, error.to_string())),
-                Err(error) => return error.into(),
-            }
+            blame(&mut found.messages, place, written)?;
         }
-        if found.is_empty() { GroupFailure::Whole(failure) } else { GroupFailure::Culprits(found) }
+        Ok(found)
+    }
+}
+
+/// What will never succeed is somebody's fault; everything else is the disk's.
+fn blame(found: &mut Vec<(usize, String)>, place: usize, written: Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.class() == Class::Permanent => {
+            found.push((place, error.to_string()));
+            Ok(())
+        }
+        other => other,
     }
 }

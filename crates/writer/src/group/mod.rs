@@ -1,12 +1,14 @@
-//! A group of messages: admitted, written, evaluated, committed, in one transaction.
+//! A group of messages and of changes of MQTT sessions: admitted, written, evaluated, committed, in one transaction.
 //!
 //! ```text
-//! admit ──▶ changes ──▶ BEGIN, rows ──▶ evaluate ──▶ cases ──▶ COMMIT ──▶ memory, outputs
+//! admit ──▶ changes ──▶ BEGIN, sessions, rows ──▶ evaluate ──▶ cases ──▶ COMMIT ──▶ memory, outputs
 //! ```
 //!
 //! What fails because the disk refuses is held as a whole. What fails for a reason that a retry will not mend has a culprit:
 //! the message whose part of the transaction fails, or whose admission panics. It goes to the quarantine with the cause, and
 //! the group is made again without it. A failure that names nobody halves the group until the culprit stands alone.
+//!
+//! A change of a session that can never be stored is left out alone, too: its token is dropped, which the broker takes as a no.
 
 mod culprits;
 mod transaction;
@@ -14,11 +16,12 @@ mod transaction;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sanimon_domain::TimestampMs;
-use sanimon_store::Class;
+use sanimon_store::{Class, SessionChange};
 
 use crate::admit::{Batch, Clocks};
 use crate::change::Change;
 use crate::failure::Failure;
+use crate::gathered::{Changed, Group};
 use crate::message::Received;
 use crate::outputs::Outputs;
 use crate::publish;
@@ -26,7 +29,7 @@ use crate::state::{Applied, Live, Site, Writer};
 
 use culprits::aside;
 pub(crate) use transaction::Time;
-use transaction::{GroupFailure, Stored, guarded};
+use transaction::{Culprits, GroupFailure, Stored, guarded};
 
 /// How often a group is made again without those that could not be stored, before it is halved.
 const ROUNDS_MAX: usize = 6;
@@ -42,53 +45,70 @@ impl Writer<Live> {
 
     /// Admits a group, commits it, and makes known what was committed. What cannot be stored is set aside, and the group is
     /// made again. Where time goes on, it ends with a tick.
-    pub(crate) fn group<A>(
-        mut self,
-        (now, time): (TimestampMs, Time),
-        messages: Vec<Received<A>>,
-    ) -> Applied<A> {
-        if let (false, Some(failure)) = (messages.is_empty(), self.is_full()) {
-            return self.broken_off(failure, Outputs::default(), messages);
+    pub(crate) fn group<A>(mut self, (now, time): (TimestampMs, Time), mut group: Group<A>) -> Applied<A> {
+        if let (false, Some(failure)) = (group.messages.is_empty(), self.is_full()) {
+            return self.broken_off(failure, Outputs::default(), group);
         }
-        let mut set_aside: Vec<Option<String>> = vec![None; messages.len()];
+        let mut set_aside: Vec<Option<String>> = vec![None; group.messages.len()];
         let mut blamed_before = None;
         for _ in 0..ROUNDS_MAX {
-            let (changes, panicked) = self.admit(&messages, &set_aside);
+            let (changes, panicked) = self.admit(&group.messages, &set_aside);
             let committed = if panicked.is_empty() {
-                guarded(|| self.site.commit_group((now, time), &changes, &mut self.state.engine))
+                let sessions: Vec<&SessionChange> =
+                    group.sessions.iter().map(|changed| &changed.change).collect();
+                let engine = &mut self.state.engine;
+                guarded(|| self.site.commit_group((now, time), (&sessions, &changes), engine))
             } else {
-                Err(GroupFailure::Culprits(panicked))
+                Err(GroupFailure::Culprits(Culprits { messages: panicked, ..Culprits::default() }))
             };
             match committed {
-                Ok(stored) => return self.committed(now, messages, &changes, stored),
+                Ok(stored) => return self.committed(now, group, &changes, stored),
                 Err(GroupFailure::Whole(failure)) if failure.class == Class::Permanent => {
-                    return self.halved((now, time), messages, &failure);
+                    return self.halved((now, time), group, &failure);
                 }
                 Err(GroupFailure::Whole(failure)) => {
-                    return self.broken_off(failure, Outputs::default(), messages);
+                    return self.broken_off(failure, Outputs::default(), group);
                 }
                 Err(GroupFailure::Culprits(found)) => {
                     // The group is looked at again: what it said of clocks would count twice.
                     self.state.clocks = Clocks::default();
-                    for (place, cause) in found {
-                        tracing::error!(topic = messages[place].message.topic, cause, "message set aside");
+                    self.leave_out(&mut group.sessions, found.sessions);
+                    for (place, cause) in found.messages {
+                        tracing::error!(
+                            topic = group.messages[place].message.topic,
+                            cause,
+                            "message set aside"
+                        );
                         set_aside[place] = Some(cause);
                     }
                 }
                 Err(GroupFailure::CulpritOfRules(place, cause)) => {
                     // Its rows alone could be stored: it is set aside when it fails a second time.
                     if blamed_before.replace(place) == Some(place) {
-                        tracing::error!(topic = messages[place].message.topic, cause, "message set aside");
+                        tracing::error!(
+                            topic = group.messages[place].message.topic,
+                            cause,
+                            "message set aside"
+                        );
                         set_aside[place] = Some(cause);
                     }
                     if let Err(failure) = self.put_back(now) {
-                        return self.broken_off(failure, Outputs::default(), messages);
+                        return self.broken_off(failure, Outputs::default(), group);
                     }
                 }
             }
         }
         let failure = Failure::passing("each try to commit this group found another message at fault");
-        self.halved((now, time), messages, &failure)
+        self.halved((now, time), group, &failure)
+    }
+
+    /// Changes of sessions that can never be stored go, by their places, with their tokens.
+    fn leave_out<A>(&self, sessions: &mut Vec<Changed<A>>, found: Vec<(usize, String)>) {
+        for (place, cause) in found.into_iter().rev() {
+            let Changed { change, .. } = sessions.remove(place);
+            tracing::error!(%change, cause, "change of an MQTT session left out: please report this");
+            publish::count_session_change(&self.site.memory);
+        }
     }
 
     /// Makes the changes of all messages, and the quarantine's entries of those that are set aside. Also gives those whose
@@ -108,7 +128,8 @@ impl Writer<Live> {
             Some(cause) => aside(&received.message, cause),
             None => {
                 let admitted = catch_unwind(AssertUnwindSafe(|| batch.message(&received.message)));
-                admitted.unwrap_or_else(|_| {
+                let with_mqtt = |change| Change { mqtt: received.message.mqtt_rows(), ..change };
+                admitted.map(with_mqtt).unwrap_or_else(|_| {
                     panicked.push((place, "sanimon panicked on it: please report this".to_owned()));
                     Change::default()
                 })
@@ -122,7 +143,7 @@ impl Writer<Live> {
     fn committed<A>(
         mut self,
         now: TimestampMs,
-        messages: Vec<Received<A>>,
+        group: Group<A>,
         changes: &[Change],
         stored: Stored,
     ) -> Applied<A> {
@@ -130,6 +151,7 @@ impl Writer<Live> {
         site.file.after_commit();
         site.ticked_at = now;
         site.discoveries.make_room(now);
+        let messages = &group.messages;
         for (Received { message, .. }, change) in messages.iter().zip(changes) {
             site.discoveries.add(&message.connection, message.received_at, change.new_devices.len());
         }
@@ -139,7 +161,7 @@ impl Writer<Live> {
         let waited_for = messages.iter().filter(|received| received.message.is_waited_for()).count();
         publish::count(&site.memory, (messages.len(), waited_for), changes, feed.readings.len());
         publish::count_limits(&site.memory, changes, stored.dropped);
-        let acknowledged = messages.into_iter().map(|received| received.ack).collect();
+        let acknowledged = group.into_acks().collect();
         self.with_job(now, Outputs { acknowledged, feed, wake_outbox: has_alerts, ..Outputs::default() })
     }
 }

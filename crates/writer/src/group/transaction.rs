@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sanimon_alerting::{Effect, Engine, Input as EngineInput};
 use sanimon_domain::{AlertId, TimestampMs};
-use sanimon_store::{Alert, Class, Memory};
+use sanimon_store::{Alert, Class, Memory, SessionChange};
 
 use crate::cases::Cases;
 use crate::change::{Change, Dropped, RowWriter};
@@ -26,10 +26,17 @@ pub(crate) enum Time {
 pub(super) enum GroupFailure {
     /// The whole of it: the disk, or a reason that names nobody.
     Whole(Failure),
-    /// These messages, by their places, each with its cause. The rules have seen nothing yet.
-    Culprits(Vec<(usize, String)>),
+    /// The rules have seen nothing yet.
+    Culprits(Culprits),
     /// The rules have seen this message, and some before it.
     CulpritOfRules(usize, String),
+}
+
+/// What cannot be stored, by its places, each with its cause.
+#[derive(Default)]
+pub(super) struct Culprits {
+    pub(super) sessions: Vec<(usize, String)>,
+    pub(super) messages: Vec<(usize, String)>,
 }
 
 impl<E: Into<Failure>> From<E> for GroupFailure {
@@ -55,17 +62,17 @@ pub(super) fn guarded(work: impl FnOnce() -> Result<Stored, GroupFailure>) -> Re
 }
 
 impl Site {
-    /// One transaction: rows, what the rules say of them, and what follows for people. After an error the engine may have
+    /// One transaction: changes of sessions, rows, what the rules say of them, and what follows for people. After an error the engine may have
     /// seen what is not stored.
     pub(super) fn commit_group(
         &mut self,
         (now, time): (TimestampMs, Time),
-        changes: &[Change],
+        (sessions, changes): (&[&SessionChange], &[Change]),
         engine: &mut Engine,
     ) -> Result<Stored, GroupFailure> {
         let goes_on = time == Time::GoesOn;
         let is_escalation_due = goes_on && self.next_escalation_at.is_some_and(|at| at <= now);
-        let has_rows = changes.iter().any(|change| !change.is_empty());
+        let has_rows = !sessions.is_empty() || changes.iter().any(|change| !change.is_empty());
         // Without rows the rules are asked first: most often they have nothing to say, and nothing is to be stored.
         let asked = if has_rows {
             None
@@ -77,12 +84,13 @@ impl Site {
         }
         let tx = self.file.begin()?;
         let mut rows = RowWriter::new(&tx, self.options.quarantine, self.quarantine_rows, now);
-        if let Err(error) = rows.write(changes.iter()) {
+        let written = sessions.iter().try_for_each(|change| tx.put_session_change(change));
+        if let Err(error) = written.and_then(|()| rows.write(changes.iter())) {
             if error.class() != Class::Permanent {
                 return Err(error.into());
             }
             drop(tx);
-            return Err(self.culprits(now, changes, error.into()));
+            return Err(self.culprits(now, (sessions, changes), error.into()));
         }
         let evaluated = match asked {
             Some(evaluated) => evaluated,

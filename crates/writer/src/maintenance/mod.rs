@@ -9,6 +9,7 @@ use sanimon_domain::TimestampMs;
 use sanimon_store::{Class, Counters, Delivery};
 
 use crate::failure::Failure;
+use crate::gathered::Group;
 use crate::job::{Job, JobId, JobOutcome, Work};
 use crate::outputs::Outputs;
 use crate::state::{Applied, Live, Site, Writer};
@@ -105,7 +106,7 @@ impl Writer<Live> {
                     Failure { class: Class::Passing, unsure_of: None, .. } => {
                         Applied::Done { writer: self, outputs: Outputs::default() }
                     }
-                    failure => self.broken_off(failure, Outputs::default(), Vec::new()),
+                    failure => self.broken_off(failure, Outputs::default(), Group::default()),
                 }
             }
         }

@@ -17,6 +17,7 @@ mod http;
 mod in_force;
 mod limits;
 mod look;
+mod mqtt;
 mod say;
 mod site;
 mod stale;

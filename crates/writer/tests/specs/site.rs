@@ -11,8 +11,8 @@ use sanimon_domain::{SiteCalendar, TimestampMs};
 use sanimon_operations::OperationsSettings;
 use sanimon_store::{Durability, File, Influx, InfluxOptions, Shared, Store};
 use sanimon_writer::{
-    Answer, Applied, Ask, Author, Entry, Failure, Input, Job, Live, Message, Options, Outputs, Received,
-    Reloaded, Rest, Stale, Writer,
+    Answer, Applied, Ask, Author, Entry, Failure, Group, Input, Job, Live, Message, Options, Outputs,
+    Received, Reloaded, Rest, Stale, Writer,
 };
 use tempfile::TempDir;
 
@@ -39,7 +39,7 @@ pub(crate) struct Site {
     /// Those of them that were acknowledged, in the order in which they were.
     pub(crate) acknowledged: Vec<Ack>,
     /// Messages that a reload gave back.
-    rest: Vec<Received<Ack>>,
+    rest: Group<Ack>,
     /// The job that was begun last, until somebody does it.
     pub(crate) job: Option<Job>,
 }
@@ -75,7 +75,7 @@ impl Site {
     pub(crate) fn copy_of(other: &Path, options: Options, now: TimestampMs) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         copy(other, folder.path());
-        let (received, acknowledged, rest) = (0, Vec::new(), Vec::new());
+        let (received, acknowledged, rest) = (0, Vec::new(), Group::default());
         let (state, influx, job) = (State::Ended, None, None);
         let mut site = Self { state, options, influx, folder, received, acknowledged, rest, job };
         site.open(now);

@@ -267,7 +267,7 @@ impl Site {
                     self.tick(now);
                 } else {
                     let again: Vec<(No, Message)> =
-                        rest.into_iter().map(|received| (received.ack, received.message)).collect();
+                        rest.messages.into_iter().map(|received| (received.ack, received.message)).collect();
                     let more = self.messages(now, again);
                     told.acknowledged.extend(more.acknowledged);
                 }
