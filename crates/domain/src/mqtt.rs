@@ -1,5 +1,6 @@
-//! What of MQTT sessions must survive a restart: the same words in the broker, the writer and the file.
+//! What the embedded broker keeps over a restart: sessions, what they must still get, retained messages.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,9 +19,9 @@ pub struct SessionKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
     pub key: SessionKey,
-    /// The number of the credential that its client signed in with.
+    /// The number of its device's credential; `None`: it has none of those.
     pub credential: Option<i64>,
-    /// 3, 4 (3.1.1) or 5.
+    /// 3, 4, 5
     pub version: u8,
     pub expiry_s: u32,
     /// Since when its client is away; `None`: connected when this was written.
@@ -28,17 +29,18 @@ pub struct SessionRow {
     pub will: Option<Box<WillRow>>,
 }
 
-/// A will of a kept session.
+/// What is published for a client that goes without a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WillRow {
     pub message: StoredMessage,
     pub qos: u8,
     pub retain: bool,
     pub delay_s: u32,
+    /// `None`: its client is there.
     pub due_at: Option<TimestampMs>,
 }
 
-/// A subscription of a kept session, as it was granted.
+/// A subscription as it was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionRow {
     pub filter: Arc<str>,
@@ -48,12 +50,12 @@ pub struct SubscriptionRow {
     pub id: Option<u32>,
 }
 
-/// A message that waits for somebody, or is kept for its topic.
+/// A message as the broker keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMessage {
     pub topic: Arc<str>,
     pub payload: Bytes,
-    /// As the broker writes them.
+    /// As the broker encodes them.
     pub properties: Option<Bytes>,
     pub received_at: TimestampMs,
     pub expires_at: Option<TimestampMs>,
@@ -63,37 +65,39 @@ pub struct StoredMessage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owed {
     pub key: SessionKey,
-    /// Its place among all that are owed; it grows, and never comes again.
+    /// Given by the broker; it grows.
     pub order: u64,
     pub qos: u8,
     pub retain: bool,
     pub subscription_ids: Vec<u32>,
 }
 
-/// The same, as it is in the file.
+/// How far a message has come on its way to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingRow {
     pub owed: Owed,
-    /// It was sent under this.
+    /// `None`: it was not sent yet.
     pub packet_id: Option<u16>,
-    /// QoS 2: PUBREC came.
+    /// QoS 2: PUBREL was sent, and never again the message.
     pub is_released: bool,
+    /// One for all sessions that must get it.
     pub message: Arc<StoredMessage>,
 }
 
-/// A retained message.
+/// A message that is kept for its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetainedRow {
     pub message: StoredMessage,
     pub qos: u8,
-    /// Whose it is; revoked, it goes.
     pub owner: Arc<str>,
+    /// The number of the device's credential that it came with; `None`: it had none of those.
     pub credential: Option<i64>,
 }
 
 /// What a publish brings besides its readings; in the transaction of the message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MqttPart {
+    /// As the broker encodes them.
     pub properties: Option<Bytes>,
     pub expires_at: Option<TimestampMs>,
     pub owed_to: Vec<Owed>,
@@ -103,7 +107,7 @@ pub struct MqttPart {
     pub retained: Option<Retain>,
 }
 
-/// Who keeps a message for its topic.
+/// Whose a retained message is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retain {
     pub qos: u8,
@@ -111,36 +115,58 @@ pub struct Retain {
     pub credential: Option<i64>,
 }
 
-/// A change of what is stored of sessions. One of something that is not there does nothing.
+/// A change of what the broker keeps. One that is about an unknown row does nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionChange {
-    /// The row itself: its subscriptions and messages stay.
+    /// The session's own row is new, or another one; its subscriptions and messages stay.
     Put(Box<SessionRow>),
-    /// With its subscriptions, and all that it is owed.
+    /// With its subscriptions and all that it was to get.
     Remove(SessionKey),
     Subscribe(SessionKey, SubscriptionRow),
     Unsubscribe(SessionKey, Arc<str>),
+    /// A message has its packet id.
     Sent {
         key: SessionKey,
         order: u64,
         packet_id: u16,
     },
+    /// QoS 2: the client has the message, and PUBREL follows.
     Releasing {
         key: SessionKey,
         order: u64,
     },
+    /// A message needs no memory any more.
     Done {
         key: SessionKey,
         order: u64,
     },
     /// A QoS 2 packet id of a client is free again.
     Released(SessionKey, u16),
-    /// An empty payload removes what was kept.
+    /// Also the product's own alert states. An empty payload removes what was kept.
     Retain(Box<RetainedRow>),
+    /// By topic.
     ForgetRetained(Arc<str>),
 }
 
-/// All that is stored of sessions.
+/// What it is about, for the log: no payload.
+impl fmt::Display for SessionChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(row) => write!(f, "put {:?}", row.key),
+            Self::Remove(key) => write!(f, "remove {key:?}"),
+            Self::Subscribe(key, row) => write!(f, "subscribe {key:?} to {:?}", row.filter),
+            Self::Unsubscribe(key, filter) => write!(f, "unsubscribe {key:?} from {filter:?}"),
+            Self::Sent { key, order, packet_id } => write!(f, "sent {order} as {packet_id} to {key:?}"),
+            Self::Releasing { key, order } => write!(f, "releasing {order} of {key:?}"),
+            Self::Done { key, order } => write!(f, "done with {order} of {key:?}"),
+            Self::Released(key, packet_id) => write!(f, "released {packet_id} of {key:?}"),
+            Self::Retain(row) => write!(f, "retain {:?}", row.message.topic),
+            Self::ForgetRetained(topic) => write!(f, "forget what is retained for {topic:?}"),
+        }
+    }
+}
+
+/// All that the broker begins with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredSessions {
     pub sessions: Vec<SessionRow>,
@@ -149,5 +175,6 @@ pub struct StoredSessions {
     pub outgoing: Vec<OutgoingRow>,
     pub incoming: Vec<(SessionKey, u16)>,
     pub retained: Vec<RetainedRow>,
+    /// The highest order of a message that is still owed; 0: there is none.
     pub last_order: u64,
 }

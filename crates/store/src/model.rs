@@ -2,7 +2,6 @@
 
 mod access;
 mod conduct;
-mod mqtt;
 mod setup;
 
 pub use access::{Account, Credential, NewCredential, NewSession, NewToken, Session, Token};
@@ -10,7 +9,7 @@ pub use conduct::{
     DeliveryOutcome, DeliveryResult, MessageState, NewReport, NewRules, NewWindow, OutboxMessage, Place,
     PlaceCode, Report, RulesVersion, WaitingMessage, WindowEntry,
 };
-pub use mqtt::{
+pub use sanimon_domain::mqtt::{
     MqttPart, OutgoingRow, Owed, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage,
     StoredSessions, SubscriptionRow, WillRow,
 };
