@@ -172,6 +172,8 @@ fn gauges(text: &mut String, state: &ApiState) {
 fn limits(text: &mut String, health: &Health) {
     let (name, help) = ("limit_met_total", "what was left out because of a limit");
     labelled(text, ("counter", name, help), "limit", health.limits.all());
+    let (name, help) = ("mqtt_limit_total", "how often a limit of the embedded broker was met");
+    labelled(text, ("counter", name, help), "limit", health.mqtt_limits.all());
 }
 
 /// Whether each part of sanimon lives.

@@ -28,7 +28,7 @@ pub struct Decoded {
 
 impl Decoded {
     /// A message of which nothing was understood.
-    pub(crate) fn fault(code: FaultCode, message: impl Into<String>) -> Self {
+    pub fn fault(code: FaultCode, message: impl Into<String>) -> Self {
         let mut decoded = Self::default();
         decoded.add_fault(Fault::new(code, message));
         decoded

@@ -47,6 +47,8 @@ words! {
         BadStatus => "bad_status",
         /// A message, or a row, that the database will never take: it is set aside, and the rest goes on.
         CannotStore => "cannot_store",
+        /// Its sender may not publish to this topic, and would send it again for ever.
+        NotAllowed => "not_allowed",
         /// The message holds more than is read of one: the rest was left out.
         TooMuch => "too_much",
     }

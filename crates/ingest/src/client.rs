@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::message::{AckWay, Connection};
-use crate::queue::{Arrival, Queue, Share};
+use crate::queue::{Arrival, Line, Queue};
 
 /// A packet from a broker that somebody else configured: generous, for one that is too large comes again for ever.
 const PACKET_BYTES_MAX: usize = 16 << 20;
@@ -81,18 +81,17 @@ pub async fn run(
     let mut backoff = BACKOFF_MIN;
     // The session may be from a run with other filters: subscribe once in any case.
     let mut must_subscribe = true;
-    let share = Share::of_broker();
+    let line = queue.line_of_broker();
     while !*stop.borrow() {
         let (client, event_loop) = AsyncClient::new(mqtt_options(&options), REQUESTS_MAX);
         let connection = Arc::new(Connection { client, alive: AtomicBool::new(true) });
         let mut session = Session {
             options: &options,
-            queue: &queue,
             health: &health,
             heartbeat: &heartbeat,
             connection: connection.clone(),
             connected: false,
-            share: &share,
+            line: &line,
             must_subscribe: &mut must_subscribe,
         };
         let ended = session.follow(event_loop, &mut stop).await;
@@ -134,12 +133,11 @@ fn mqtt_options(options: &ClientOptions) -> MqttOptions {
 
 struct Session<'a> {
     options: &'a ClientOptions,
-    queue: &'a Queue,
     health: &'a Health,
     heartbeat: &'a Heartbeat,
     connection: Arc<Connection>,
     connected: bool,
-    share: &'a Share,
+    line: &'a Line,
     must_subscribe: &'a mut bool,
 }
 
@@ -245,17 +243,18 @@ impl Session<'_> {
         };
         let arrival = Arrival {
             source: source.clone(),
-            topic: publish.topic,
+            topic: publish.topic.into(),
             payload: publish.payload,
             qos,
             is_retained: publish.retain,
             connection: sanimon_writer::Connection::Broker,
-            share: self.share,
             client_id: None,
+            mqtt: None,
+            refused: None,
             ack,
         };
         // A full queue is no fault of this source's.
         self.heartbeat.waiting();
-        self.queue.message(arrival).await
+        self.line.message(arrival).await
     }
 }

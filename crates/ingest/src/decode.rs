@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sanimon_codec::script::Script;
 use sanimon_codec::{Decoded, DeviceReport, Formats, Incoming, RawFrame, device};
-use sanimon_domain::{DeviceKind, Fault, FaultCode};
+use sanimon_domain::{DeviceKind, Fault, FaultCode, TimestampMs};
 use sanimon_store::{Device, Directory, Shared};
 
 use crate::scripts::Scripts;
@@ -20,6 +20,22 @@ struct Inner {
     directory: Arc<Directory>,
 }
 
+/// How far a message is decoded.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    Done(Decoded),
+    Scripted(Box<Decoded>, Vec<Scripted>),
+}
+
+/// A frame that a script is to read.
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    /// The report that it is of.
+    index: usize,
+    script: usize,
+    frame: RawFrame,
+}
+
 impl Decoder {
     pub fn new(formats: Formats, scripts: Vec<Script>, shared: &Shared) -> Self {
         let scripts = Scripts::new(scripts, shared.health.parts.part("codecs"));
@@ -30,19 +46,41 @@ impl Decoder {
         &self.0.formats
     }
 
-    /// Decodes a message, binary frames by the models that the registry knows.
-    pub async fn decode(&self, message: Incoming<'_>) -> Decoded {
+    /// Decodes a message, binary frames by the models that the registry knows; what scripts have to do is left to
+    /// [`Decoder::finish`].
+    pub(crate) fn begin(&self, message: Incoming<'_>) -> Begun {
         let mut decoded = self.0.formats.decode(message);
+        let mut scripted = Vec::new();
         for index in 0..decoded.reports.len() {
             if let Some(frame) = decoded.reports[index].frame.clone() {
-                // Boxed, for most messages have no frame: the place of its future would be taken for each of them.
-                Box::pin(self.frame(&mut decoded, (index, *frame), message)).await;
+                self.frame(&mut decoded, (index, *frame), &mut scripted);
+            }
+        }
+        if scripted.is_empty() { Begun::Done(decoded) } else { Begun::Scripted(Box::new(decoded), scripted) }
+    }
+
+    /// Waits for scripts.
+    pub(crate) async fn finish(&self, begun: Begun, received: TimestampMs) -> Decoded {
+        let (mut decoded, scripted) = match begun {
+            Begun::Done(decoded) => return decoded,
+            Begun::Scripted(decoded, scripted) => (*decoded, scripted),
+        };
+        for Scripted { index, script, frame } in scripted {
+            let times = self.0.formats.times(received);
+            match self.0.scripts.decode(script, frame, times).await {
+                Ok(samples) => decoded.add_samples(index, samples),
+                Err(fault) => decoded.add_fault(fault),
             }
         }
         decoded
     }
 
-    async fn frame(&self, decoded: &mut Decoded, (index, frame): (usize, RawFrame), message: Incoming<'_>) {
+    fn frame(
+        &self,
+        decoded: &mut Decoded,
+        (index, frame): (usize, RawFrame),
+        scripted: &mut Vec<Scripted>,
+    ) {
         let report = &mut decoded.reports[index];
         let known = self.known(report);
         let model = known.as_ref().and_then(|device| device.model.as_deref());
@@ -55,12 +93,8 @@ impl Decoder {
         };
         if let Some(script) = self.0.scripts.find(model) {
             report.sender.kind = report.sender.kind.or(self.0.scripts.script(script).kind);
-            let times = self.0.formats.times(message.received);
-            let said = self.0.scripts.decode(script, frame, times).await;
-            return match said {
-                Ok(samples) => decoded.add_samples(index, samples),
-                Err(fault) => decoded.add_fault(fault),
-            };
+            scripted.push(Scripted { index, script, frame });
+            return;
         }
         let model = model.to_owned();
         report.sender.kind = report.sender.kind.or_else(|| likely_kind(&model));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sanimon_broker::Token;
 use sanimon_domain::{Clock, TimestampMs};
 use sanimon_store::{Counters, Part, Shared, Store};
 use sanimon_writer::{
@@ -155,8 +156,8 @@ impl Worker {
             Work::Messages(messages) => {
                 self.is_idle = messages.is_empty();
                 self.groups_since_tidy += u32::from(!self.is_idle);
-                Counters::add(&self.shared.health.counters.received, messages.len() as u64);
-                Some((Input::Messages(messages.into()), None))
+                Counters::add(&self.shared.health.counters.received, messages.messages.len() as u64);
+                Some((Input::Messages(messages), None))
             }
             Work::Asked(Asked::Command(entry, command, reply)) => {
                 Some((Input::Command(entry, *command), Some(reply)))
@@ -223,7 +224,9 @@ impl Worker {
     /// Sends out what was committed. None of it can fail.
     fn send(&self, outputs: Outputs<Ack>, reply: &mut Option<Reply>) {
         let Outputs { acknowledged, answer, feed, wake_outbox, job } = outputs;
-        let count = acknowledged.into_iter().map(Ack::release).filter(|told| *told).count();
+        let mut settled = Vec::new();
+        let count = acknowledged.into_iter().map(|ack| ack.release(&mut settled)).filter(|told| *told).count();
+        Token::settle(settled);
         Counters::add(&self.shared.health.counters.acknowledged, count as u64);
         self.shared.feed.publish(feed);
         if wake_outbox {

@@ -12,6 +12,8 @@ pub enum IngestError {
     Thread { what: &'static str, source: std::io::Error },
     #[error("the broker address `{url}` is not understood: write mqtt://HOST:PORT")]
     BrokerUrl { url: String },
+    #[error("the stored MQTT sessions cannot be read: {0}: run `sanimon check`")]
+    Sessions(sanimon_store::StoreError),
     #[error("the data cannot be put in order: {0}")]
     Writer(sanimon_writer::Failure),
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rumqttc::AsyncClient;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use sanimon_broker::Token;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The token by which a message's sender waits. The writer gives it back after the commit; dropped before, it is a refusal:
 /// the sender will send again.
@@ -12,14 +13,20 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 pub struct Ack {
     pub(crate) way: AckWay,
     /// The message's places in the queue, free again with the token.
-    pub(crate) _places: Places,
+    pub(crate) places: Option<Places>,
 }
 
-/// Places that a message has taken in the queue, until it is dropped: of its connection's share, and of all.
+/// Places that a message has taken in the queue, until it is dropped: of its line's share, and of all.
 #[derive(Debug)]
 pub(crate) struct Places {
-    pub(crate) _own: OwnedSemaphorePermit,
-    pub(crate) _all: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
+
+impl Places {
+    pub(crate) const fn of(own: OwnedSemaphorePermit, all: OwnedSemaphorePermit) -> Self {
+        Self { _own: own, _all: all }
+    }
 }
 
 /// The way back to the sender.
@@ -27,8 +34,8 @@ pub(crate) struct Places {
 pub enum AckWay {
     /// QoS 0: nobody waits.
     None,
-    /// A session of the embedded broker waits in its hook.
-    Embedded(oneshot::Sender<()>),
+    /// The embedded broker: acknowledgements go out, and the message to who asked for it.
+    Embedded(Token),
     /// An external broker's connection.
     Client { connection: Arc<Connection>, packet_id: u16, qos: rumqttc::QoS },
 }
@@ -42,16 +49,34 @@ pub struct Connection {
 }
 
 impl Ack {
-    /// Tells the sender that its message is on disk. True if there was somebody to tell.
-    pub(crate) fn release(self) -> bool {
+    /// Nobody waits.
+    pub(crate) const fn none() -> Self {
+        Self { way: AckWay::None, places: None }
+    }
+
+    /// The embedded broker waits for a change of its own.
+    pub(crate) const fn embedded(token: Token) -> Self {
+        Self { way: AckWay::Embedded(token), places: None }
+    }
+
+    pub(crate) const fn is_awaited(&self) -> bool {
+        !matches!(self.way, AckWay::None)
+    }
+
+    /// Tells the sender that its message is on disk; for the embedded broker, which is told of many at once, the token goes to
+    /// `settled`. True if there was somebody to tell.
+    pub(crate) fn release(self, settled: &mut Vec<Token>) -> bool {
         match self.way {
             AckWay::None => false,
-            AckWay::Embedded(waiting) => waiting.send(()).is_ok(),
+            AckWay::Embedded(token) => {
+                let is_awaited = token.is_awaited();
+                settled.push(token);
+                is_awaited
+            }
             AckWay::Client { connection, packet_id, qos } => {
                 let mut publish = rumqttc::Publish::new("", qos, Vec::new());
                 publish.pkid = packet_id;
-                // The request channel is larger than the packet ids that can be unacknowledged, so it is never full;
-                // closed means that the connection has gone and the broker will send again.
+                // Never waits: a full request channel would mean more unacknowledged messages than MQTT has ids.
                 connection.client.try_ack(&publish).is_ok()
             }
         }
@@ -61,7 +86,7 @@ impl Ack {
     pub(crate) fn is_gone(&self) -> bool {
         match &self.way {
             AckWay::None => false,
-            AckWay::Embedded(waiting) => waiting.is_closed(),
+            AckWay::Embedded(token) => token.is_gone(),
             AckWay::Client { connection, .. } => !connection.alive.load(Ordering::Acquire),
         }
     }

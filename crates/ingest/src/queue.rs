@@ -1,39 +1,36 @@
 //! The bounded way from the sources to the writer: messages, what people ask for, what jobs report.
 //!
-//! Places are taken before a message is decoded, first of its connection's share and then of all: a client that floods fills
-//! its own share, and the others go on. Waiting for a place is the back-pressure. People's commands have a lane of their own:
-//! they pass the messages that wait, and while the disk refuses they are answered at once.
+//! Each source has a [`Line`] of its own. A group is filled from all of them in turn, so whoever has much waiting delays others
+//! by little ([`lines`]). Places are taken before a message is decoded, first of its line's share and then of all: a client that
+//! floods fills its own share, and the others go on. Waiting for a place is the back-pressure. People's commands have a lane of
+//! their own: they pass the messages that wait, and while the disk refuses they are answered at once.
+
+mod line;
+mod lines;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use sanimon_codec::Incoming;
 use sanimon_domain::{Clock, TimestampMs};
-use sanimon_store::DeliveryOutcome;
-use sanimon_writer::{
-    Answer, Ask, Command, Connection, Entry, JobId, JobOutcome, Message, Qos, Received, Refusal,
-};
+use sanimon_store::{DeliveryOutcome, SessionChange};
+use sanimon_writer::{Answer, Ask, Changed, Command, Entry, Group, JobId, JobOutcome, Received, Refusal};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::decode::Decoder;
-use crate::message::{Ack, AckWay, Places};
+use crate::message::Ack;
+
+pub use line::{Arrival, Line};
+use lines::{LineNo, Lines};
 
 /// Places of messages that wait: some groups' worth. More would only add to the wait.
 const PLACES_MAX: usize = 4_096;
-/// A message takes a place for each so many bytes of its payload that begin: large ones cannot fill the memory either.
-const BYTES_OF_PLACE: usize = 16 * 1024;
-/// What one client's connection may take: a sixteenth of the places.
-const PLACES_OF_CLIENT_MAX: usize = PLACES_MAX / 16;
 /// Commands waiting at most: each is a person's click, or a channel's report.
 const COMMANDS_MAX: usize = 64;
 /// Steps of jobs waiting at most: each may hold a megabyte.
 const REPORTS_MAX: usize = 2;
-/// Messages in a group at most: bounds the memory of a group and the loss of time when its commit fails.
-const GROUP_MESSAGES_MAX: usize = 4_096;
-/// Readings in a group after which no further message joins: backlogs are large.
-const GROUP_READINGS_MAX: usize = 100_000;
+/// Changes of sessions waiting at most: each is small, and a client's answer waits for most of them.
+const SESSION_CHANGES_MAX: usize = 65_536;
 
 /// The way of an answer back to who asked.
 pub(crate) type Reply = oneshot::Sender<Answer>;
@@ -42,7 +39,7 @@ pub(crate) type Reply = oneshot::Sender<Answer>;
 #[derive(Debug)]
 pub(crate) enum Work {
     /// What was waiting; empty: time went on.
-    Messages(Vec<Received<Ack>>),
+    Messages(Group<Ack>),
     Asked(Asked),
     Job(JobId, JobOutcome),
     /// The last one: what came before is committed, what comes after is refused.
@@ -77,7 +74,10 @@ enum Phase {
 
 #[derive(Debug, Default)]
 struct Lanes {
-    messages: VecDeque<Received<Ack>>,
+    lines: Lines,
+    sessions: Vec<Changed<Ack>>,
+    /// Somebody waits for one of these changes.
+    is_change_awaited: bool,
     asked: VecDeque<Asked>,
     reports: VecDeque<(JobId, JobOutcome)>,
     has_tick: bool,
@@ -111,50 +111,6 @@ pub struct Queue(Arc<Inner>);
 #[error("sanimon is stopping")]
 pub struct Stopped;
 
-/// What one connection may take of the queue's places; a clone is the same share.
-#[derive(Debug, Clone)]
-pub struct Share {
-    places: Arc<Semaphore>,
-    max: usize,
-}
-
-impl Share {
-    /// Of a client of its own: a device, or a gateway.
-    pub fn of_client() -> Self {
-        Self::new(PLACES_OF_CLIENT_MAX)
-    }
-
-    /// Of an external broker, which brings the messages of a town: all that there is.
-    pub fn of_broker() -> Self {
-        Self::new(PLACES_MAX)
-    }
-
-    fn new(max: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(max)), max }
-    }
-}
-
-/// What a source knows of a message before it is decoded.
-#[derive(Debug)]
-pub struct Arrival<'a> {
-    pub source: Arc<str>,
-    pub topic: String,
-    pub payload: Bytes,
-    pub qos: Qos,
-    pub is_retained: bool,
-    pub connection: Connection,
-    pub share: &'a Share,
-    /// Who published it, where a format's topic does not say it.
-    pub client_id: Option<&'a str>,
-    pub ack: AckWay,
-}
-
-impl Arrival<'_> {
-    fn incoming(&self, received: TimestampMs) -> Incoming<'_> {
-        Incoming { topic: &self.topic, payload: &self.payload, received, client_id: self.client_id }
-    }
-}
-
 impl Queue {
     pub(crate) fn new(clock: Arc<dyn Clock>, decoder: Decoder) -> Self {
         Self(Arc::new(Inner {
@@ -176,35 +132,31 @@ impl Queue {
         self.0.clock.now()
     }
 
-    /// Takes a message's places, decodes it and puts it into the queue. The wait is the back-pressure.
-    pub async fn message(&self, arrival: Arrival<'_>) -> Result<(), Stopped> {
-        let places = self.places(arrival.share, arrival.payload.len()).await?;
-        let received_at = self.now();
-        let decoded = self.0.decoder.decode(arrival.incoming(received_at)).await;
-        let Arrival { source, topic, payload, qos, is_retained, connection, ack, .. } = arrival;
-        let message = Message {
-            source,
-            topic,
-            payload,
-            received_at,
-            known_at: received_at,
-            qos,
-            is_retained,
-            connection,
-            decoded,
-            mqtt: None,
-        };
-        self.push(|lanes| {
-            lanes.messages.push_back(Received { message, ack: Ack { way: ack, _places: places } });
-        })
+    /// A line of its own for a source that speaks for itself: a device, a gateway.
+    pub fn line(&self) -> Line {
+        Line::new(self.clone(), PLACES_OF_CLIENT_MAX)
     }
 
-    async fn places(&self, share: &Share, bytes: usize) -> Result<Places, Stopped> {
-        // One message alone always finds room in its share.
-        let number = (bytes / BYTES_OF_PLACE + 1).min(share.max) as u32;
-        let own = share.places.clone().acquire_many_owned(number).await.map_err(|_| Stopped)?;
-        let all = self.0.places.clone().acquire_many_owned(number).await.map_err(|_| Stopped)?;
-        Ok(Places { _own: own, _all: all })
+    /// One for an external broker, which brings the messages of a town: it may take all the places that there are.
+    pub fn line_of_broker(&self) -> Line {
+        Line::new(self.clone(), PLACES_MAX)
+    }
+
+    /// A change of what the embedded broker keeps, in the next group. Where nobody waits for it, it does not make one. A change
+    /// for which there is no room is refused: its acknowledgement is dropped.
+    pub(crate) fn change(&self, change: SessionChange, ack: Ack) {
+        let is_awaited = ack.is_awaited();
+        let mut lanes = self.lanes();
+        if lanes.phase == Phase::Closed || lanes.sessions.len() >= SESSION_CHANGES_MAX {
+            drop(lanes);
+            tracing::warn!(%change, "a change of a session is not stored: too many wait");
+            return;
+        }
+        lanes.sessions.push(Changed { change, ack });
+        if is_awaited {
+            lanes.is_change_awaited = true;
+            self.wake(lanes);
+        }
     }
 
     /// Asks for a change and waits for the answer.
@@ -262,7 +214,7 @@ impl Queue {
     /// How many messages and commands wait.
     pub fn depth(&self) -> usize {
         let lanes = self.lanes();
-        lanes.messages.len() + lanes.asked.len()
+        lanes.lines.len() + lanes.asked.len()
     }
 
     fn push(&self, put: impl FnOnce(&mut Lanes)) -> Result<(), Stopped> {
@@ -308,7 +260,7 @@ impl Queue {
 
     /// Whether a message waits.
     pub(crate) fn has_messages(&self) -> bool {
-        !self.lanes().messages.is_empty()
+        self.lanes().has_messages(true)
     }
 
     /// For as long as the disk refuses: waits for what is asked, and gives it to be refused. Reports of jobs are dropped:
@@ -330,9 +282,11 @@ impl Queue {
     pub(crate) fn close(&self) {
         let mut lanes = self.lanes();
         lanes.phase = Phase::Closed;
-        lanes.messages.clear();
+        let dropped = (lanes.lines.clear(), std::mem::take(&mut lanes.sessions));
         let asked: Vec<Asked> = lanes.asked.drain(..).collect();
         drop(lanes);
+        // Whoever waits is told outside of the lock.
+        drop(dropped);
         asked.into_iter().for_each(|asked| asked.refuse(Refusal::Stopping));
         self.0.taken.notify_all();
         for semaphore in [&self.0.places, &self.0.commands] {
@@ -342,8 +296,12 @@ impl Queue {
 }
 
 impl Lanes {
+    fn has_messages(&self, takes_messages: bool) -> bool {
+        self.is_change_awaited || takes_messages && !self.lines.is_empty()
+    }
+
     fn take(&mut self, takes_messages: bool) -> Option<Work> {
-        let has_messages = takes_messages && !self.messages.is_empty();
+        let has_messages = self.has_messages(takes_messages);
         if let Some((id, outcome)) = self.reports.pop_front() {
             return Some(Work::Job(id, outcome));
         }
@@ -354,22 +312,10 @@ impl Lanes {
             return Some(Work::Asked(asked));
         }
         if has_messages || self.has_tick {
-            (self.has_tick, self.are_messages_next) = (false, false);
-            return Some(Work::Messages(if takes_messages { self.group() } else { Vec::new() }));
+            (self.has_tick, self.are_messages_next, self.is_change_awaited) = (false, false, false);
+            let messages = if takes_messages { self.lines.group() } else { Vec::new() };
+            return Some(Work::Messages(Group { messages, sessions: std::mem::take(&mut self.sessions) }));
         }
         (self.phase > Phase::Open).then_some(Work::Stop)
-    }
-
-    /// What waits, up to a group's size.
-    fn group(&mut self) -> Vec<Received<Ack>> {
-        let mut sum = 0;
-        let fits = self.messages.iter().take(GROUP_MESSAGES_MAX).take_while(|received| {
-            let is_room = sum < GROUP_READINGS_MAX;
-            sum += received.message.readings();
-            is_room
-        });
-        let count = fits.count();
-        // The room stays: to grow it anew for each group would cost more than to move what was in it.
-        self.messages.drain(..count).collect()
     }
 }

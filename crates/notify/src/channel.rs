@@ -87,7 +87,24 @@ pub enum ChannelKind {
         to: Vec<String>,
     },
     /// `sanitation/alerts/{zone}/{alert}`, retained while the alert is open.
-    Mqtt(MqttServer),
+    Mqtt(StateBroker),
+}
+
+/// Who keeps the state of alerts.
+#[derive(Debug, Clone)]
+pub enum StateBroker {
+    /// The broker in this process.
+    Embedded(Arc<dyn PublishState>),
+    External(MqttServer),
+}
+
+/// The broker in this process, as this crate sees it.
+pub trait PublishState: Send + Sync + std::fmt::Debug {
+    /// Blocks until it is on disk.
+    ///
+    /// # Errors
+    /// Why it cannot be kept now, in one line.
+    fn publish(&self, topic: &str, payload: &[u8], retain: bool) -> Result<(), String>;
 }
 
 /// A receiver of messages.

@@ -19,7 +19,9 @@ mod send;
 mod text;
 mod worker;
 
-pub use channel::{BrokerTls, Channel, ChannelKind, ChatBot, Credentials, Language, MqttServer, Tls};
+pub use channel::{
+    BrokerTls, Channel, ChannelKind, ChatBot, Credentials, Language, MqttServer, PublishState, StateBroker, Tls,
+};
 pub use delivery::{ChannelDelivery, DeliveryParts, Site};
 pub use outcomes::{OutcomeSink, Recording};
 pub use text::{PLACEHOLDERS, Templates};

@@ -1,14 +1,13 @@
 //! What a running site needs for rules that change and messages that go out.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sanimon_api::{SetupSource, rules_again};
+use sanimon_broker::{Hub, Topic};
 use sanimon_domain::Heartbeat;
 use sanimon_ingest::Queue;
-use sanimon_ingest::broker::OwnClient;
 use sanimon_ingest::client::ClientOptions;
-use sanimon_notify::{Channel, ChannelKind, Credentials, MqttServer};
+use sanimon_notify::{Channel, ChannelKind, Credentials, MqttServer, PublishState, StateBroker};
 use sanimon_writer::{Author, Entry, PutRules};
 
 use crate::config::{ChannelConfig, Target};
@@ -43,9 +42,7 @@ pub(crate) async fn reload_on_hangup(setup: Arc<dyn SetupSource>, queue: Queue, 
 
 /// The brokers that may keep the state of alerts.
 pub(crate) struct Brokers<'a> {
-    pub(crate) embedded: Option<SocketAddr>,
-    /// By what it is published on the embedded one.
-    pub(crate) own: OwnClient,
+    pub(crate) embedded: Option<Arc<Hub>>,
     pub(crate) external: &'a [ClientOptions],
 }
 
@@ -72,16 +69,11 @@ impl Brokers<'_> {
         Some(Channel { name, language: config.language, kind, templates: config.templates })
     }
 
-    fn server(&self, name: Option<&str>) -> Option<MqttServer> {
+    fn server(&self, name: Option<&str>) -> Option<StateBroker> {
         let Some(name) = name else {
-            let address = self.embedded?;
-            let host = match address.ip() {
-                ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
-                ip => ip.to_string(),
-            };
-            let OwnClient { client_id, password } = self.own.clone();
-            let credentials = Some(Credentials { username: OwnClient::USERNAME.to_owned(), password });
-            return Some(MqttServer { host, port: address.port(), client_id, credentials, tls: None });
+            let hub = self.embedded.clone()?;
+            let runtime = tokio::runtime::Handle::current();
+            return Some(StateBroker::Embedded(Arc::new(OwnStates { hub, runtime })));
         };
         let found = self.external.iter().find(|broker| broker.name == name)?;
         let credentials = found
@@ -90,6 +82,22 @@ impl Brokers<'_> {
             .map(|known| Credentials { username: known.username.clone(), password: known.password.clone() });
         let client_id = format!("{}-alerts", found.client_id);
         let tls = found.tls.as_ref().map(|tls| sanimon_notify::BrokerTls(tls.0.clone()));
-        Some(MqttServer { host: found.host.clone(), port: found.port, client_id, credentials, tls })
+        let (host, port) = (found.host.clone(), found.port);
+        Some(StateBroker::External(MqttServer { host, port, client_id, credentials, tls }))
+    }
+}
+
+/// The embedded broker, which keeps the state of alerts without a connection.
+#[derive(Debug)]
+struct OwnStates {
+    hub: Arc<Hub>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl PublishState for OwnStates {
+    fn publish(&self, topic: &str, payload: &[u8], retain: bool) -> Result<(), String> {
+        let topic = Topic::parse(topic).map_err(|error| format!("`{topic}` is no topic: {error}"))?;
+        let published = self.hub.publish_own(topic, payload.to_vec().into(), retain);
+        if self.runtime.block_on(published) { Ok(()) } else { Err("it cannot be stored now".to_owned()) }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use sanimon_api::{OidcOptions, Reached};
-use sanimon_ingest::broker::{EmbeddedOptions, OwnClient};
+use sanimon_ingest::embedded::EmbeddedOptions;
 use sanimon_net::{Tls, TlsFiles};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,9 +15,6 @@ use crate::config::{EmbeddedConfig, HttpConfig};
 use crate::http;
 use crate::supervisor::Supervisor;
 use crate::tls;
-
-/// Of sanimon itself on its own broker.
-const OWN_PASSWORD_CHARS: usize = 32;
 
 /// Where people and devices come in.
 #[derive(Debug)]
@@ -95,14 +92,6 @@ impl Served {
             tasks.spawn(server.serve(listener, tls, heartbeat("https"), stop.clone()));
         }
         Ok(Self { http, https, tls, tasks: supervisor.watch("http", tasks) })
-    }
-}
-
-/// A client id and a password that nobody else knows.
-pub(crate) fn own_client() -> OwnClient {
-    OwnClient {
-        client_id: format!("sanimon-{}", sanimon_api::random_password()),
-        password: sanimon_api::random_text(OWN_PASSWORD_CHARS),
     }
 }
 

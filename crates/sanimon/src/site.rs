@@ -12,7 +12,7 @@ use sanimon_api::{ApiState, MapSource, Planner, SetupSource, SiteInfo, WriterPor
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, Heartbeat, SiteCalendar};
-use sanimon_ingest::broker::{Embedded, EmbeddedOptions, OwnClient};
+use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
 use sanimon_ingest::client::{self, ClientOptions};
 use sanimon_ingest::{Decoder, Driver, DriverOptions, Queue};
 use sanimon_notify::{ChannelDelivery, DeliveryParts, OutcomeSink, Recording, run_channel};
@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use crate::channels::{Brokers, reload_on_hangup};
 use crate::commands::place::audit;
 use crate::config::{ChannelConfig, SetupFiles};
-use crate::doors::{Doors, Served, embedded_options, own_client};
+use crate::doors::{Doors, Served, embedded_options};
 use crate::setup::SiteSetup;
 use crate::setup::at_start::OnRecord;
 use crate::supervisor::Supervisor;
@@ -129,12 +129,10 @@ impl Site {
         let router = http::with_console(sanimon_api::router(state), background);
         let served = Served::start(doors.http, doors.tls, router, &supervisor, &http_stopped)?;
 
-        let own = own_client();
         let embedded = doors.embedded.map(|config| embedded_options(&config, served.tls.as_deref()));
-        let embedded = embed(embedded, &own, &queue, &shared, &supervisor).await?;
+        let embedded = embed(embedded, &queue, &shared, &supervisor).await?;
         let brokers = Brokers {
-            embedded: embedded.as_ref().map(|embedded| embedded.tcp),
-            own,
+            embedded: embedded.as_ref().map(Embedded::hub),
             external: &parts.brokers,
         };
         let delivery = DeliveryParts { site, shared: shared.clone(), clock, outcomes: way };
@@ -188,6 +186,7 @@ impl Site {
             let _ = tokio::time::timeout(CHANNELS_END_MAX, all(self.channels)).await;
             if let Some(embedded) = &self.embedded {
                 embedded.close();
+                embedded.leave();
             }
             self.driver.stop().await;
             if let Some(embedded) = &self.embedded {
@@ -246,13 +245,12 @@ async fn tick(queue: Queue, heartbeat: Arc<Heartbeat>) {
 /// Starts the embedded broker, if there is to be one.
 async fn embed(
     options: Option<EmbeddedOptions>,
-    own: &OwnClient,
     queue: &Queue,
     shared: &Shared,
     supervisor: &Supervisor,
 ) -> anyhow::Result<Option<Embedded>> {
     let Some(options) = options else { return Ok(None) };
-    let mut embedded = Embedded::start(options, own.clone(), queue.clone(), shared).await?;
+    let mut embedded = Embedded::start(options, queue.clone(), shared).await?;
     supervisor.watch("broker", embedded.take_tasks());
     Ok(Some(embedded))
 }

@@ -1,11 +1,11 @@
 //! What is kept in memory of who may do what: devices' credentials, and a number that says when anything changed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sanimon_domain::TimestampMs;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use crate::model::Credential;
 
@@ -19,18 +19,23 @@ pub fn secret_digest(salt: &[u8; 16], secret: &[u8]) -> [u8; 32] {
 #[derive(Debug, Default)]
 pub struct Access {
     /// Raised with each change of accounts, sessions, tokens and credentials: what was remembered before is void.
-    version: AtomicU64,
+    version: watch::Sender<u64>,
     credentials: RwLock<HashMap<String, Vec<Arc<Credential>>>>,
 }
 
 impl Access {
     /// What was remembered at another version is void.
     pub fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
+        *self.version.borrow()
     }
 
     pub(crate) fn changed(&self) {
-        self.version.fetch_add(1, Ordering::AcqRel);
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Changes when anybody's rights do.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
     }
 
     pub(crate) fn set_credentials(&self, all: Vec<Credential>) {
@@ -52,10 +57,10 @@ impl Access {
             .cloned()
     }
 
-    /// Whether a credential that somebody signed in with is still valid.
-    pub fn is_credential_valid(&self, username: &str, id: i64, now: TimestampMs) -> bool {
+    /// A credential that somebody signed in with, if it is still valid.
+    pub fn valid_credential(&self, username: &str, id: i64, now: TimestampMs) -> Option<Arc<Credential>> {
         let table = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
-        table.get(username).is_some_and(|own| own.iter().any(|known| known.id == id && is_valid(known, now)))
+        table.get(username)?.iter().find(|known| known.id == id && is_valid(known, now)).cloned()
     }
 
     /// All credentials of a name, the newest last.

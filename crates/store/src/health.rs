@@ -102,6 +102,10 @@ pub struct SourceState {
 pub struct Health {
     pub counters: Counters,
     pub limits: LimitCounters,
+    /// Of the embedded broker.
+    pub mqtt_limits: LimitCounters,
+    /// Who met each of them last.
+    offenders: Mutex<BTreeMap<&'static str, String>>,
     pub parts: Parts,
     /// Why commits fail at the moment, in one line; `None` when they succeed.
     store_fault: RwLock<Option<String>>,
@@ -118,6 +122,18 @@ pub struct Health {
 }
 
 impl Health {
+    /// Somebody met a limit of the embedded broker.
+    pub fn note_mqtt_limit(&self, limit: &'static str, who: &str) {
+        self.mqtt_limits.count(limit, 1);
+        let mut offenders = self.offenders.lock().unwrap_or_else(PoisonError::into_inner);
+        who.clone_into(offenders.entry(limit).or_default());
+    }
+
+    /// Who met each limit of the embedded broker last.
+    pub fn mqtt_offenders(&self) -> BTreeMap<&'static str, String> {
+        self.offenders.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn set_store_fault(&self, fault: Option<String>) {
         *self.store_fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
     }

@@ -19,7 +19,7 @@ pub struct Received<A> {
 pub struct Message {
     /// The source's name, for the quarantine.
     pub source: Arc<str>,
-    pub topic: String,
+    pub topic: Arc<str>,
     pub payload: Bytes,
     pub received_at: TimestampMs,
     /// When sanimon could first act on it: the receipt, or the end of a time in which the disk refused. Deadlines and messages
@@ -76,7 +76,7 @@ impl Message {
         let decoded = sanimon_codec::decode(&topic, &payload, received_at);
         Self {
             source,
-            topic,
+            topic: topic.into(),
             payload,
             received_at,
             known_at: received_at,
@@ -92,7 +92,7 @@ impl Message {
     pub(crate) fn mqtt_rows(&self) -> Option<Box<(StoredMessage, Arc<MqttPart>)>> {
         let part = self.mqtt.as_ref()?;
         let message = StoredMessage {
-            topic: self.topic.as_str().into(),
+            topic: self.topic.clone(),
             payload: self.payload.clone(),
             properties: part.properties.clone(),
             received_at: self.received_at,

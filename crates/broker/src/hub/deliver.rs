@@ -37,7 +37,7 @@ fn settle_some(tokens: Vec<Token>) {
     let mut woken: Vec<Arc<Link>> = Vec::with_capacity(tokens.len());
     for Inner { hub, of } in tokens.into_iter().filter_map(Token::into_inner).map(|own| *own) {
         match of {
-            Of::Publish { from, ordinal, qos2, tell } => {
+            Of::Publish { from, ordinal, qos2, tell, .. } => {
                 let mut seat = lock(&from.seat);
                 if let Some(session) = seat.of(from.generation) {
                     session.incoming.committed(ordinal, Reason::Success, None);

@@ -47,7 +47,7 @@ impl Hub {
         let said = Said { message, qos, retain, key: &client.key, account, received_as };
         let (part, tell) = if is_denied { (None, None) } else { self.prepared(said) };
         let qos2 = packet_id.filter(|_| qos == Qos::ExactlyOnce);
-        let token = Token::new(self, Of::Publish { from: client.sender.clone(), ordinal, qos2, tell });
+        let token = Token::new(self, Of::Publish { from: client.sender.clone(), ordinal, is_awaited: qos > Qos::AtMostOnce, qos2, tell });
         (Published { topic, payload, qos, packet_id, dup, part, is_denied }, token)
     }
 

@@ -25,7 +25,13 @@ pub(super) struct Inner {
 #[derive(Debug)]
 pub(super) enum Of {
     /// A publish of a connection, and perhaps who is to hear it.
-    Publish { from: Sender, ordinal: Ordinal, qos2: Option<PacketId>, tell: Option<Box<Tell>> },
+    Publish {
+        from: Sender,
+        ordinal: Ordinal,
+        is_awaited: bool,
+        qos2: Option<PacketId>,
+        tell: Option<Box<Tell>>,
+    },
     /// Something else that stands in a connection's line.
     Place { from: Sender, ordinal: Ordinal },
     /// A change that a connection waits for.
@@ -74,6 +80,15 @@ impl Token {
         let committed = committed.hub.committed.clone();
         // At the end of the process nobody takes them any more.
         let _ = committed.send(tokens);
+    }
+
+    /// Whether somebody waits for an acknowledgement.
+    pub fn is_awaited(&self) -> bool {
+        self.0.as_ref().is_some_and(|own| match &own.of {
+            Of::Publish { is_awaited, .. } => *is_awaited,
+            Of::Place { .. } | Of::Change(..) | Of::Own(..) => true,
+            Of::Will(_) => false,
+        })
     }
 
     /// Nobody waits for it any more: its connection has gone, and the client will send it again.

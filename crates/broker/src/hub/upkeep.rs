@@ -116,6 +116,19 @@ impl Hub {
         }
     }
 
+    /// The product is about to stop: kept sessions are away since now, in the file.
+    pub(crate) fn note_all_away(&self) {
+        let now_ms = self.now_ms();
+        let table = self.table();
+        for (key, seat) in table.sessions.seats() {
+            let seat = lock(seat);
+            if seat.session.is_kept() && seat.link().is_some() {
+                let row = self.session_row(key, &seat, Some(now_ms));
+                self.change(SessionChange::Put(Box::new(row)));
+            }
+        }
+    }
+
     /// The product stops: everybody is told.
     pub(crate) fn stop_all(&self) {
         let table = self.table();

@@ -89,6 +89,11 @@ impl Broker {
         self.aborts.iter().for_each(AbortHandle::abort);
     }
 
+    /// Before the last commit: whoever has a kept session is noted as away from now on.
+    pub fn leave(&self) {
+        self.hub.note_all_away();
+    }
+
     /// After the last commit: everybody is told that the product stops. Resolves when all have gone.
     pub async fn drained(&self) {
         self.hub.stop_all();

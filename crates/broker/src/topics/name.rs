@@ -45,6 +45,11 @@ impl Topic {
         &self.0
     }
 
+    /// The same text, without a copy of it.
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
+
     pub fn levels(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }

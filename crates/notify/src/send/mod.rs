@@ -14,7 +14,7 @@ use sanimon_domain::TimestampMs;
 use sanimon_store::{Alert, OutboxMessage};
 use ureq::Agent;
 
-use crate::channel::ChannelKind;
+use crate::channel::{ChannelKind, StateBroker};
 use crate::failure::Failure;
 use crate::text::Text;
 
@@ -82,7 +82,8 @@ impl Sender {
                 let email = Email::new((host, *port), *tls, credentials.as_ref(), from, to)?;
                 return email.send(outgoing, &mut lock(&self.partly_mailed));
             }
-            ChannelKind::Mqtt(server) => {
+            ChannelKind::Mqtt(StateBroker::Embedded(broker)) => mqtt::send_embedded(&**broker, outgoing)?,
+            ChannelKind::Mqtt(StateBroker::External(server)) => {
                 let mut publisher = lock(&self.publisher);
                 let outcome = publisher.get_or_insert_with(|| StatePublisher::connect(server)).send(outgoing);
                 if outcome.is_err() {

@@ -12,7 +12,7 @@ use sanimon_store::{Alert, OutboxMessage};
 
 use super::OutgoingMessage;
 use super::webhook::event;
-use crate::channel::{BrokerTls, Credentials, MqttServer};
+use crate::channel::{BrokerTls, Credentials, MqttServer, PublishState};
 use crate::failure::Failure;
 
 /// Where the state of alerts is.
@@ -60,24 +60,11 @@ impl StatePublisher {
 
     /// Publishes the newest state of each alert and waits for the broker's word.
     pub(super) fn send(&self, outgoing: &OutgoingMessage<'_>) -> Result<(), Failure> {
-        let failed = |error: &dyn std::fmt::Display| Failure::undecided(format!("the broker: {error}"));
-        if outgoing.about.is_empty() {
-            self.publish(&format!("{TOPIC}/test"), outgoing.text.subject.as_bytes(), false)
-                .map_err(|error| failed(&error))?;
-            return self.answered();
-        }
-        for ((message, alert), device) in outgoing.about.iter().zip(outgoing.devices) {
-            let zone = alert.zone.as_ref().map_or(NO_ZONE, sanimon_domain::ZoneId::as_str);
-            let topic = format!("{TOPIC}/{zone}/{}", alert.id.0);
-            let payload = state(message, alert, device.as_deref());
-            self.publish(&topic, payload.as_bytes(), true).map_err(|error| failed(&error))?;
-            self.answered()?;
-        }
-        Ok(())
-    }
-
-    fn publish(&self, topic: &str, payload: &[u8], retain: bool) -> Result<(), rumqttc::ClientError> {
-        self.client.publish(topic, QoS::AtLeastOnce, retain, payload)
+        send_states(outgoing, |topic, payload, retain| {
+            let published = self.client.publish(topic, QoS::AtLeastOnce, retain, payload);
+            published.map_err(|error| Failure::undecided(format!("the broker: {error}")))?;
+            self.answered()
+        })
     }
 
     fn answered(&self) -> Result<(), Failure> {
@@ -90,6 +77,30 @@ impl StatePublisher {
             }
         }
     }
+}
+
+/// The same by the broker in this process.
+pub(super) fn send_embedded(broker: &dyn PublishState, outgoing: &OutgoingMessage<'_>) -> Result<(), Failure> {
+    send_states(outgoing, |topic, payload, retain| {
+        broker
+            .publish(topic, payload, retain)
+            .map_err(|why| Failure::undecided(format!("the embedded broker: {why}")))
+    })
+}
+
+fn send_states(
+    outgoing: &OutgoingMessage<'_>,
+    publish: impl Fn(&str, &[u8], bool) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if outgoing.about.is_empty() {
+        return publish(&format!("{TOPIC}/test"), outgoing.text.subject.as_bytes(), false);
+    }
+    for ((message, alert), device) in outgoing.about.iter().zip(outgoing.devices) {
+        let zone = alert.zone.as_ref().map_or(NO_ZONE, sanimon_domain::ZoneId::as_str);
+        let topic = format!("{TOPIC}/{zone}/{}", alert.id.0);
+        publish(&topic, state(message, alert, device.as_deref()).as_bytes(), true)?;
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for StatePublisher {

@@ -8,7 +8,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use sanimon_api::{OIDC_CALLBACK_PATH, OidcOptions, REQUESTS_PER_S, Reached, Role};
-use sanimon_ingest::broker::DeviceLimits;
+use sanimon_broker::Limits;
 use sanimon_ingest::client::BrokerTls;
 use sanimon_net::{Minimum, TlsFiles, certificates};
 
@@ -40,7 +40,7 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) tls_tcp: Option<SocketAddr>,
     pub(crate) tls_websocket: Option<SocketAddr>,
     pub(crate) anonymous: bool,
-    pub(crate) limits: DeviceLimits,
+    pub(crate) limits: Limits,
 }
 
 impl EmbeddedConfig {
@@ -51,7 +51,7 @@ impl EmbeddedConfig {
             tls_tcp: None,
             tls_websocket: None,
             anonymous: false,
-            limits: DeviceLimits::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -97,14 +97,15 @@ pub(super) fn embedded(section: &mut Section<'_>) -> EmbeddedConfig {
     config
 }
 
-fn device_limits(section: &mut Section<'_>) -> DeviceLimits {
-    let default = DeviceLimits::default();
+fn device_limits(section: &mut Section<'_>) -> Limits {
+    let default = Limits::default();
     let number = |value: Option<i64>, default: f64| value.map_or(default, |n| n as f64);
-    DeviceLimits {
+    Limits {
         connections: section.integer("connections", 1..=10_000).map_or(default.connections, |n| n as usize),
         messages_per_s: number(section.integer("messages_per_s", 1..=1_000_000), default.messages_per_s),
         bytes_per_s: number(section.integer("bytes_per_s", 1..=1_000_000_000), default.bytes_per_s),
         gateway_factor: number(section.integer("gateway_factor", 1..=10_000), default.gateway_factor),
+        ..default
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the embedded broker asks at its start.
 
+use sanimon_domain::{DeviceNo, TimestampMs};
+
 use crate::error::Result;
 use crate::model::StoredSessions;
 use crate::read;
@@ -12,5 +14,12 @@ impl Shared {
         self.with_reader(|connection| {
             read::stored_sessions(connection, &mut |fault| tracing::error!(fault, "left out"))
         })
+    }
+
+    /// When something was last heard of any device: until then the site lived for certain.
+    pub fn heard_until(&self) -> Option<TimestampMs> {
+        let devices = self.directory.read().devices().len() as u32;
+        let recent = self.hot.read();
+        (0..devices).filter_map(|no| recent.heard_at(DeviceNo(no))).max()
     }
 }

@@ -163,7 +163,7 @@ impl<'a> Batch<'a> {
             if more > 0 {
                 text.push_str(&format!("; and {more} more"));
             }
-            let origin = (message.topic.as_str(), message.source.clone(), sender);
+            let origin = (&*message.topic, message.source.clone(), sender);
             let entry =
                 QuarantineEntry::new(origin, (first.code, &text), &message.payload, message.received_at);
             change.quarantine = Some(Box::new(entry));

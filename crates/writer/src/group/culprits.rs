@@ -108,7 +108,7 @@ const fn held_class(class: Class) -> Class {
 /// A message that could not be stored, as an entry of the quarantine.
 pub(super) fn aside(message: &Message, cause: &str) -> Change {
     let text = format!("it cannot be stored: {cause}");
-    let origin = (message.topic.as_str(), message.source.clone(), message.sender());
+    let origin = (&*message.topic, message.source.clone(), message.sender());
     let entry =
         QuarantineEntry::new(origin, (FaultCode::CannotStore, &text), &message.payload, message.received_at);
     Change { known_at: message.known_at, quarantine: Some(Box::new(entry)), ..Change::default() }

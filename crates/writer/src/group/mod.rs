@@ -75,7 +75,7 @@ impl Writer<Live> {
                     self.leave_out(&mut group.sessions, found.sessions);
                     for (place, cause) in found.messages {
                         tracing::error!(
-                            topic = group.messages[place].message.topic,
+                            topic = &*group.messages[place].message.topic,
                             cause,
                             "message set aside"
                         );
@@ -86,7 +86,7 @@ impl Writer<Live> {
                     // Its rows alone could be stored: it is set aside when it fails a second time.
                     if blamed_before.replace(place) == Some(place) {
                         tracing::error!(
-                            topic = group.messages[place].message.topic,
+                            topic = &*group.messages[place].message.topic,
                             cause,
                             "message set aside"
                         );

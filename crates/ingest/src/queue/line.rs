@@ -1,0 +1,162 @@
+//! One source's way into the queue.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sanimon_codec::{Decoded, Incoming};
+use sanimon_domain::{FaultCode, TimestampMs};
+use sanimon_store::MqttPart;
+use sanimon_writer::{Connection, Message, Qos, Received};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::decode::Begun;
+use crate::message::{Ack, AckWay, Places};
+
+use super::{LineNo, Queue, Stopped};
+
+/// A message takes a place for each so many bytes of its payload that begin: large ones cannot fill the memory either.
+const BYTES_OF_PLACE: usize = 16 * 1024;
+
+/// A source's own line: its messages are committed in their order.
+#[derive(Debug)]
+pub struct Line {
+    queue: Queue,
+    line: Arc<Entered>,
+    places: Arc<Semaphore>,
+    places_max: usize,
+}
+
+/// A place among the lines, as long as somebody may still add to it.
+#[derive(Debug)]
+struct Entered {
+    queue: Queue,
+    no: LineNo,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.queue.lanes().lines.close(self.no);
+    }
+}
+
+/// What a source knows of a message before it is decoded.
+#[derive(Debug)]
+pub struct Arrival {
+    pub source: Arc<str>,
+    pub topic: Arc<str>,
+    pub payload: Bytes,
+    pub qos: Qos,
+    pub is_retained: bool,
+    pub connection: Connection,
+    /// Who published it, where a format's topic does not say it.
+    pub client_id: Option<Arc<str>>,
+    /// What the embedded broker stores with it.
+    pub mqtt: Option<Arc<MqttPart>>,
+    /// Why it is not to be understood: it is set aside.
+    pub refused: Option<&'static str>,
+    pub ack: AckWay,
+}
+
+impl Arrival {
+    fn incoming(&self, received: TimestampMs) -> Incoming<'_> {
+        let client_id = self.client_id.as_deref();
+        Incoming { topic: &self.topic, payload: &self.payload, received, client_id }
+    }
+
+    fn received(self, received_at: TimestampMs, decoded: Decoded, places: Places) -> Received<Ack> {
+        let Self { source, topic, payload, qos, is_retained, connection, mqtt, ack, .. } = self;
+        let message = Message {
+            source,
+            topic,
+            payload,
+            received_at,
+            known_at: received_at,
+            qos,
+            is_retained,
+            connection,
+            decoded,
+            mqtt,
+        };
+        Received { message, ack: Ack { way: ack, places: Some(places) } }
+    }
+}
+
+type Waiting = Pin<Box<dyn Future<Output = Result<(), Stopped>> + Send>>;
+
+impl Line {
+    pub(super) fn new(queue: Queue, places_max: usize) -> Self {
+        let no = queue.lanes().lines.open();
+        let line = Arc::new(Entered { queue: queue.clone(), no });
+        Self { queue, line, places: Arc::new(Semaphore::new(places_max)), places_max }
+    }
+
+    /// Takes a message's places, decodes it and puts it into the queue. The wait is the back-pressure.
+    pub async fn message(&self, arrival: Arrival) -> Result<(), Stopped> {
+        match self.offer(arrival) {
+            Ok(()) => Ok(()),
+            Err(waiting) => waiting.await,
+        }
+    }
+
+    /// The same, at once where it can be: there is room, and no decoder has to be waited for. `Err`: what is to be waited for
+    /// before the next one.
+    pub fn offer(&self, arrival: Arrival) -> Result<(), Waiting> {
+        let number = self.number(&arrival);
+        let own = self.places.clone().try_acquire_many_owned(number);
+        let all = self.queue.0.places.clone().try_acquire_many_owned(number);
+        let (Ok(own), Ok(all)) = (own, all) else {
+            return Err(self.wait(arrival));
+        };
+        let received_at = self.queue.now();
+        match begin(&self.queue, &arrival, received_at) {
+            Begun::Done(decoded) => {
+                push(&self.queue, &self.line, arrival.received(received_at, decoded, Places::of(own, all)))
+                    .map_err(|stopped| -> Waiting { Box::pin(std::future::ready(Err(stopped))) })
+            }
+            begun => {
+                let (queue, line) = (self.queue.clone(), self.line.clone());
+                Err(Box::pin(finish(queue, line, arrival, (received_at, begun), (own, all))))
+            }
+        }
+    }
+
+    /// One message alone always finds room in its share.
+    fn number(&self, arrival: &Arrival) -> u32 {
+        (arrival.payload.len() / BYTES_OF_PLACE + 1).min(self.places_max) as u32
+    }
+
+    fn wait(&self, arrival: Arrival) -> Waiting {
+        let number = self.number(&arrival);
+        let (queue, line, own) = (self.queue.clone(), self.line.clone(), self.places.clone());
+        Box::pin(async move {
+            let own = own.acquire_many_owned(number).await.map_err(|_| Stopped)?;
+            let all = queue.0.places.clone().acquire_many_owned(number).await.map_err(|_| Stopped)?;
+            let received_at = queue.now();
+            let begun = begin(&queue, &arrival, received_at);
+            finish(queue, line, arrival, (received_at, begun), (own, all)).await
+        })
+    }
+}
+
+fn begin(queue: &Queue, arrival: &Arrival, received_at: TimestampMs) -> Begun {
+    match arrival.refused {
+        Some(why) => Begun::Done(Decoded::fault(FaultCode::NotAllowed, why)),
+        None => queue.decoder().begin(arrival.incoming(received_at)),
+    }
+}
+
+async fn finish(
+    queue: Queue,
+    line: Arc<Entered>,
+    arrival: Arrival,
+    (received_at, begun): (TimestampMs, Begun),
+    (own, all): (OwnedSemaphorePermit, OwnedSemaphorePermit),
+) -> Result<(), Stopped> {
+    let decoded = queue.decoder().finish(begun, received_at).await;
+    push(&queue, &line, arrival.received(received_at, decoded, Places::of(own, all)))
+}
+
+fn push(queue: &Queue, line: &Entered, received: Received<Ack>) -> Result<(), Stopped> {
+    queue.push(|lanes| lanes.lines.push(line.no, received))
+}
