@@ -32,7 +32,7 @@ impl<A> From<Vec<Received<A>>> for Group<A> {
 
 impl<A> FromIterator<Received<A>> for Group<A> {
     fn from_iter<I: IntoIterator<Item = Received<A>>>(messages: I) -> Self {
-        Vec::from_iter(messages).into()
+        messages.into_iter().collect::<Vec<_>>().into()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::job::{JobId, JobOutcome};
 /// One input is one transaction. Closed: a new kind of change is a new arm here and nowhere else.
 #[derive(Debug)]
 pub enum Input<A> {
-    /// A group of messages and of changes of MQTT sessions: what was waiting when the writer came around. Time goes on with it, too.
+    /// Messages, and changes of MQTT sessions: what was waiting when the writer came around. Time goes on with it, too.
     Messages(Group<A>),
     /// Nothing arrived; time went on.
     Tick,

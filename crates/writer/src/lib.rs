@@ -23,8 +23,8 @@
 //! 2. [`Writer::apply`](crate::Writer::apply) (`apply.rs`): which of all inputs it is
 //! 3. [`Writer::group`](crate::Writer::group) (`group/mod.rs`): admits each message, has the group committed, sets aside what
 //!    cannot be
-//! 4. [`Site::commit_group`](crate::state::Site::commit_group) (`group/transaction.rs`): BEGIN, the rows, the rules, the
-//!    alerts with their owners, deadlines and messages to people, COMMIT
+//! 4. [`Site::commit_group`](crate::state::Site::commit_group) (`group/transaction.rs`): BEGIN, changes of MQTT sessions, the
+//!    rows, the rules, the alerts with their owners, deadlines and messages to people, COMMIT
 //! 5. [`Writer::committed`](crate::Writer::committed) (`group/mod.rs`, called by `group`): what is on disk goes to memory and
 //!    to the feed, and the tokens into [`Outputs`]
 //! 6. `Worker::send` (`ingest/src/driver.rs`, called by `run`): the tokens go back to the senders
@@ -45,7 +45,8 @@
 //! * `state`: the writer itself, [`Live`] or [`Stale`], and what became of an input; `input`, `outputs`
 //! * `command`: what people ask for, one type each
 //! * `admit` with `judge`; `evaluate`; `cases`; `restore` (the engine from the file); `retention`; `publish`
-//! * `change` (what one message changes), `gathered` (what comes as a group), `message`, `entry`, `job`, `outages`, `options`, `failure`: plain words
+//! * `change` (what one message changes), `gathered` (what comes together), `message`, `entry`, `job`, `outages`, `options`,
+//!   `failure`: plain words
 
 #![forbid(unsafe_code)]
 #![allow(rustdoc::private_intra_doc_links, reason = "the map of the room is for those who work in it")]

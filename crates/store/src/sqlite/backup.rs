@@ -43,7 +43,7 @@ pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
 
 /// Puts a backup into a data directory that no sanimon uses. With `force` it replaces what is there.
 ///
-/// MQTT sessions are left out: see [`end_sessions`].
+/// MQTT sessions are left out: a client that has gone on since uses packet ids for other messages.
 pub fn restore(file: &Path, directory: &Path, force: bool) -> Result<()> {
     check_backup(file)?;
     let _lock = lock(directory)?;

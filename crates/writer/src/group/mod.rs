@@ -127,9 +127,12 @@ impl Writer<Live> {
         let mut change = |(place, (received, cause)): (usize, (&Received<A>, &Option<String>))| match cause {
             Some(cause) => aside(&received.message, cause),
             None => {
-                let admitted = catch_unwind(AssertUnwindSafe(|| batch.message(&received.message)));
-                let with_mqtt = |change| Change { mqtt: received.message.mqtt_rows(), ..change };
-                admitted.map(with_mqtt).unwrap_or_else(|_| {
+                let admitted = catch_unwind(AssertUnwindSafe(|| {
+                    let mut change = batch.message(&received.message);
+                    change.mqtt = received.message.mqtt_rows();
+                    change
+                }));
+                admitted.unwrap_or_else(|_| {
                     panicked.push((place, "sanimon panicked on it: please report this".to_owned()));
                     Change::default()
                 })

@@ -62,8 +62,8 @@ pub(super) fn guarded(work: impl FnOnce() -> Result<Stored, GroupFailure>) -> Re
 }
 
 impl Site {
-    /// One transaction: changes of sessions, rows, what the rules say of them, and what follows for people. After an error the engine may have
-    /// seen what is not stored.
+    /// One transaction: changes of sessions, rows, what the rules say of them, and what follows for people. After an error
+    /// the engine may have seen what is not stored.
     pub(super) fn commit_group(
         &mut self,
         (now, time): (TimestampMs, Time),
