@@ -1,5 +1,6 @@
 //! What HTTP and MQTT share before somebody has signed in.
 //!
+//! * [`serve()`]: accepts at a [`Door`], speaks TLS, and hands over an [`Anonymous`] connection
 //! * [`Admission`]: how many connections may wait for their sign-in; the oldest goes first
 //! * [`Tls`]: certificates, read again when they change; [`TlsSource`]: what holds for new connections
 //!
@@ -8,7 +9,11 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod serve;
+mod stream;
 mod tls;
 
 pub use admission::{Admission, AdmissionLimits, Place};
+pub use serve::{Anonymous, Door, HANDSHAKES_MAX, Notices, Peer, serve};
+pub use stream::Stream;
 pub use tls::{Loaded, Minimum, Tls, TlsFault, TlsFiles, TlsSource, certificates, common_name};

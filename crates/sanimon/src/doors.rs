@@ -91,12 +91,8 @@ impl Served {
         let heartbeat = |name: &str| supervisor.health().parts.part(name).heartbeat.clone();
         tasks.spawn(Arc::clone(&server).serve(doors.plain, None, heartbeat("http"), stop.clone()));
         if let (Some(listener), Some(tls)) = (doors.over_tls, &tls) {
-            tasks.spawn(server.serve(
-                listener,
-                Some(tls.for_browsers().config),
-                heartbeat("https"),
-                stop.clone(),
-            ));
+            let tls = Some(tls.for_browsers());
+            tasks.spawn(server.serve(listener, tls, heartbeat("https"), stop.clone()));
         }
         Ok(Self { http, https, tls, tasks: supervisor.watch("http", tasks) })
     }

@@ -5,8 +5,9 @@
 //! proxy in front speaks for everybody.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,15 +16,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use rustls::ServerConfig;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use sanimon_api::OverTls;
 use sanimon_domain::Heartbeat;
-use sanimon_net::{Admission, AdmissionLimits, Place};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use sanimon_net::{Admission, AdmissionLimits, Anonymous, Door, HANDSHAKES_MAX, Notices, TlsSource};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 /// From the connection to the end of the request's head, and the longest rest between two requests.
@@ -34,13 +32,13 @@ const HEADERS_MAX: usize = 64;
 /// Connections that have sent a request.
 const ROOM: usize = 4_096;
 const ROOM_OF_ADDRESS: usize = 128;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What listens, and what all of it shares.
 #[derive(Debug)]
 pub(crate) struct Server {
     router: Router,
-    waiting: Arc<Admission>,
+    admission: Arc<Admission>,
+    handshakes: Arc<Semaphore>,
     room: Arc<Semaphore>,
     of_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -54,7 +52,7 @@ struct Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        let mut counts = self.server.of_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.server.of_address);
         if let Some(count) = counts.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
@@ -66,14 +64,18 @@ impl Drop for Room {
 
 impl Server {
     pub(crate) fn new(router: Router) -> Arc<Self> {
-        let room = Arc::new(Semaphore::new(ROOM));
-        let waiting = Arc::new(Admission::new(AdmissionLimits::default()));
-        Arc::new(Self { router, waiting, room, of_address: Mutex::default() })
+        Arc::new(Self {
+            router,
+            admission: Arc::new(Admission::new(AdmissionLimits::default())),
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+            room: Arc::new(Semaphore::new(ROOM)),
+            of_address: Mutex::default(),
+        })
     }
 
     fn room(self: &Arc<Self>, address: IpAddr) -> Option<Room> {
         let permit = self.room.clone().try_acquire_owned().ok()?;
-        let mut counts = self.of_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.of_address);
         let count = counts.entry(address).or_default();
         if *count >= ROOM_OF_ADDRESS && !address.is_loopback() {
             return None;
@@ -87,75 +89,48 @@ impl Server {
     pub(crate) async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
-        tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+        tls: Option<TlsSource>,
         heartbeat: Arc<Heartbeat>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let graceful = GracefulShutdown::new();
-        loop {
-            heartbeat.waiting();
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = stop.wait_for(|stop| *stop) => break,
-            };
-            heartbeat.working();
-            let (socket, address) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "no http connection can be accepted");
-                    heartbeat.waiting();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let _ = socket.set_nodelay(true);
-            let watcher = graceful.watcher();
-            let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.borrow().clone()));
+        let door = Door {
+            listener,
+            tls,
+            admission: self.admission.clone(),
+            handshakes: self.handshakes.clone(),
+            // hyper itself watches what follows.
+            sign_in_max: HANDSHAKE_TIME_MAX,
+            heartbeat,
+            notices: Arc::new(Log),
+        };
+        // Gone when the server stops: whoever comes through a handshake later is not served.
+        let graceful = Arc::new(Mutex::new(Some(GracefulShutdown::new())));
+        let shared = graceful.clone();
+        let handle = move |anonymous| {
+            let watcher = lock(&shared).as_ref().map(GracefulShutdown::watcher);
             let server = self.clone();
-            tokio::spawn(async move { server.connection(socket, address, acceptor, watcher).await });
-        }
-        drop(listener);
-        graceful.shutdown().await;
-    }
-
-    async fn connection(
-        self: Arc<Self>,
-        socket: TcpStream,
-        address: SocketAddr,
-        acceptor: Option<TlsAcceptor>,
-        watcher: hyper_util::server::graceful::Watcher,
-    ) {
-        let (mut place, _) = self.waiting.enter(address.ip().to_canonical());
-        let Some(acceptor) = acceptor else {
-            return self.requests(socket, address, None, place, watcher).await;
+            async move {
+                if let Some(watcher) = watcher {
+                    server.requests(anonymous, watcher).await;
+                }
+            }
         };
-        let handshake = tokio::time::timeout(HANDSHAKE_TIME_MAX, acceptor.accept(socket));
-        let stream = tokio::select! {
-            stream = handshake => stream,
-            () = place.lost() => return,
-        };
-        match stream {
-            Ok(Ok(stream)) => self.requests(stream, address, Some(OverTls), place, watcher).await,
-            Ok(Err(error)) => tracing::debug!(%error, %address, "tls handshake failed"),
-            Err(_) => tracing::debug!(%address, "tls handshake took too long"),
+        sanimon_net::serve(door, stop.wait_for(|stop| *stop), handle).await;
+        let open = lock(&graceful).take();
+        if let Some(graceful) = open {
+            graceful.shutdown().await;
         }
     }
 
-    async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        self: &Arc<Self>,
-        stream: S,
-        address: SocketAddr,
-        over_tls: Option<OverTls>,
-        mut place: Place,
-        watcher: hyper_util::server::graceful::Watcher,
-    ) {
+    async fn requests(self: &Arc<Self>, anonymous: Anonymous, watcher: Watcher) {
+        let Anonymous { stream, peer, mut place, .. } = anonymous;
         let (begun, first) = watch::channel(false);
         let router = self.router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             begun.send_replace(true);
-            request.extensions_mut().insert(ConnectInfo(address));
-            if let Some(over_tls) = over_tls {
-                request.extensions_mut().insert(over_tls);
+            request.extensions_mut().insert(ConnectInfo(peer.address));
+            if peer.is_tls {
+                request.extensions_mut().insert(OverTls);
             }
             let mut router = router.clone();
             async move { router.call(request.map(axum::body::Body::new)).await }
@@ -176,6 +151,7 @@ impl Server {
         };
         drop(place);
         if ended.is_none() {
+            let address = peer.address;
             let Some(_room) = self.room(address.ip().to_canonical()) else {
                 tracing::debug!(%address, "http connection refused: too many");
                 return;
@@ -183,4 +159,17 @@ impl Server {
             let _ = connection.await;
         }
     }
+}
+
+/// What happens at the doors of HTTP is not counted.
+struct Log;
+
+impl Notices for Log {
+    fn not_signed_in(&self, address: SocketAddr, error: &io::Error) {
+        tracing::debug!(%error, %address, "tls handshake failed");
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
