@@ -34,7 +34,7 @@ fn crates_know_only_whom_they_may() {
         ("writer", &["codec", "alerting", "operations", "store", "domain"]),
         ("ingest", &["writer", "codec", "store", "net", "domain"]),
         ("notify", &["store", "domain"]),
-        ("api", &["writer", "alerting", "operations", "store", "domain"]),
+        ("api", &["writer", "alerting", "operations", "store", "net", "domain"]),
         ("planning", &["domain"]),
         ("simulator", &["domain"]),
         ("console", &[]),

@@ -1,12 +1,10 @@
 //! How many requests an address may send. What is on this machine is not counted, unless it is a proxy that says for whom.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use sanimon_domain::{Allowance, Bucket};
+use sanimon_net::{Allowance, Limiter, network};
 
 use crate::error::Problem;
 
@@ -14,54 +12,34 @@ use crate::error::Problem;
 pub const REQUESTS_PER_S: f64 = 100.0;
 /// The burst, as seconds of the rate.
 const BURST_S: f64 = 5.0;
-/// Addresses remembered at most; those that rest are forgotten.
+/// Addresses remembered at most.
 const ADDRESSES_MAX: usize = 50_000;
 
 #[derive(Debug)]
 pub(crate) struct Limits {
     allowance: Allowance,
     started: Instant,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    addresses: Limiter<IpAddr>,
 }
 
 impl Limits {
     pub(crate) fn new(requests_per_s: f64) -> Self {
         let allowance = Allowance { per_s: requests_per_s, burst: requests_per_s * BURST_S };
-        Self { allowance, started: Instant::now(), buckets: Mutex::default() }
+        Self { allowance, started: Instant::now(), addresses: Limiter::new(ADDRESSES_MAX) }
     }
 
     /// Refuses what is too much.
     pub(crate) fn admit_request(&self, address: IpAddr) -> Result<(), Problem> {
         let now_ms = self.started.elapsed().as_millis() as u64;
-        if address.is_loopback() || self.take(network(address), now_ms) {
+        if address.is_loopback() || self.take(address, now_ms) {
             return Ok(());
         }
         let text = "too many requests from this address: wait a moment";
         Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, text).after_s(1))
     }
 
-    fn take(&self, network: IpAddr, now_ms: u64) -> bool {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&network) {
-            buckets.retain(|_, bucket| !bucket.is_full(self.allowance, now_ms));
-        }
-        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&network) {
-            // So many at once are an attack: strangers wait, those who are known do not.
-            return false;
-        }
-        let bucket = buckets.entry(network).or_insert_with(|| Bucket::full(self.allowance, now_ms));
-        bucket.take(self.allowance, 1.0, now_ms)
-    }
-}
-
-/// Who has one address of IPv6 has a whole network of them.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
+    fn take(&self, address: IpAddr, now_ms: u64) -> bool {
+        self.addresses.take(network(address), self.allowance, 1.0, now_ms)
     }
 }
 
@@ -79,8 +57,9 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
+    fn another_address_of_the_same_network_is_no_way_around() {
+        let limits = Limits::new(10.0);
         let of = |n: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, n, 0, 0, 1]);
-        assert_eq!(network(of(1)), network(of(2)));
+        assert_eq!((0..1_000).filter(|n| limits.take(of(*n), 0)).count(), 50);
     }
 }

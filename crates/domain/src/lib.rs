@@ -11,14 +11,13 @@
 //! * [`Hours`], [`Days`]: when people work and when rules look; [`Subject`]: what an alert is about
 //! * [`Severity`], [`Condition`], [`Handling`]: the words of an alert
 //! * [`SessionKey`]: whose MQTT session
-//! * [`Bucket`]: how much of something may be taken in a time; [`Heartbeat`]: that a loop still runs
+//! * [`Heartbeat`]: that a loop still runs
 //!
 //! It does *not* read a clock, a file or a socket, and it does not know how anything is encoded.
 
 #![forbid(unsafe_code)]
 
 pub mod alert;
-pub mod bucket;
 pub mod calendar;
 pub mod calibration;
 pub mod collection;
@@ -39,7 +38,6 @@ pub mod units;
 pub mod window;
 
 pub use alert::{AlertEvent, AlertId, Condition, Handling, ReportCategory, Severity, StepKind};
-pub use bucket::{Allowance, Bucket};
 pub use calendar::{LocalDay, SiteCalendar};
 pub use calibration::{Calibration, CalibrationFault, Shape};
 pub use device::{DeviceKind, Placement, ZoneClass};

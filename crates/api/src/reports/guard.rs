@@ -6,9 +6,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sanimon_net::network;
 use sha2::{Digest, Sha256};
-
-use crate::limits::network;
 
 /// People need longer than this to choose; programs do not.
 const FRESH: Duration = Duration::from_secs(2);

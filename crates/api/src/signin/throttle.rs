@@ -4,13 +4,10 @@
 //! attempt has to wait, twice as long after each failure. An address from which somebody has signed in to an account is
 //! that person's: the limits of the address and of the account, which strangers can reach, do not hold there.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::network;
+use sanimon_net::{Limiter, network};
 
 /// Failures before the first wait: of an account at an address, of an address, of an account from anywhere.
 const BY_BOTH: u32 = 5;
@@ -22,19 +19,16 @@ const WAIT_MAX: Duration = Duration::from_mins(15);
 const WAIT_MAX_ACCOUNT: Duration = Duration::from_secs(30);
 /// Without another failure, all is forgotten after this time.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(30);
-/// Entries of a table at most.
+/// Remembered at most of each: of accounts at addresses, of addresses, of accounts, of homes.
 const ENTRIES_MAX: usize = 20_000;
 
-#[derive(Debug, Default)]
-pub(crate) struct Throttle(Mutex<Tables>);
-
-#[derive(Debug, Default)]
-struct Tables {
-    both: HashMap<(String, IpAddr), Failures>,
-    addresses: HashMap<IpAddr, Failures>,
-    accounts: HashMap<String, Failures>,
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    both: Limiter<(String, IpAddr), Failures>,
+    addresses: Limiter<IpAddr, Failures>,
+    accounts: Limiter<String, Failures>,
     /// Who has signed in from where.
-    homes: HashSet<(String, IpAddr)>,
+    homes: Limiter<(String, IpAddr), ()>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,15 +43,24 @@ fn key(account: &str) -> String {
     account.chars().take(64).collect()
 }
 
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            both: Limiter::new(ENTRIES_MAX),
+            addresses: Limiter::new(ENTRIES_MAX),
+            accounts: Limiter::new(ENTRIES_MAX),
+            homes: Limiter::new(ENTRIES_MAX),
+        }
+    }
+}
+
 impl Throttle {
     /// How long this attempt has to wait; `None`: not at all.
     pub(crate) fn wait(&self, account: &str, address: IpAddr, now: Instant) -> Option<Duration> {
-        let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (account, address) = (key(account), network(address));
-        let both = (account, address);
-        let mut found = vec![tables.both.get(&both)];
-        if !tables.homes.contains(&both) {
-            found.extend([tables.addresses.get(&address), tables.accounts.get(&both.0)]);
+        let both = (key(account), network(address));
+        let mut found = vec![self.both.get(&both)];
+        if self.homes.get(&both).is_none() {
+            found.extend([self.addresses.get(&both.1), self.accounts.get(&both.0)]);
         }
         let waits =
             found.into_iter().flatten().map(|failures| failures.free_at.saturating_duration_since(now));
@@ -65,52 +68,38 @@ impl Throttle {
     }
 
     pub(crate) fn failed(&self, account: &str, address: IpAddr, now: Instant) {
-        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (account, address) = (key(account), network(address));
-        count(&mut tables.accounts, account.clone(), now, (BY_ACCOUNT, WAIT_MAX_ACCOUNT));
-        count(&mut tables.addresses, address, now, (BY_ADDRESS, WAIT_MAX));
-        count(&mut tables.both, (account, address), now, (BY_BOTH, WAIT_MAX));
+        let none = || Failures::none(now);
+        self.accounts
+            .update(account.clone(), none, |failures| failures.count(now, BY_ACCOUNT, WAIT_MAX_ACCOUNT));
+        self.addresses.update(address, none, |failures| failures.count(now, BY_ADDRESS, WAIT_MAX));
+        self.both.update((account, address), none, |failures| failures.count(now, BY_BOTH, WAIT_MAX));
     }
 
     pub(crate) fn succeeded(&self, account: &str, address: IpAddr) {
-        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let both = (key(account), network(address));
-        tables.both.remove(&both);
-        if tables.homes.len() >= ENTRIES_MAX {
-            tables.homes.clear();
-        }
-        tables.homes.insert(both);
+        self.both.forget(&both);
+        self.homes.update(both, || (), |()| ());
     }
 }
 
-fn count<K: Hash + Eq>(
-    table: &mut HashMap<K, Failures>,
-    key: K,
-    now: Instant,
-    (free, wait_max): (u32, Duration),
-) {
-    let is_fresh = |failures: &Failures| {
-        now.saturating_duration_since(failures.last) < FORGOTTEN_AFTER || failures.free_at > now
-    };
-    if table.len() >= ENTRIES_MAX {
-        table.retain(|_, failures| is_fresh(failures));
+impl Failures {
+    fn none(now: Instant) -> Self {
+        Self { count: 0, last: now, free_at: now }
     }
-    if table.len() >= ENTRIES_MAX {
-        // Only somebody with very many addresses or names comes so far; those who are waited for keep their places.
-        table.retain(|_, failures| failures.free_at > now);
-    }
-    if table.len() >= ENTRIES_MAX {
-        return;
-    }
-    let failures = table.entry(key).or_insert(Failures { count: 0, last: now, free_at: now });
-    if !is_fresh(failures) {
-        failures.count = 0;
-    }
-    failures.count += 1;
-    failures.last = now;
-    if failures.count >= free {
-        let doublings = (failures.count - free).min(16);
-        failures.free_at = now + Duration::from_secs(1 << doublings).min(wait_max);
+
+    /// One more: past those that are free, the next attempt has to wait.
+    fn count(&mut self, now: Instant, free: u32, wait_max: Duration) {
+        let rested = now.saturating_duration_since(self.last);
+        if rested >= FORGOTTEN_AFTER && self.free_at <= now {
+            self.count = 0;
+        }
+        self.count += 1;
+        self.last = now;
+        if self.count >= free {
+            let doublings = (self.count - free).min(16);
+            self.free_at = now + Duration::from_secs(1 << doublings).min(wait_max);
+        }
     }
 }
 

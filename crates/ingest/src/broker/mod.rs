@@ -19,8 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rmqtt::context::ServerContext;
-use sanimon_domain::Allowance;
-use sanimon_net::{Admission, AdmissionLimits, TlsSource};
+use sanimon_net::{Admission, AdmissionLimits, Allowance, TlsSource};
 use sanimon_store::{Shared, SourceState};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;

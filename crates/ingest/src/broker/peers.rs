@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use sanimon_domain::{Allowance, Bucket};
+use sanimon_net::{Allowance, Bucket};
 use sanimon_writer::Connection;
 use tokio::sync::Notify;
 

@@ -10,6 +10,7 @@ pub struct Bucket {
 /// How much may be taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allowance {
+    /// On average.
     pub per_s: f64,
     /// At once, after a rest.
     pub burst: f64,
@@ -43,12 +44,6 @@ impl Bucket {
         self.level -= amount;
         if self.level >= 0.0 { 0 } else { (-self.level / allowance.per_s * 1_000.0).ceil() as u64 }
     }
-
-    /// Whether nothing has been taken that is not there again: it need not be remembered.
-    pub fn is_full(&mut self, allowance: Allowance, now_ms: u64) -> bool {
-        self.refill(allowance, now_ms);
-        self.level >= allowance.burst
-    }
 }
 
 #[cfg(test)]
@@ -64,8 +59,7 @@ mod tests {
         let mut bucket = Bucket::full(TEN, 0);
         assert_eq!((0..100).filter(|_| bucket.take(TEN, 1.0, 0)).count(), 20);
         assert_eq!((0..100).filter(|_| bucket.take(TEN, 1.0, 1_000)).count(), 10);
-        assert!(!bucket.is_full(TEN, 2_000));
-        assert!(bucket.is_full(TEN, 3_000));
+        assert_eq!((0..100).filter(|_| bucket.take(TEN, 1.0, 9_000)).count(), 20, "no more is saved up");
     }
 
     #[test]
