@@ -65,7 +65,13 @@ impl<O: Eq + Hash + Clone> Retained<O> {
     }
 
     /// Whether one more message has room: of its owner, who may have so many, and of all.
-    pub fn has_room(&self, topic: &Topic, bytes: usize, owner: &O, max_of_owner: usize) -> Result<(), NoRoom> {
+    pub fn has_room(
+        &self,
+        topic: &Topic,
+        bytes: usize,
+        owner: &O,
+        max_of_owner: usize,
+    ) -> Result<(), NoRoom> {
         let before = self.by_topic.get(topic);
         let own = self.owners.get(owner).copied().unwrap_or(0);
         let is_own = before.is_some_and(|known| known.owner == *owner);

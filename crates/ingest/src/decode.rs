@@ -75,12 +75,7 @@ impl Decoder {
         decoded
     }
 
-    fn frame(
-        &self,
-        decoded: &mut Decoded,
-        (index, frame): (usize, RawFrame),
-        scripted: &mut Vec<Scripted>,
-    ) {
+    fn frame(&self, decoded: &mut Decoded, (index, frame): (usize, RawFrame), scripted: &mut Vec<Scripted>) {
         let report = &mut decoded.reports[index];
         let known = self.known(report);
         let model = known.as_ref().and_then(|device| device.model.as_deref());

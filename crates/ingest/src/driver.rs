@@ -225,7 +225,8 @@ impl Worker {
     fn send(&self, outputs: Outputs<Ack>, reply: &mut Option<Reply>) {
         let Outputs { acknowledged, answer, feed, wake_outbox, job } = outputs;
         let mut settled = Vec::new();
-        let count = acknowledged.into_iter().map(|ack| ack.release(&mut settled)).filter(|told| *told).count();
+        let count =
+            acknowledged.into_iter().map(|ack| ack.release(&mut settled)).filter(|told| *told).count();
         Token::settle(settled);
         Counters::add(&self.shared.health.counters.acknowledged, count as u64);
         self.shared.feed.publish(feed);

@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub struct Ack {
     pub(crate) way: AckWay,
     /// The message's places in the queue, free again with the token.
-    pub(crate) places: Option<Places>,
+    pub(crate) _places: Option<Places>,
 }
 
 /// Places that a message has taken in the queue, until it is dropped: of its line's share, and of all.
@@ -51,12 +51,12 @@ pub struct Connection {
 impl Ack {
     /// Nobody waits.
     pub(crate) const fn none() -> Self {
-        Self { way: AckWay::None, places: None }
+        Self { way: AckWay::None, _places: None }
     }
 
     /// The embedded broker waits for a change of its own.
     pub(crate) const fn embedded(token: Token) -> Self {
-        Self { way: AckWay::Embedded(token), places: None }
+        Self { way: AckWay::Embedded(token), _places: None }
     }
 
     pub(crate) const fn is_awaited(&self) -> bool {

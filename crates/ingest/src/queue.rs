@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sanimon_domain::{Clock, TimestampMs};
 use sanimon_store::{DeliveryOutcome, SessionChange};
-use sanimon_writer::{Answer, Ask, Changed, Command, Entry, Group, JobId, JobOutcome, Received, Refusal};
+use sanimon_writer::{Answer, Ask, Changed, Command, Entry, Group, JobId, JobOutcome, Refusal};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::decode::Decoder;
@@ -25,6 +25,8 @@ use lines::{LineNo, Lines};
 
 /// Places of messages that wait: some groups' worth. More would only add to the wait.
 const PLACES_MAX: usize = 4_096;
+/// What one client's line may take: a quarter of the places, as many as a gateway may have under way.
+const PLACES_OF_CLIENT_MAX: usize = PLACES_MAX / 4;
 /// Commands waiting at most: each is a person's click, or a channel's report.
 const COMMANDS_MAX: usize = 64;
 /// Steps of jobs waiting at most: each may hold a megabyte.

@@ -20,7 +20,8 @@ mod text;
 mod worker;
 
 pub use channel::{
-    BrokerTls, Channel, ChannelKind, ChatBot, Credentials, Language, MqttServer, PublishState, StateBroker, Tls,
+    BrokerTls, Channel, ChannelKind, ChatBot, Credentials, Language, MqttServer, PublishState, StateBroker,
+    Tls,
 };
 pub use delivery::{ChannelDelivery, DeliveryParts, Site};
 pub use outcomes::{OutcomeSink, Recording};

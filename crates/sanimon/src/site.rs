@@ -12,8 +12,8 @@ use sanimon_api::{ApiState, MapSource, Planner, SetupSource, SiteInfo, WriterPor
 use sanimon_codec::Formats;
 use sanimon_codec::script::Script;
 use sanimon_domain::{Clock, Heartbeat, SiteCalendar};
-use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
 use sanimon_ingest::client::{self, ClientOptions};
+use sanimon_ingest::embedded::{Embedded, EmbeddedOptions};
 use sanimon_ingest::{Decoder, Driver, DriverOptions, Queue};
 use sanimon_notify::{ChannelDelivery, DeliveryParts, OutcomeSink, Recording, run_channel};
 use sanimon_store::{Account, DeliveryOutcome, Shared, Store};
@@ -131,10 +131,7 @@ impl Site {
 
         let embedded = doors.embedded.map(|config| embedded_options(&config, served.tls.as_deref()));
         let embedded = embed(embedded, &queue, &shared, &supervisor).await?;
-        let brokers = Brokers {
-            embedded: embedded.as_ref().map(Embedded::hub),
-            external: &parts.brokers,
-        };
+        let brokers = Brokers { embedded: embedded.as_ref().map(Embedded::hub), external: &parts.brokers };
         let delivery = DeliveryParts { site, shared: shared.clone(), clock, outcomes: way };
         let channels = deliver(brokers.channels(parts.channels), &delivery, &supervisor, &sources_stopped);
         let clients = follow(parts.brokers, &queue, &supervisor, &sources_stopped);

@@ -43,7 +43,7 @@ const REFUSED_MAX: u8 = 2;
 
 /// How fast a credential may speak, over all of its connections.
 #[derive(Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     messages: Allowance,
     bytes: Allowance,
     taken: Mutex<(Bucket, Bucket)>,

@@ -89,13 +89,16 @@ impl Hub {
         for copy in copies {
             let order = owed.iter().find(|(key, _)| *key == copy.key).map(|(_, order)| *order);
             let lower = qos.min(copy.qos);
-            self.push(&copy, Queued {
-                message: message.clone(),
-                qos: lower,
-                retain: is_retained && copy.retain_as_published,
-                subscription_ids: copy.subscription_ids.clone(),
-                order: order.filter(|_| lower > Qos::AtMostOnce),
-            });
+            self.push(
+                &copy,
+                Queued {
+                    message: message.clone(),
+                    qos: lower,
+                    retain: is_retained && copy.retain_as_published,
+                    subscription_ids: copy.subscription_ids.clone(),
+                    order: order.filter(|_| lower > Qos::AtMostOnce),
+                },
+            );
         }
     }
 

@@ -30,11 +30,11 @@ use crate::session::Ordinal;
 use crate::sessions::Sessions;
 
 use accounts::Accounts;
-pub use accounts::Pace;
+pub(crate) use accounts::Pace;
 pub(crate) use attach::{Admitted, Claim};
-pub use token::Token;
 pub(crate) use deliver::settle;
 pub(crate) use owed::LOST;
+pub use token::Token;
 pub(crate) use upkeep::UPKEEP_EVERY;
 
 /// Whose a retained message is: the owner, and the number of its credential.
@@ -142,7 +142,12 @@ impl Hub {
     }
 
     /// A change that stands in a connection's line: its answer waits for it.
-    pub(crate) fn change_in_line(self: &Arc<Self>, client: &Admitted, change: SessionChange, ordinal: Ordinal) {
+    pub(crate) fn change_in_line(
+        self: &Arc<Self>,
+        client: &Admitted,
+        change: SessionChange,
+        ordinal: Ordinal,
+    ) {
         let token = Token::new(self, token::Of::Place { from: client.sender.clone(), ordinal });
         self.ports.intake.change(change, Some(token));
     }

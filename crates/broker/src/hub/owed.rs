@@ -47,7 +47,16 @@ impl Hub {
         let said = Said { message, qos, retain, key: &client.key, account, received_as };
         let (part, tell) = if is_denied { (None, None) } else { self.prepared(said) };
         let qos2 = packet_id.filter(|_| qos == Qos::ExactlyOnce);
-        let token = Token::new(self, Of::Publish { from: client.sender.clone(), ordinal, is_awaited: qos > Qos::AtMostOnce, qos2, tell });
+        let token = Token::new(
+            self,
+            Of::Publish {
+                from: client.sender.clone(),
+                ordinal,
+                is_awaited: qos > Qos::AtMostOnce,
+                qos2,
+                tell,
+            },
+        );
         (Published { topic, payload, qos, packet_id, dup, part, is_denied }, token)
     }
 
@@ -96,7 +105,15 @@ impl Hub {
         let tell = (is_heard || keeps).then(|| {
             let retain_by = keeps.then_some(owner);
             let publisher = Some(key.clone());
-            Box::new(Tell { message, qos, retain: retain_by, is_retained: retain, publisher, owed: orders, chosen })
+            Box::new(Tell {
+                message,
+                qos,
+                retain: retain_by,
+                is_retained: retain,
+                publisher,
+                owed: orders,
+                chosen,
+            })
         });
         (part, tell)
     }
@@ -139,9 +156,17 @@ impl Hub {
             expires_at_ms: expiry_s.map(|s| now_ms + i64::from(s.get()) * 1_000),
         };
         let (qos, retain) = (will.qos, will.retain);
-        let (part, tell) = self.prepared(Said { message, qos, retain, key: &key, account: &account, received_as: None });
-        let published =
-            Published { topic, payload: will.payload, qos, packet_id: None, dup: false, part, is_denied: false };
+        let (part, tell) =
+            self.prepared(Said { message, qos, retain, key: &key, account: &account, received_as: None });
+        let published = Published {
+            topic,
+            payload: will.payload,
+            qos,
+            packet_id: None,
+            dup: false,
+            part,
+            is_denied: false,
+        };
         let line = self.ports.intake.open(&key);
         if let Some(waiting) = line.offer(published, Token::new(self, Of::Will(tell))) {
             tokio::spawn(waiting);

@@ -64,8 +64,7 @@ impl Hub {
         }
         for row in retained {
             let is_own = row.owner.is_empty() && row.credential.is_none();
-            let is_good =
-                is_own || self.ports.permissions.restored(&row.owner, row.credential, "").is_some();
+            let is_good = is_own || self.ports.permissions.restored(&row.owner, row.credential, "").is_some();
             let message = self.message_of(&row.message).filter(|_| is_good);
             let topic: Arc<str> = row.message.topic.clone();
             let kept = message.is_some_and(|message| {
@@ -85,7 +84,12 @@ impl Hub {
             message,
             qos: Qos::of_number(row.owed.qos),
             retain: row.owed.retain,
-            subscription_ids: row.owed.subscription_ids.iter().filter_map(|id| NonZeroU32::new(*id)).collect(),
+            subscription_ids: row
+                .owed
+                .subscription_ids
+                .iter()
+                .filter_map(|id| NonZeroU32::new(*id))
+                .collect(),
             order: Some(row.owed.order),
         };
         let packet_id = row.packet_id.and_then(NonZeroU16::new);

@@ -16,7 +16,12 @@ use crate::topics::{Asked, Topic};
 use super::Hub;
 
 impl Hub {
-    pub(super) fn session_row(&self, key: &SessionKey, seat: &Seat, away_since_ms: Option<i64>) -> SessionRow {
+    pub(super) fn session_row(
+        &self,
+        key: &SessionKey,
+        seat: &Seat,
+        away_since_ms: Option<i64>,
+    ) -> SessionRow {
         let session = &seat.session;
         let will = session.will.as_ref().map(|own| Box::new(self.will_row(own, away_since_ms)));
         SessionRow {

@@ -107,7 +107,11 @@ impl Hub {
         self.note_subscriptions(&table);
         drop(table);
         for (key, link) in revoked {
-            tracing::info!(client_id = &*key.client_id, owner = &*key.owner, "session ended: its rights were taken away");
+            tracing::info!(
+                client_id = &*key.client_id,
+                owner = &*key.owner,
+                "session ended: its rights were taken away"
+            );
             link.iter().for_each(|link| link.stop(Stop::Revoked));
             self.ports.intake.change(SessionChange::Remove(key), None);
         }

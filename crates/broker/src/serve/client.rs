@@ -186,7 +186,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         if self.needs_flush {
             let is_broken = ready!(Pin::new(&mut self.stream).poll_flush(cx)).is_err();
             self.needs_flush = false;
-            return if is_broken || self.is_closing { Poll::Ready(self.flushed(is_broken)) } else { Poll::Pending };
+            return if is_broken || self.is_closing {
+                Poll::Ready(self.flushed(is_broken))
+            } else {
+                Poll::Pending
+            };
         }
         Poll::Pending
     }

@@ -62,7 +62,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         }
         let (mut effects, room) = (Vec::new(), self.room());
         let mut nobody = None;
-        let mut seat = self.admitted.as_ref().map(|client| (lock(&client.sender.seat), client.sender.generation));
+        let mut seat =
+            self.admitted.as_ref().map(|client| (lock(&client.sender.seat), client.sender.generation));
         let session = match &mut seat {
             Some((seat, generation)) => seat.of(*generation),
             None => Some(nobody.insert(Session::new(self.hub.limits.outgoing))),
@@ -198,9 +199,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Effect::Acknowledged(Acknowledged::Done(order)) => {
                     self.with_client(|hub, client| hub.done(&client.key, order));
                 }
-                Effect::Acknowledged(Acknowledged::Released(Some(order), _)) => self.with_client(|hub, client| {
-                    hub.change(SessionChange::Releasing { key: client.key.clone(), order });
-                }),
+                Effect::Acknowledged(Acknowledged::Released(Some(order), _)) => {
+                    self.with_client(|hub, client| {
+                        hub.change(SessionChange::Releasing { key: client.key.clone(), order });
+                    })
+                }
                 Effect::Acknowledged(Acknowledged::Released(None, _) | Acknowledged::Unknown(_)) => {}
                 Effect::Sent(order, id) => self.with_client(|hub, client| {
                     hub.change(SessionChange::Sent { key: client.key.clone(), order, packet_id: id.get() });
@@ -252,7 +255,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             Ok(account) => account,
             Err(reason) => {
                 self.hub.note_failed(address);
-                return self.refuse(connect, if has_waited { Reason::ConnectionRateExceeded } else { reason });
+                return self
+                    .refuse(connect, if has_waited { Reason::ConnectionRateExceeded } else { reason });
             }
         };
         let ticket = self.ticket();

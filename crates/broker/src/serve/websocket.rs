@@ -119,7 +119,8 @@ fn judge(request: &Request, mut response: Response) -> Result<Response, Refusal>
 fn is_from_here(request: &Request) -> bool {
     let Some(origin) = request.headers().get(ORIGIN) else { return true };
     let host = |authority: &str| {
-        let name = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()));
+        let name =
+            authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()));
         name.map_or(authority, |(name, _)| name).to_ascii_lowercase()
     };
     let page = origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, rest)| host(rest));
@@ -135,7 +136,11 @@ pub(super) struct Prefixed {
 }
 
 impl AsyncRead for Prefixed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.head.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buffer);
         }
@@ -180,7 +185,11 @@ impl Frames {
 }
 
 impl AsyncRead for Frames {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             if self.is_refused {
                 return self.poll_refuse(cx);

@@ -98,7 +98,10 @@ fn n089_n090_wills_at_a_return_and_at_a_take_over() {
         let mut sessions = sessions();
         let first = arrive(&mut sessions, "a", (false, expiry_s, Some(delay_s)), 0);
         if !is_here {
-            assert_eq!(sessions.detach(&key("a"), first.generation, LOST, 0).and_then(|left| left.will), None);
+            assert_eq!(
+                sessions.detach(&key("a"), first.generation, LOST, 0).and_then(|left| left.will),
+                None
+            );
         }
         let second = arrive(&mut sessions, "a", (clean, expiry_s, None), 1_000);
         assert_eq!(second.will.is_some(), is_published, "{delay_s} {expiry_s} {clean} {is_here}");

@@ -12,7 +12,8 @@ use crate::queue::{Arrival, Line, Queue};
 
 use super::SOURCE;
 
-const NOT_YOURS: &str = "its sender may not publish to this topic: give its credential a right to it, or correct the device";
+const NOT_YOURS: &str =
+    "its sender may not publish to this topic: give its credential a right to it, or correct the device";
 
 /// The writer's queue, as the broker sees it.
 #[derive(Debug)]
@@ -88,6 +89,8 @@ impl sanimon_broker::Line for Own {
         };
         // What cannot be put in any more has dropped its token: the connection hears of it.
         let waiting = self.line.offer(arrival).err()?;
-        Some(Box::pin(async move { drop(waiting.await) }))
+        Some(Box::pin(async move {
+            let _ = waiting.await;
+        }))
     }
 }

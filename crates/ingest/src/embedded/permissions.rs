@@ -74,7 +74,11 @@ fn account(credential: &Credential, client_id: &str) -> Account {
     let (own_publish, own_subscribe) = own(username, client_id);
     let named = |texts: &[String], own: Vec<Filter>| -> Vec<Filter> {
         // A filter that an earlier version took, and that is none, gives no right.
-        if texts.is_empty() { own } else { texts.iter().filter_map(|text| Filter::parse(text).ok()).collect() }
+        if texts.is_empty() {
+            own
+        } else {
+            texts.iter().filter_map(|text| Filter::parse(text).ok()).collect()
+        }
     };
     let asked: Vec<Asked> = if subscribe.is_empty() {
         own_subscribe

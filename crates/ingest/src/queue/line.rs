@@ -78,7 +78,7 @@ impl Arrival {
             decoded,
             mqtt,
         };
-        Received { message, ack: Ack { way: ack, places: Some(places) } }
+        Received { message, ack: Ack { way: ack, _places: Some(places) } }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::admission::AdmissionLimits;
 use crate::tls::{Folder, Tls, made};
 
 /// Longer than any test takes.
-const LONG: Duration = Duration::from_mins(5);
+const LONG: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 struct Told {
@@ -111,7 +111,7 @@ fn name() -> ServerName<'static> {
 /// What the server says until it closes the connection.
 async fn rest(mut socket: TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
-    let _ = socket.read_to_end(&mut said).await;
+    let _ = timeout(LONG * 2, socket.read_to_end(&mut said)).await.expect("an end");
     said
 }
 
@@ -123,6 +123,8 @@ async fn a_plain_connection_is_handed_over_as_it_comes() {
     assert_eq!(came.peer.address, client.local_addr().unwrap());
     assert!(!came.peer.is_tls && came.peer.certificate_name.is_none());
     assert!(came.deadline > Instant::now() + LONG / 2);
+    let Stream::Plain(socket) = &came.stream else { panic!("a plain stream") };
+    assert!(socket.nodelay().unwrap(), "small packets do not wait for each other");
     client.write_all(b"hello").await.unwrap();
     let mut said = [0; 5];
     came.stream.read_exact(&mut said).await.unwrap();
@@ -168,6 +170,7 @@ async fn the_oldest_that_waits_gives_its_place_to_a_newcomer() {
     let _client = house.connect_over_tls().await.unwrap();
     rest(begun).await;
     assert_eq!(*house.told.evicted.lock().unwrap(), 2);
+    assert!(house.told.failed.lock().unwrap().is_empty(), "nobody waited for the deadline");
     // The place went on with the connection.
     let mut came = house.came.recv().await.unwrap();
     let _newcomer = house.connect().await;
@@ -201,6 +204,7 @@ async fn who_falls_silent_takes_nobody_s_turn() {
     let _silent = house.connect().await;
     let _begun = [house.begin_tls().await, house.begin_tls().await];
     house.connect_over_tls().await.unwrap();
+    assert!(house.told.failed.lock().unwrap().is_empty(), "it did not wait for their deadline");
 }
 
 #[tokio::test]
@@ -209,7 +213,7 @@ async fn a_door_that_is_told_to_stop_takes_nobody_and_leaves_those_who_came() {
     let client = house.connect().await;
     let mut came = house.came.recv().await.unwrap();
     house.stop.notify_one();
-    house.task.await.unwrap();
+    timeout(LONG, house.task).await.expect("an end").unwrap();
     assert!(TcpStream::connect(house.address).await.is_err());
     came.stream.write_all(b"still here").await.unwrap();
     drop(came);

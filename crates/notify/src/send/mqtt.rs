@@ -80,7 +80,10 @@ impl StatePublisher {
 }
 
 /// The same by the broker in this process.
-pub(super) fn send_embedded(broker: &dyn PublishState, outgoing: &OutgoingMessage<'_>) -> Result<(), Failure> {
+pub(super) fn send_embedded(
+    broker: &dyn PublishState,
+    outgoing: &OutgoingMessage<'_>,
+) -> Result<(), Failure> {
     send_states(outgoing, |topic, payload, retain| {
         broker
             .publish(topic, payload, retain)
