@@ -1,8 +1,9 @@
-//! Load: many connections, each with one publish under way, at as little cost as possible.
+//! Load: many connections, each with one or some publishes under way, at as little cost as possible.
 //!
 //! The measured machine also makes the load, so this speaks MQTT 3.1.1 by hand: CONNECT, PUBLISH QoS 1, PUBACK and
 //! nothing else (sections 3.1, 3.3 and 3.4 of the OASIS standard). It sends to loopback only.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct LoadPlan {
     pub broker: SocketAddr,
     pub connections: usize,
     pub metrics: usize,
+    /// Publishes that a connection has under way.
+    pub under_way: usize,
     pub duration: Duration,
     /// Messages a second over all connections; `None`: as many as the broker takes.
     pub rate: Option<f64>,
@@ -71,6 +74,7 @@ pub async fn run(plan: &LoadPlan) -> io::Result<LoadOutcome> {
                 stream,
                 index,
                 metrics: plan.metrics,
+                under_way: plan.under_way.max(1),
                 run: plan.run,
                 pause: plan.rate.map(|rate| Duration::from_secs_f64(plan.connections as f64 / rate)),
                 started,
@@ -98,12 +102,14 @@ fn histogram() -> Histogram<u64> {
 }
 
 /// Plain or over TLS.
-type Stream = Box<dyn ReadWrite>;
+pub type Stream = Box<dyn ReadWrite>;
 
-trait ReadWrite: AsyncRead + AsyncWrite + Unpin + Send {}
+/// What a connection is to its user.
+pub trait ReadWrite: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> ReadWrite for T {}
 
-async fn connect(broker: SocketAddr, client_id: &str, door: &Door) -> io::Result<Stream> {
+/// Connects and signs in.
+pub async fn connect(broker: SocketAddr, client_id: &str, door: &Door) -> io::Result<Stream> {
     let socket = TcpStream::connect(broker).await?;
     socket.set_nodelay(true)?;
     let mut stream: Stream = match &door.tls {
@@ -134,10 +140,14 @@ pub(crate) fn connect_packet(client_id: &str, account: Option<&Account>) -> Vec<
     [vec![0x10, body.len() as u8], body].concat()
 }
 
+/// Of MQTT 3.1.1.
+const PUBACK_BYTES: usize = 4;
+
 struct Publisher {
     stream: Stream,
     index: usize,
     metrics: usize,
+    under_way: usize,
     run: u32,
     pause: Option<Duration>,
     started: Instant,
@@ -156,23 +166,34 @@ impl Publisher {
             let offset = pause.mul_f64(self.index as f64 % 97.0 / 97.0);
             tokio::time::interval_at((self.started + offset).into(), pause)
         });
-        while !self.stop.load(Ordering::Relaxed) {
+        let (mut waiting, mut answers) = (VecDeque::with_capacity(self.under_way), Vec::with_capacity(1_024));
+        loop {
+            let is_over = self.stop.load(Ordering::Relaxed);
+            if is_over && waiting.is_empty() {
+                return Ok(latencies);
+            }
             if let Some(pace) = &mut pace {
                 pace.tick().await;
             }
-            number += 1;
-            self.encode(&mut packet, number);
-            let sent_at = Instant::now();
-            self.stream.write_all(&packet).await?;
-            self.sent.fetch_add(1, Ordering::Relaxed);
-            let mut answer = [0; 4];
-            self.stream.read_exact(&mut answer).await?;
-            if answer[..2] != [0x40, 2] {
-                return Err(io::Error::other(format!("the broker answered PUBLISH with {answer:02x?}")));
+            packet.clear();
+            while !is_over && waiting.len() < self.under_way {
+                number += 1;
+                self.encode(&mut packet, number);
+                waiting.push_back(Instant::now());
+                self.sent.fetch_add(1, Ordering::Relaxed);
             }
-            latencies.saturating_record(sent_at.elapsed().as_micros() as u64);
+            self.stream.write_all(&packet).await?;
+            if self.stream.read_buf(&mut answers).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let whole = answers.len() / PUBACK_BYTES * PUBACK_BYTES;
+            for answer in answers.drain(..whole).as_slice().chunks(PUBACK_BYTES) {
+                let (true, Some(sent_at)) = (answer[..2] == [0x40, 2], waiting.pop_front()) else {
+                    return Err(io::Error::other(format!("the broker answered PUBLISH with {answer:02x?}")));
+                };
+                latencies.saturating_record(sent_at.elapsed().as_micros() as u64);
+            }
         }
-        Ok(latencies)
     }
 
     fn encode(&mut self, packet: &mut Vec<u8>, number: u32) {
@@ -188,7 +209,6 @@ impl Publisher {
             payload.push_str(&format!(",\"{name}\":{value}"));
         }
         payload.push('}');
-        packet.clear();
         packet.push(0x32);
         let mut length = 2 + topic.len() + 2 + payload.len();
         while length >= 0x80 {

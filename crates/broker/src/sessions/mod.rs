@@ -200,6 +200,8 @@ impl Sessions {
                     (will_at_ms.is_some() && (is_clean || is_over), is_over)
                 }
             };
+            // Another credential of the same name may less: what the old one was granted ends with it.
+            let is_over = is_over || !account.rights.include(&seat.account.rights);
             let own = seat.session.will.take().filter(|_| is_due);
             will = own.map(|will| DueWill { will, key: key.clone(), account: seat.account.clone() });
             taken_over = seat.leave();

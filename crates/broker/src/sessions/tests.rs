@@ -190,6 +190,20 @@ fn where_too_many_are_kept_the_one_that_is_away_longest_goes() {
 }
 
 #[test]
+fn a_credential_of_the_same_name_that_may_less_finds_nothing_of_what_the_old_one_was_granted() {
+    let mut sessions = sessions();
+    let own = arrive(&mut sessions, "a", (false, 60, None), 0);
+    sessions.subscribe(&key("a"), Asked::parse("#").unwrap(), granted());
+    sessions.detach(&key("a"), own.generation, LOST, 0);
+    let filter = crate::topics::Filter::parse("a/#").unwrap();
+    let narrow = Account { rights: Rights::new(vec![filter], Vec::new()), ..(*account("gw")).clone() };
+    let next = Newcomer { account: Arc::new(narrow), ..newcomer(key("a"), false) };
+    let attached = sessions.attach(next, 1).expect("it may come");
+    assert!(!attached.session_present && attached.has_ended);
+    assert_eq!(sessions.subscriptions(), (0, 0));
+}
+
+#[test]
 fn who_takes_its_own_session_over_again_and_again_is_refused() {
     let mut sessions = Sessions::new(SessionsLimits { takeovers: 2, ..SessionsLimits::default() });
     let come = |sessions: &mut Sessions, at| sessions.attach(newcomer(key("a"), false), at).is_ok();

@@ -29,6 +29,7 @@ pub(super) async fn measure(server: &Server, seconds: u16) -> anyhow::Result<Val
         broker: server.mqtt,
         connections: CONNECTIONS,
         metrics: 1,
+        under_way: 1,
         duration,
         rate: Some(RATE),
         run: RUN,

@@ -2,6 +2,7 @@
 //! in this process (`store`, `query`).
 
 mod alerts;
+mod broker;
 mod console;
 mod decode;
 mod feed;
@@ -39,6 +40,8 @@ pub(crate) enum Bench {
     Console(console::ConsoleBench),
     /// What dispatchers and managers ask.
     Query(query::QueryBench),
+    /// The embedded broker beside Mosquitto, in turns, and what idle connections cost.
+    Broker(broker::BrokerBench),
     /// What security costs, and what honest devices keep under attack.
     Security(security::SecurityBench),
 }
@@ -66,6 +69,7 @@ impl Bench {
             Self::Alerts(alerts) => alerts.measure()?,
             Self::Console(console) => console.measure()?,
             Self::Query(query) => query.measure()?,
+            Self::Broker(broker) => broker.measure()?,
             Self::Security(security) => security.measure()?,
         };
         screen::print(&format!("{report}\n"));
@@ -143,6 +147,7 @@ impl Ingest {
             broker: server.mqtt,
             connections,
             metrics: usize::from(self.metrics),
+            under_way: 1,
             duration,
             rate,
             run,

@@ -27,6 +27,7 @@ pub(super) async fn measure(folder: &Path, options: &Ingest) -> anyhow::Result<V
         broker: broker.address,
         connections: usize::from(options.connections),
         metrics: usize::from(options.metrics),
+        under_way: 1,
         duration: Duration::from_secs(u64::from(options.seconds)),
         rate: None,
         run,
@@ -99,13 +100,28 @@ fn stored(server: &Server) -> anyhow::Result<u64> {
     line.context("no counter in /metrics")?.trim().parse().context("the counter is no number")
 }
 
-struct Broker {
+pub(super) struct Broker {
     child: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<SocketAddr>,
 }
 
 impl Broker {
     fn start(folder: &Path) -> anyhow::Result<Option<Self>> {
+        Self::listening(folder, None)
+    }
+
+    /// With a TLS listener besides, by the certificates of a folder.
+    pub(super) fn with_tls(folder: &Path, certificates: &Path) -> anyhow::Result<Option<Self>> {
+        std::fs::create_dir_all(folder)?;
+        Self::listening(folder, Some(certificates))
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn listening(folder: &Path, certificates: Option<&Path>) -> anyhow::Result<Option<Self>> {
         let program =
             ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"].into_iter().find(|path| Path::new(path).exists());
         let Some(program) = program else { return Ok(None) };
@@ -116,14 +132,19 @@ impl Broker {
             "listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\n",
             address.port()
         );
-        std::fs::write(&config, text)?;
+        let tls = certificates.map(|_| TcpListener::bind("127.0.0.1:0")?.local_addr()).transpose()?;
+        let more = tls.zip(certificates).map_or_else(String::new, |(address, folder)| {
+            let (port, folder) = (address.port(), folder.display());
+            format!("listener {port} 127.0.0.1\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n")
+        });
+        std::fs::write(&config, text + &more)?;
         let child = Command::new(program)
             .arg("-c")
             .arg(&config)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let broker = Self { child, address };
+        let broker = Self { child, address, tls };
         let deadline = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(address).is_err() {
             ensure!(Instant::now() < deadline, "mosquitto did not start");

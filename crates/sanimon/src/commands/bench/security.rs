@@ -41,11 +41,11 @@ pub(crate) struct SecurityBench {
 }
 
 /// A site whose broker is reached from outside, over TLS too.
-struct Open {
-    server: Server,
-    tls: SocketAddr,
-    account: Account,
-    trust: Arc<ClientConfig>,
+pub(super) struct Open {
+    pub(super) server: Server,
+    pub(super) tls: SocketAddr,
+    pub(super) account: Account,
+    pub(super) trust: Arc<ClientConfig>,
 }
 
 impl SecurityBench {
@@ -84,7 +84,7 @@ impl SecurityBench {
 
     fn plan(&self, broker: SocketAddr, rate: Option<f64>, door: Door, run: u32) -> LoadPlan {
         let duration = Duration::from_secs(u64::from(self.seconds));
-        LoadPlan { broker, connections: HONEST, metrics: 5, duration, rate, run, door }
+        LoadPlan { broker, connections: HONEST, metrics: 5, under_way: 1, duration, rate, run, door }
     }
 
     /// Honest devices at their own pace, alone and beside hostile connections; then hostile ones that are there first.
@@ -113,7 +113,7 @@ impl SecurityBench {
 }
 
 impl Open {
-    async fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn start(folder: &Path) -> anyhow::Result<Self> {
         let certificates = folder.join("tls");
         certificate::make_site(vec!["127.0.0.1".to_owned()], &certificates)?;
         let tls = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
@@ -122,13 +122,17 @@ impl Open {
             certificates.display()
         );
         let server = Server::listening(&folder.join("site"), "0.0.0.0", &more)?;
-        let ca = CertificateDer::from_pem_file(certificates.join("ca.pem"))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(ca)?;
-        let trust = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let account = credential(&server).await?;
-        Ok(Self { server, tls, account, trust: Arc::new(trust) })
+        Ok(Self { server, tls, account, trust: trusting(&certificates)? })
     }
+}
+
+/// Trusts the site's own authority.
+pub(super) fn trusting(certificates: &Path) -> anyhow::Result<Arc<ClientConfig>> {
+    let ca = CertificateDer::from_pem_file(certificates.join("ca.pem"))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(ca)?;
+    Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
 }
 
 /// One credential for the whole load: a gateway's.
