@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use sanimon_net::Allowance;
+use sanimon_net::{AdmissionLimits, Allowance};
 
 use crate::retained::RetainedLimits;
 use crate::session::{OutgoingLimits, SessionLimits};
@@ -16,6 +16,8 @@ pub struct Limits {
     pub wire: WireLimits,
     pub session: SessionLimits,
     pub outgoing: OutgoingLimits,
+    /// Connections that have not signed in.
+    pub admission: AdmissionLimits,
     /// From the connection to CONNACK, TLS and WebSocket included.
     pub connect_time: Duration,
     pub websocket_head_bytes: usize,
@@ -64,6 +66,7 @@ impl Default for Limits {
             wire: WireLimits::default(),
             session: SessionLimits::default(),
             outgoing: OutgoingLimits::default(),
+            admission: AdmissionLimits::default(),
             connect_time: Duration::from_secs(20),
             websocket_head_bytes: 8 * 1024,
             failed_per_address: 30,

@@ -92,7 +92,7 @@ impl Embedded {
         let mut doors = Doors {
             options,
             shared: shared.clone(),
-            admission: Arc::new(Admission::new(sanimon_net::AdmissionLimits::default())),
+            admission: Arc::new(Admission::new(limits.admission)),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
             notices,
             listeners: Vec::new(),

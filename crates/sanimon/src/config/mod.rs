@@ -1,5 +1,6 @@
 //! The configuration: read and checked once, handed down in parts.
 
+mod broker_limits;
 mod channels;
 mod collection;
 mod files;

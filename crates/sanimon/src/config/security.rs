@@ -12,6 +12,7 @@ use sanimon_broker::Limits;
 use sanimon_ingest::client::BrokerTls;
 use sanimon_net::{Minimum, TlsFiles, certificates};
 
+use super::broker_limits::broker_limits;
 use super::reader::Section;
 use super::{DEFAULT_MQTT, address};
 
@@ -84,7 +85,7 @@ pub(super) fn embedded(section: &mut Section<'_>) -> EmbeddedConfig {
         tls_tcp: section.parsed("tls_listen", ADDRESS, address),
         tls_websocket: section.parsed("tls_websocket", ADDRESS, address),
         anonymous: section.boolean("anonymous").unwrap_or(false),
-        limits: section.table("limits", device_limits).unwrap_or_default(),
+        limits: section.table("limits", broker_limits).unwrap_or_default(),
     };
     let outside = config.addresses().find(|address| !address.ip().is_loopback());
     if let Some(outside) = outside.filter(|_| config.anonymous) {
@@ -95,18 +96,6 @@ pub(super) fn embedded(section: &mut Section<'_>) -> EmbeddedConfig {
         section.fault(section.line, text);
     }
     config
-}
-
-fn device_limits(section: &mut Section<'_>) -> Limits {
-    let default = Limits::default();
-    let number = |value: Option<i64>, default: f64| value.map_or(default, |n| n as f64);
-    Limits {
-        connections: section.integer("connections", 1..=10_000).map_or(default.connections, |n| n as usize),
-        messages_per_s: number(section.integer("messages_per_s", 1..=1_000_000), default.messages_per_s),
-        bytes_per_s: number(section.integer("bytes_per_s", 1..=1_000_000_000), default.bytes_per_s),
-        gateway_factor: number(section.integer("gateway_factor", 1..=10_000), default.gateway_factor),
-        ..default
-    }
 }
 
 /// `[tls]`; the files are judged at once.
