@@ -1,18 +1,15 @@
 //! What follows from a packet, a commit or the time, carried out.
 
-use std::hash::{BuildHasher, Hash, Hasher};
-
 use sanimon_domain::mqtt::SessionChange;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::hub::{Admitted, Claim};
+use crate::hub::Admitted;
 use crate::limits::Limit;
 use crate::link::{Stop, Ticket};
-use crate::packet::{Connect, FromClient, PacketId, Qos, ToClient};
-use crate::ports::SignIn;
+use crate::packet::{FromClient, PacketId, ToClient};
 use crate::reason::Reason;
 use crate::session::will::End;
-use crate::session::{Acknowledged, Admission, Cursor, Effect, Offer, Session};
+use crate::session::{Acknowledged, Admission, Cursor, Effect, Session};
 use crate::sessions::lock;
 
 use super::client::Client;
@@ -227,80 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         }
     }
 
-    /// Who is it, and may it?
-    fn admit(&mut self, connect: &Connect, has_waited: bool) {
-        let address = self.peer.address.ip().to_canonical();
-        if !has_waited && self.hub.has_failed_too_often(address) {
-            self.hub.met(Limit::FailedPerAddress, &self.owner());
-            self.held_connect = Some(Box::new(connect.clone()));
-            self.waiting = Some(Box::pin(tokio::time::sleep(self.hub.limits.failed_wait)));
-            return;
-        }
-        let who = SignIn {
-            client_id: &connect.client_id,
-            username: connect.username.as_deref(),
-            password: connect.password.as_deref(),
-            certificate_name: self.peer.certificate_name.as_deref(),
-            may_be_nameless: self.may_be_nameless,
-        };
-        let account = self.hub.ports.permissions.sign_in(&who).and_then(|account| {
-            let will = connect.will.as_ref().and_then(|will| crate::topics::Topic::parse(&will.topic).ok());
-            match will {
-                // A will is a publish that comes later.
-                Some(topic) if !account.rights.may_publish(&topic) => Err(Reason::NotAuthorized),
-                _ => Ok(account),
-            }
-        });
-        let account = match account {
-            Ok(account) => account,
-            Err(reason) => {
-                self.hub.note_failed(address);
-                return self
-                    .refuse(connect, if has_waited { Reason::ConnectionRateExceeded } else { reason });
-            }
-        };
-        let ticket = self.ticket();
-        let claim = Claim { connect, account, address, link: &self.link };
-        let admitted = match self.hub.attach(claim, ticket) {
-            Ok(admitted) => admitted,
-            Err(reason) => return self.refuse(connect, reason),
-        };
-        let admission = Admission {
-            session_present: admitted.session_present,
-            assigned_client_id: admitted.assigned_client_id.clone(),
-            receive_max: admitted.receive_max,
-        };
-        self.line = Some(self.hub.ports.intake.open(&admitted.key));
-        let is_stored = admitted.is_stored;
-        self.admitted = Some(Box::new(admitted));
-        if is_stored {
-            self.awaited.push((ticket, Awaited::Connack(admission)));
-        } else {
-            self.let_in(&admission);
-        }
-    }
-
-    fn refuse(&mut self, connect: &Connect, reason: Reason) {
-        let who = connect.username.clone().unwrap_or_else(|| self.owner());
-        self.hub.ports.notices.refused(&who, reason);
-        let mut effects = Vec::new();
-        self.machine.refused(reason, &mut effects);
-        self.apply(effects);
-    }
-
-    fn let_in(&mut self, admission: &Admission) {
-        let Some(client) = &self.admitted else { return };
-        let mut effects = Vec::new();
-        let room = self.room();
-        if let Some(session) = lock(&client.sender.seat).of(client.sender.generation) {
-            self.machine.set_room(room);
-            self.machine.admitted(session, self.hub.now_ms(), admission, &mut effects);
-        }
-        self.place = None;
-        self.apply(effects);
-    }
-
-    fn ticket(&mut self) -> Ticket {
+    pub(super) fn ticket(&mut self) -> Ticket {
         self.next_ticket = self.next_ticket.wrapping_add(1);
         self.next_ticket
     }
@@ -317,44 +241,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             Awaited::Unsuback(id, reasons) => self.machine.unsubscribed(id, reasons, &mut effects),
         }
         self.apply(effects);
-    }
-
-    /// A publish goes to the writer, or is refused.
-    fn offer(&mut self, offer: Offer) -> Vec<Effect> {
-        let (mut effects, now_ms) = (Vec::new(), self.hub.now_ms());
-        let (Some(client), Some(line)) = (&self.admitted, &self.line) else { return effects };
-        let account = lock(&client.sender.seat).account.clone();
-        let topic = &offer.message.topic;
-        let is_reserved = topic.is_reserved() && !self.hub.ports.permissions.is_bound(topic.as_str());
-        let may = !is_reserved && account.rights.may_publish(topic);
-        let mut is_set_aside = false;
-        if !may {
-            self.hub.ports.notices.denied(&client.key.owner, topic.as_str());
-            let closes = !self.machine.is_5() && offer.qos > Qos::AtMostOnce && !is_reserved;
-            is_set_aside = closes && self.hub.refuse(&client.key.owner, digest(&client.key, &offer), now_ms);
-            if !is_set_aside {
-                let mut seat = lock(&client.sender.seat);
-                let Some(session) = seat.of(client.sender.generation) else { return effects };
-                if is_reserved && !self.machine.is_5() {
-                    // A 3.1.1 client would say it again for ever.
-                    self.machine.committed(session, now_ms, (offer.ordinal, Reason::Success), &mut effects);
-                } else {
-                    self.machine.denied(session, now_ms, (&offer, Reason::NotAuthorized), &mut effects);
-                }
-                return effects;
-            }
-        }
-        let bytes = offer.message.payload.len();
-        let (published, token) = self.hub.published(client, &account, (offer, is_set_aside));
-        self.waiting = line.offer(published, token);
-        if let Some(pace) = &client.pace {
-            let wait_ms = pace.wait_ms(bytes, now_ms);
-            if wait_ms > 0 {
-                self.hub.met(Limit::MessagesPerS, &client.key.owner);
-                self.read_at_ms = now_ms + wait_ms as i64;
-            }
-        }
-        effects
     }
 
     fn subscribe(&mut self, id: PacketId, wanted: Vec<crate::session::Wanted>) -> Vec<Effect> {
@@ -403,11 +289,4 @@ const fn is_control(packet: &FromClient) -> bool {
 
 fn is_acknowledgement(packet: &ToClient) -> bool {
     matches!(packet, ToClient::Puback(ack) | ToClient::Pubrec(ack) if !ack.reason.is_failure())
-}
-
-/// By what a message is known when it comes again.
-fn digest(key: &sanimon_domain::SessionKey, offer: &Offer) -> u64 {
-    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    (&key.client_id, offer.message.topic.as_str(), &offer.message.payload[..]).hash(&mut hasher);
-    hasher.finish()
 }

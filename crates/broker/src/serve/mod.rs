@@ -1,7 +1,9 @@
 //! Where clients come in: a task for each connection, the same for TCP, TLS and WebSocket.
 
+mod admit;
 mod client;
 mod effects;
+mod offer;
 mod scratch;
 mod websocket;
 

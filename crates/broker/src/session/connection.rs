@@ -6,16 +6,18 @@
 //!
 //! It reads no clock and no socket, and it knows no rights: it asks by an [`Effect`], and is told by a call.
 
+mod publish;
+
 use std::num::NonZeroU16;
 
 use crate::limits::Limit;
 use crate::message::Message;
 use crate::packet::{
-    Ack, Connack, Connect, Disconnect, FromClient, PacketId, Properties, Publish, Qos, Subscribe,
-    SubscriptionOptions, ToClient, Unsubscribe, Version,
+    Ack, Connack, Connect, Disconnect, FromClient, PacketId, Qos, Subscribe, SubscriptionOptions, ToClient,
+    Unsubscribe, Version,
 };
 use crate::reason::Reason;
-use crate::topics::{Asked, Topic, Unsound};
+use crate::topics::{Asked, Topic};
 use crate::wire::{Fault, Wire};
 
 use super::aliases::{Given, Own};
@@ -325,83 +327,6 @@ impl Connection {
         self.flush(session, now_ms, effects);
     }
 
-    fn publish(&mut self, session: &mut Session, now_ms: i64, publish: Publish, effects: &mut Vec<Effect>) {
-        let Publish { topic, alias, qos, packet_id, dup, retain, payload, properties } = publish;
-        let topic = match self.topic(&topic, alias) {
-            Ok(topic) => topic,
-            Err(reason) => return self.close(reason, effects),
-        };
-        if properties.as_deref().is_some_and(|own| !is_sound_response(own)) {
-            return self.close(Reason::ProtocolError, effects);
-        }
-        let refusal = topic.as_ref().err().copied().map(|unsound| (Reason::TopicNameInvalid, Some(unsound)));
-        let has_too_many = properties.as_deref().is_some_and(|own| !self.limits.takes_user_properties(own));
-        let refusal = refusal.or(has_too_many.then_some((Reason::QuotaExceeded, None)));
-        if has_too_many {
-            effects.push(Effect::Count(Limit::UserProperties));
-        }
-        let ordinal = match session.incoming.publish(qos, packet_id, self.receive_max) {
-            Taken::Offer(ordinal) => ordinal,
-            Taken::Answered => return,
-            Taken::Exceeded => return self.close(Reason::ReceiveMaximumExceeded, effects),
-        };
-        match (topic, refusal) {
-            (Ok(topic), None) => {
-                let expires_at_ms = properties.as_deref().and_then(|own| own.expiry_s);
-                let expires_at_ms = expires_at_ms.map(|s| now_ms + i64::from(s.get()) * 1_000);
-                let properties = properties.map(|own| std::sync::Arc::new(*own));
-                let message = Message { topic, payload, properties, received_at_ms: now_ms, expires_at_ms };
-                effects.push(Effect::Offer(Offer { ordinal, message, qos, packet_id, dup, retain }));
-            }
-            (_, refusal) => {
-                let (reason, unsound) = refusal.unwrap_or((Reason::TopicNameInvalid, None));
-                self.refuse_publish(
-                    session,
-                    (ordinal, qos),
-                    reason,
-                    unsound.map(|why| why.to_string()),
-                    effects,
-                );
-            }
-        }
-    }
-
-    /// A publish is refused: by its acknowledgement where there is one that can say so, else by closing.
-    fn refuse_publish(
-        &mut self,
-        session: &mut Session,
-        (ordinal, qos): (Ordinal, Qos),
-        reason: Reason,
-        text: Option<String>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let is_told = self.is_5() && qos > Qos::AtMostOnce;
-        // A message without an answer that is merely too much is dropped and counted; a name that is none is a fault.
-        let is_dropped = qos == Qos::AtMostOnce && reason != Reason::TopicNameInvalid;
-        if is_told || is_dropped {
-            session.incoming.committed(ordinal, reason, text);
-        } else {
-            self.close(reason, effects);
-        }
-    }
-
-    /// The full topic of a publish. The outer error ends the connection; the inner one refuses the message.
-    fn topic(&mut self, text: &str, alias: Option<NonZeroU16>) -> Result<Result<Topic, Unsound>, Reason> {
-        let max = self.limits.topic_aliases;
-        let Some(alias) = alias else {
-            return if text.is_empty() { Err(Reason::ProtocolError) } else { Ok(Topic::parse(text)) };
-        };
-        if text.is_empty() {
-            return self.given.topic(alias, max).map(Ok);
-        }
-        let topic = match Topic::parse(text) {
-            Ok(topic) => topic,
-            Err(unsound) => return Ok(Err(unsound)),
-        };
-        self.given.set(alias, max, &topic)?;
-        Ok(Ok(topic))
-    }
-
     fn subscribe(&mut self, subscribe: Subscribe, effects: &mut Vec<Effect>) {
         let Subscribe { packet_id, id, filters } = subscribe;
         let mut wanted = Vec::with_capacity(filters.len());
@@ -467,18 +392,6 @@ impl Connection {
         self.flush(session, now_ms, effects);
     }
 
-    /// The rights do not allow what was offered. 3.1.1 can only be told by closing.
-    pub fn denied(
-        &mut self,
-        session: &mut Session,
-        now_ms: i64,
-        (offer, reason): (&Offer, Reason),
-        effects: &mut Vec<Effect>,
-    ) {
-        self.refuse_publish(session, (offer.ordinal, offer.qos), reason, None, effects);
-        self.flush(session, now_ms, effects);
-    }
-
     /// Sends what is due: answers in order, then messages as the client takes them.
     pub fn flush(&mut self, session: &mut Session, now_ms: i64, effects: &mut Vec<Effect>) {
         if !matches!(self.state, State::Connected) {
@@ -520,11 +433,6 @@ fn acknowledged(acknowledged: Acknowledged, effects: &mut Vec<Effect>) {
         }
         done @ Acknowledged::Done(_) => effects.push(Effect::Acknowledged(done)),
     }
-}
-
-/// A response topic is a topic (3.3.2-14).
-fn is_sound_response(properties: &Properties) -> bool {
-    properties.response_topic.as_deref().is_none_or(|text| Topic::parse(text).is_ok())
 }
 
 #[cfg(test)]
