@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::*;
-use crate::packet::{Delivery, RetainHandling, Will};
+use crate::packet::{Delivery, Properties, Publish, RetainHandling, Will};
 use crate::session::{OutgoingLimits, Pushed, Queued};
 use crate::wire::WireLimits;
 
