@@ -135,7 +135,8 @@ impl Broker {
         let tls = certificates.map(|_| TcpListener::bind("127.0.0.1:0")?.local_addr()).transpose()?;
         let more = tls.zip(certificates).map_or_else(String::new, |(address, folder)| {
             let (port, folder) = (address.port(), folder.display());
-            format!("listener {port} 127.0.0.1\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n")
+            // It would give up its rights, and then cannot read the key.
+            format!("user root\nlistener {port} 127.0.0.1\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n")
         });
         std::fs::write(&config, text + &more)?;
         let child = Command::new(program)
