@@ -18,6 +18,7 @@ mod influxd;
 mod live;
 mod messages;
 mod moving;
+mod mqtt;
 mod proof;
 mod rules;
 mod sealing;

@@ -23,6 +23,8 @@ mod serve;
 pub mod session;
 pub mod sessions;
 pub mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod wire;
 

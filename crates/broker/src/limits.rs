@@ -53,6 +53,8 @@ pub struct Limits {
     pub gateway_factor: f64,
     /// Of all sessions, in memory.
     pub queue_bytes_total: usize,
+    /// Of kept sessions, in the file.
+    pub queue_bytes_stored: usize,
     /// Nothing was taken by a socket that has something to take.
     pub slow_reader: Duration,
     pub retained: usize,
@@ -91,6 +93,7 @@ impl Default for Limits {
             bytes_per_s: 65_536.0,
             gateway_factor: 100.0,
             queue_bytes_total: 256 * 1024 * 1024,
+            queue_bytes_stored: 64 * 1024 * 1024,
             slow_reader: Duration::from_secs(10),
             retained: 20_000,
             retained_bytes: 64 * 1024 * 1024,

@@ -149,7 +149,11 @@ impl Queue {
     pub(crate) fn change(&self, change: SessionChange, ack: Ack) {
         let is_awaited = ack.is_awaited();
         let mut lanes = self.lanes();
-        if lanes.phase == Phase::Closed || lanes.sessions.len() >= SESSION_CHANGES_MAX {
+        if lanes.phase == Phase::Closed {
+            // At the end nobody stores anything any more: what this is about is found out at the start.
+            return drop(lanes);
+        }
+        if lanes.sessions.len() >= SESSION_CHANGES_MAX {
             drop(lanes);
             tracing::warn!(%change, "a change of a session is not stored: too many wait");
             return;

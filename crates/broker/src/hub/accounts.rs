@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::HashMap;
 use sanimon_net::{Allowance, Bucket};
 
 use crate::account::Account;
@@ -12,23 +12,20 @@ use crate::limits::{Limit, Limits};
 use crate::reason::Reason;
 
 /// Who is connected.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Accounts {
     by_owner: HashMap<Arc<str>, Known>,
     by_address: HashMap<IpAddr, usize>,
     connected: usize,
+    /// All clients without a name are one.
+    nameless: Known,
 }
 
-impl Default for Accounts {
-    fn default() -> Self {
-        Self { by_owner: HashMap::new(), by_address: HashMap::new(), connected: 0 }
-    }
-}
-
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     connections: usize,
-    pace: Arc<Pace>,
+    /// `None`: as fast as it likes.
+    pace: Option<Arc<Pace>>,
     /// Digests of messages that were refused by closing, how often, and when the last one was.
     refused: VecDeque<(u64, u8)>,
     refused_at_ms: i64,
@@ -99,7 +96,7 @@ impl Accounts {
                 let (messages, bytes) = limits.rates_of(account.is_gateway);
                 Known {
                     connections: 0,
-                    pace: Arc::new(Pace::new(messages, bytes, now_ms)),
+                    pace: Some(Arc::new(Pace::new(messages, bytes, now_ms))),
                     refused: VecDeque::new(),
                     refused_at_ms: 0,
                 }
@@ -108,7 +105,7 @@ impl Accounts {
                 return Err((Limit::Connections, Reason::QuotaExceeded));
             }
             known.connections += 1;
-            Some(known.pace.clone())
+            known.pace.clone()
         };
         *self.by_address.entry(address).or_default() += 1;
         self.connected += 1;
@@ -130,7 +127,10 @@ impl Accounts {
 
     /// A message is about to be refused by closing. True: that was done often enough, and it is to be set aside instead.
     pub(crate) fn refuse(&mut self, owner: &Arc<str>, digest: u64, now_ms: i64) -> bool {
-        let Some(known) = self.by_owner.get_mut(owner) else { return false };
+        let Some(known) = self.by_owner.get_mut(owner).or_else(|| owner.is_empty().then_some(&mut self.nameless))
+        else {
+            return false;
+        };
         known.refused_at_ms = now_ms;
         if let Some((_, times)) = known.refused.iter_mut().find(|(own, _)| *own == digest) {
             *times = times.saturating_add(1);
@@ -147,7 +147,7 @@ impl Accounts {
     pub(crate) fn tidy(&mut self, now_ms: i64) {
         self.by_owner.retain(|_, known| {
             let is_remembered = !known.refused.is_empty() && now_ms - known.refused_at_ms < REFUSED_KEPT_MS;
-            known.connections > 0 || is_remembered || !known.pace.is_rested(now_ms)
+            known.connections > 0 || is_remembered || known.pace.as_ref().is_some_and(|pace| !pace.is_rested(now_ms))
         });
     }
 }

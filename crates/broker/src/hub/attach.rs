@@ -42,6 +42,8 @@ pub(crate) struct Admitted {
     pub(crate) pace: Option<Arc<Pace>>,
     /// Its row is in the file.
     pub(crate) is_stored: bool,
+    /// A Mosquitto that bridges.
+    pub(crate) is_bridge: bool,
 }
 
 impl Hub {
@@ -103,6 +105,7 @@ impl Hub {
             receive_max: self.limits.receive_max_of(account.is_gateway),
             pace,
             is_stored,
+            is_bridge: connect.is_bridge,
         })
     }
 

@@ -104,7 +104,8 @@ impl Hub {
 
     fn keep(&self, table: &mut Table, kept: Kept<super::Owner>) {
         let (topic, owner) = (kept.message.topic.clone(), kept.owner.0.clone());
-        if table.retained.put(kept).is_err() {
+        let is_own = &*owner == super::upkeep::OWN;
+        if table.retained.put_own(is_own, kept).is_err() {
             // There was room before its commit, and others took it.
             self.met(Limit::Retained, &owner);
             self.ports.intake.change(SessionChange::ForgetRetained(topic.as_str().into()), None);
@@ -120,12 +121,9 @@ impl Hub {
             Pushed::Queued => {}
             Pushed::NotQueued if link.is_none() => {}
             Pushed::NotQueued => self.met(Limit::QueueMessages, &copy.key.owner),
-            Pushed::Overflow => {
+            Pushed::Overflow(oldest) | Pushed::Displaced(oldest) => {
                 self.met(Limit::QueueMessages, &copy.key.owner);
                 link.iter().for_each(|link| link.stop(Stop::Overflow));
-            }
-            Pushed::Displaced(oldest) => {
-                self.met(Limit::QueueMessages, &copy.key.owner);
                 oldest.into_iter().for_each(|own| self.done(&copy.key, own.order));
             }
         }

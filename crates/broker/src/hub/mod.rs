@@ -136,6 +136,11 @@ impl Hub {
         self.partial_bytes.load(Ordering::Relaxed) > self.limits.partial_bytes
     }
 
+    #[cfg(test)]
+    pub(crate) fn partial_bytes(&self) -> usize {
+        self.partial_bytes.load(Ordering::Relaxed)
+    }
+
     /// A change that nobody waits for.
     pub(crate) fn change(&self, change: SessionChange) {
         self.ports.intake.change(change, None);

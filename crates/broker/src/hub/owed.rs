@@ -60,6 +60,12 @@ impl Hub {
         (Published { topic, payload, qos, packet_id, dup, part, is_denied }, token)
     }
 
+    /// Clients do not talk by topics that begin with `$`, unless a format is bound to one.
+    pub(crate) fn may_publish(&self, account: &Account, topic: &Topic) -> bool {
+        account.rights.may_publish(topic)
+            && (!topic.is_reserved() || self.ports.permissions.is_bound(topic.as_str()))
+    }
+
     fn prepared(&self, said: Said<'_>) -> (Option<Box<MqttPart>>, Option<Box<Tell>>) {
         let Said { message, qos, retain, key, account, received_as } = said;
         let is_heard = self.subscriptions.load(Ordering::Acquire) > 0;
@@ -124,7 +130,8 @@ impl Hub {
             return true;
         }
         let table = self.table();
-        let max = self.limits.retained_of(is_gateway);
+        // What bounds a credential does not bound those without a name.
+        let max = if owner.0.is_empty() { usize::MAX } else { self.limits.retained_of(is_gateway) };
         let room = table.retained.has_room(&message.topic, message.bytes(), owner, max);
         drop(table);
         let limit = match room {
@@ -142,7 +149,7 @@ impl Hub {
         let account = self.ports.permissions.now(&account, &key.client_id);
         let Some(account) = account else { return };
         let Ok(topic) = Topic::parse(&will.topic) else { return };
-        if !account.rights.may_publish(&topic) {
+        if !self.may_publish(&account, &topic) {
             self.ports.notices.denied(&key.owner, topic.as_str());
             return;
         }

@@ -14,6 +14,7 @@ use crate::session::{Incoming, Outgoing, Queued, Restored, Session};
 use crate::topics::Asked;
 
 use super::Hub;
+use super::upkeep::OWN;
 use super::rows::{granted_of, version_of, will_of};
 
 impl Hub {
@@ -63,13 +64,13 @@ impl Hub {
             }
         }
         for row in retained {
-            let is_own = row.owner.is_empty() && row.credential.is_none();
+            let is_own = &*row.owner == OWN;
             let is_good = is_own || self.ports.permissions.restored(&row.owner, row.credential, "").is_some();
             let message = self.message_of(&row.message).filter(|_| is_good);
             let topic: Arc<str> = row.message.topic.clone();
             let kept = message.is_some_and(|message| {
                 let (message, owner) = (Arc::new(message), (row.owner.clone(), row.credential));
-                table.retained.put(Kept { message, qos: Qos::of_number(row.qos), owner }).is_ok()
+                table.retained.put_own(is_own, Kept { message, qos: Qos::of_number(row.qos), owner }).is_ok()
             });
             if !kept {
                 forget(SessionChange::ForgetRetained(topic));

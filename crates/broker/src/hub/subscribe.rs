@@ -68,7 +68,10 @@ impl Hub {
                 granting.reasons.push(Reason::QuotaExceeded);
                 continue;
             }
-            let (no_local, retain_as_published) = (options.no_local, options.retain_as_published);
+            // A Mosquitto that bridges does not want its own messages back, and retained ones with their flag.
+            let is_plain = matches!(asked, Asked::Plain(_));
+            let no_local = options.no_local || client.is_bridge && is_plain;
+            let retain_as_published = options.retain_as_published || client.is_bridge;
             let granted = Granted { qos: options.qos, no_local, retain_as_published, id };
             if client.is_stored {
                 changes.push(SessionChange::Subscribe(client.key.clone(), subscription_row(&asked, granted)));
@@ -103,14 +106,18 @@ impl Hub {
         ticket: Ticket,
     ) -> (Vec<Reason>, bool) {
         let mut table = self.table();
-        let mut changes = Vec::new();
+        let (mut changes, mut dropped) = (Vec::new(), Vec::new());
         let mut reasons = Vec::with_capacity(filters.len());
         for text in filters {
             let was_there = table.sessions.unsubscribe(&client.key, text);
             reasons.push(if was_there { Reason::Success } else { Reason::NoSubscriptionExisted });
             if was_there {
-                let owed = &mut lock(&client.sender.seat).session.owed_retained;
-                owed.retain(|cursor| cursor.filter.as_str() != text);
+                let mut seat = lock(&client.sender.seat);
+                seat.session.owed_retained.retain(|cursor| cursor.filter.as_str() != text);
+                // Queued, and nothing of it sent: nobody asks for it any more (3.10.4-2).
+                let is_unwanted = |own: &Queued| !table.sessions.asks_for(&client.key, &own.message.topic);
+                dropped.extend(seat.session.outgoing.drop_where(is_unwanted));
+                drop(seat);
                 if client.is_stored {
                     changes.push(SessionChange::Unsubscribe(client.key.clone(), text.as_str().into()));
                 }
@@ -118,6 +125,7 @@ impl Hub {
         }
         self.note_subscriptions(&table);
         drop(table);
+        dropped.into_iter().for_each(|own| self.done(&client.key, own.order));
         (reasons, self.changes(client, changes, ticket))
     }
 

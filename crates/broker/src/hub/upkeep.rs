@@ -13,6 +13,7 @@ use crate::limits::Limit;
 use crate::link::{Link, Stop};
 use crate::message::Message;
 use crate::packet::Qos;
+use crate::session::Session;
 use crate::sessions::{Passed, lock};
 use crate::topics::Topic;
 
@@ -21,6 +22,8 @@ use super::{Hub, Token};
 
 /// How often time is looked at.
 pub(crate) const UPKEEP_EVERY: Duration = Duration::from_millis(250);
+/// Whose the product's own messages are: no username has a slash.
+pub(super) const OWN: &str = "/own";
 /// What is done of each kind before others have their turn.
 const STEPS_MAX: usize = 1_000;
 
@@ -49,23 +52,29 @@ impl Hub {
         self.bound_queues();
     }
 
-    /// Where all queues together hold too much, the fullest sessions lose theirs.
+    /// Where all queues together hold too much, in memory or in the file, the fullest sessions lose theirs.
     fn bound_queues(&self) {
+        self.bound(self.limits.queue_bytes_total, |_| true);
+        self.bound(self.limits.queue_bytes_stored, Session::is_kept);
+    }
+
+    fn bound(&self, max: usize, is_meant: impl Fn(&Session) -> bool) {
         let table = self.table();
+        let bytes_of = |session: &Session| if is_meant(session) { session.outgoing.queue_bytes() } else { 0 };
         let mut queues: Vec<_> = table
             .sessions
             .seats()
-            .map(|(key, seat)| (lock(seat).session.outgoing.queue_bytes(), key.clone(), seat.clone()))
+            .map(|(key, seat)| (bytes_of(&lock(seat).session), key.clone(), seat.clone()))
             .filter(|(bytes, ..)| *bytes > 0)
             .collect();
         drop(table);
         let mut total: usize = queues.iter().map(|(bytes, ..)| bytes).sum();
-        if total <= self.limits.queue_bytes_total {
+        if total <= max {
             return;
         }
         queues.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
         for (bytes, key, seat) in queues {
-            if total <= self.limits.queue_bytes_total {
+            if total <= max {
                 return;
             }
             total -= bytes;
@@ -100,7 +109,7 @@ impl Hub {
         }
         let owners = table.retained.owners();
         let gone = owners.filter(|(owner, credential)| {
-            !owner.is_empty() && permissions.restored(owner, *credential, "").is_none()
+            &**owner != OWN && !owner.is_empty() && permissions.restored(owner, *credential, "").is_none()
         });
         let gone: Vec<_> = gone.cloned().collect();
         let topics: Vec<Topic> = gone.iter().flat_map(|owner| table.retained.revoke(owner)).collect();
@@ -157,7 +166,7 @@ impl Hub {
             received_at: TimestampMs(self.ports.intake.wall_ms()),
             ..self.stored_message(&message)
         };
-        let owner: super::Owner = ("".into(), None);
+        let owner: super::Owner = (OWN.into(), None);
         let tell = Tell {
             message,
             qos: Qos::AtLeastOnce,

@@ -35,7 +35,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             let will = connect.will.as_ref().and_then(|will| Topic::parse(&will.topic).ok());
             match will {
                 // A will is a publish that comes later.
-                Some(topic) if !account.rights.may_publish(&topic) => Err(Reason::NotAuthorized),
+                Some(topic) if !self.hub.may_publish(&account, &topic) => Err(Reason::NotAuthorized),
                 _ => Ok(account),
             }
         });

@@ -223,7 +223,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     pub(super) fn note_partial(&mut self) {
         let partial = if self.is_incomplete { self.input.len() } else { 0 };
         if partial != self.partial {
-            self.hub.hold_partial(self.partial, partial);
+            if self.hub.hold_partial(self.partial, partial) {
+                self.hub.met(Limit::PartialBytes, &self.owner());
+            }
             self.partial = partial;
         }
         if partial == 0 {

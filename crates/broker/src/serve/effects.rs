@@ -176,14 +176,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     }
 
     pub(super) fn apply(&mut self, effects: Vec<Effect>) {
-        let mut acknowledged = 0;
+        let (mut acknowledged, mut unsent) = (0, None);
         let mut effects = std::collections::VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
+                Effect::Send(_) if unsent.is_some() => {}
                 Effect::Send(packet) => {
                     acknowledged += usize::from(is_acknowledgement(&packet));
-                    // What does not fit the client's size has been looked at; an answer always does.
-                    let _ = self.wire.write(&packet, &mut self.output);
+                    let is_sent = self.wire.write(&packet, &mut self.output).is_ok();
+                    // A message that the client does not take was left out before.
+                    unsent = (!is_sent && !matches!(packet, ToClient::Disconnect(..))).then_some(packet);
                 }
                 Effect::Admit(connect) => self.admit(&connect, false),
                 Effect::Offer(offer) => effects.extend(self.offer(offer)),
@@ -215,6 +217,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         }
         if acknowledged > 0 {
             self.hub.ports.notices.acknowledged(acknowledged);
+        }
+        match unsent {
+            None => {}
+            // It is the first packet, or there is none.
+            Some(ToClient::Connack(_)) => self.leave(End::Lost(Reason::PacketTooLarge)),
+            // An answer that the client does not take would be waited for without end.
+            Some(_) => self.close(Reason::PacketTooLarge),
         }
     }
 

@@ -105,6 +105,17 @@ impl Broker {
     }
 }
 
+/// Serves one connection over any stream, as a listener does: the simulated town has no sockets.
+#[cfg(test)]
+pub(crate) async fn serve_stream<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send>(
+    hub: &Arc<Hub>,
+    stream: S,
+    who: (sanimon_net::Peer, sanimon_net::Place, tokio::time::Instant),
+    may_be_nameless: bool,
+) {
+    Client::new(hub, stream, who, may_be_nameless).run().await;
+}
+
 /// How often it is looked whether all have gone.
 const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(5);
 

@@ -29,6 +29,8 @@ const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 const PATHS: [&str; 2] = ["/mqtt", "/"];
 /// Written, and not yet taken by the socket: our own output is bounded before it.
 const WRITE_BUFFER: usize = 256 * 1024;
+/// What goes out in one frame: a packet may be larger than the buffer, and may come in as many frames as it likes.
+const FRAME: usize = 64 * 1024;
 
 /// Greets a WebSocket's client, then serves it as any other.
 pub(super) async fn serve(hub: &Arc<Hub>, anonymous: Anonymous, may_be_nameless: bool) {
@@ -169,16 +171,16 @@ impl AsyncWrite for Prefixed {
 pub(super) struct Frames {
     socket: WebSocketStream<Prefixed>,
     read: Bytes,
-    /// A text frame came: it is told, and nothing more is read.
-    is_refused: bool,
+    /// A text frame came, or a close: that is answered, and nothing more is read.
+    is_over: bool,
 }
 
 impl Frames {
     const fn new(socket: WebSocketStream<Prefixed>) -> Self {
-        Self { socket, read: Bytes::new(), is_refused: false }
+        Self { socket, read: Bytes::new(), is_over: false }
     }
 
-    fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(io::Error::other)?;
         Poll::Ready(Ok(()))
     }
@@ -191,8 +193,8 @@ impl AsyncRead for Frames {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            if self.is_refused {
-                return self.poll_refuse(cx);
+            if self.is_over {
+                return self.poll_end(cx);
             }
             if !self.read.is_empty() {
                 let number = buffer.remaining().min(self.read.len());
@@ -206,11 +208,13 @@ impl AsyncRead for Frames {
                     let (code, reason) = (CloseCode::Unsupported, "MQTT comes in binary frames".into());
                     let close = Message::Close(Some(CloseFrame { code, reason }));
                     let _ = Pin::new(&mut self.socket).start_send(close);
-                    self.is_refused = true;
+                    self.is_over = true;
                 }
                 // Pings are answered by the library.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
+                // The library has its answer ready.
+                Some(Ok(Message::Close(_))) => self.is_over = true,
+                None => return Poll::Ready(Ok(())),
                 Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
             }
         }
@@ -220,9 +224,10 @@ impl AsyncRead for Frames {
 impl AsyncWrite for Frames {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(io::Error::other)?;
-        let frame = Message::Binary(Bytes::copy_from_slice(bytes));
+        let part = &bytes[..bytes.len().min(FRAME)];
+        let frame = Message::Binary(Bytes::copy_from_slice(part));
         Pin::new(&mut self.socket).start_send(frame).map_err(io::Error::other)?;
-        Poll::Ready(Ok(bytes.len()))
+        Poll::Ready(Ok(part.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -63,8 +63,9 @@ pub enum Pushed {
     Queued,
     /// QoS 0, and no room, or nobody there.
     NotQueued,
-    /// No room, and the client is there: it is too slow, and its connection ends (0x97).
-    Overflow,
+    /// No room, and the client is there: it is too slow, and its connection ends (0x97). The message is queued, for a session that
+    /// is kept; these, the oldest, were dropped for it.
+    Overflow(Vec<Queued>),
     /// No room, and the client is away: these, the oldest, were dropped for it.
     Displaced(Vec<Queued>),
 }
@@ -155,6 +156,15 @@ impl Outgoing {
         });
     }
 
+    /// Gives up what waits and is no longer asked for.
+    pub fn drop_where(&mut self, is_unwanted: impl Fn(&Queued) -> bool) -> Vec<Queued> {
+        let (dropped, kept): (VecDeque<Queued>, VecDeque<Queued>) =
+            std::mem::take(&mut self.queue).into_iter().partition(is_unwanted);
+        self.queue = kept;
+        self.queue_bytes = self.queue.iter().map(|queued| queued.message.bytes()).sum();
+        Vec::from(dropped)
+    }
+
     /// Gives up all that waits.
     pub fn drop_queue(&mut self) -> Vec<Queued> {
         self.queue_bytes = 0;
@@ -164,24 +174,29 @@ impl Outgoing {
     /// One more message for this subscriber.
     pub fn push(&mut self, queued: Queued) -> Pushed {
         let bytes = queued.message.bytes();
+        // One message alone always has room: how large it may be was judged when it came.
         let has_room = |own: &Self| {
-            own.queue.len() < own.limits.queue_messages && own.queue_bytes + bytes <= own.limits.queue_bytes
+            own.queue.is_empty()
+                || own.queue.len() < own.limits.queue_messages
+                    && own.queue_bytes + bytes <= own.limits.queue_bytes
         };
         let mut displaced = Vec::new();
         if queued.qos == Qos::AtMostOnce && (!self.is_present || !has_room(self)) {
             return Pushed::NotQueued;
         }
+        let is_overflow = self.is_present && !has_room(self);
         while !has_room(self) {
-            if self.is_present {
-                return Pushed::Overflow;
-            }
             let Some(oldest) = self.queue.pop_front() else { break };
             self.queue_bytes -= oldest.message.bytes();
             displaced.push(oldest);
         }
         self.queue_bytes += bytes;
         self.queue.push_back(queued);
-        if displaced.is_empty() { Pushed::Queued } else { Pushed::Displaced(displaced) }
+        match displaced.is_empty() {
+            _ if is_overflow => Pushed::Overflow(displaced),
+            true => Pushed::Queued,
+            false => Pushed::Displaced(displaced),
+        }
     }
 
     /// The next packet that may go: first what goes again, then what waits, in order. A message whose time is over is left

@@ -18,7 +18,7 @@ use crate::packet::Will;
 use crate::session::will::{Due, End, due};
 use crate::session::{OutgoingLimits, Session};
 use crate::subscriptions::{Granted, Subscriptions};
-use crate::topics::Asked;
+use crate::topics::{Asked, Topic};
 
 use away::Away;
 pub use recipients::{Choice, Copy};
@@ -349,6 +349,12 @@ impl Sessions {
             () if self.entered >= self.limits.subscriptions_total => Err(Full::Total),
             () => Ok(()),
         }
+    }
+
+    /// Whether a session has a subscription that matches.
+    pub fn asks_for(&self, key: &SessionKey, topic: &Topic) -> bool {
+        let Some(slot) = self.slots.get(key) else { return false };
+        slot.subscriptions.values().any(|own| own.asked.filter().matches(topic))
     }
 
     /// Enters a subscription that was granted. True: there was none of this filter.

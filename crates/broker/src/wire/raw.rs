@@ -93,7 +93,7 @@ pub(super) fn inspect(
         (_, CONNECT) => connect(version, reader, limits),
         (_, PINGREQ) if !body.is_empty() => Err(Stop::Fault(Fault::MALFORMED)),
         (Version::V5, PUBLISH) => publish(header.first, reader, limits),
-        (_, PUBLISH) => flags_of_publish(header.first),
+        (_, PUBLISH) => head_of_publish(header.first, &mut Reader(body)),
         (Version::V5, 4..=7) => acknowledgement(reader, limits),
         (Version::V5, SUBSCRIBE) => subscribe(reader, limits),
         (Version::V5, UNSUBSCRIBE) => unsubscribe(reader, limits),
@@ -162,14 +162,16 @@ fn connect(version: Version, mut reader: Reader<'_>, limits: &WireLimits) -> Loo
     if reader.0.is_empty() { Ok(()) } else { Err(Fault::MALFORMED.into()) }
 }
 
-/// DUP belongs to QoS 1 and 2 (3.3.1-2).
-fn flags_of_publish(first: u8) -> Looked {
-    if first & 0b1110 == 0b1000 { Err(Fault::MALFORMED.into()) } else { Ok(()) }
+/// What all versions have: DUP belongs to QoS 1 and 2 (3.3.1-2), and a topic is a string.
+fn head_of_publish(first: u8, reader: &mut Reader<'_>) -> Looked {
+    if first & 0b1110 == 0b1000 {
+        return Err(Fault::MALFORMED.into());
+    }
+    string(reader)
 }
 
 fn publish(first: u8, mut reader: Reader<'_>, limits: &WireLimits) -> Looked {
-    flags_of_publish(first)?;
-    reader.text().ok_or(Stop::TooShort)?;
+    head_of_publish(first, &mut reader)?;
     if first & 0b0110 != 0 {
         reader.take(2).ok_or(Stop::TooShort)?;
     }
@@ -178,7 +180,7 @@ fn publish(first: u8, mut reader: Reader<'_>, limits: &WireLimits) -> Looked {
         return Err(Fault::limit(Reason::PacketTooLarge, Limit::PropertyBytes).into());
     }
     // User properties are counted where the message can be refused alone.
-    let limits = WireLimits { user_properties: usize::MAX, ..*limits };
+    let limits = WireLimits { user_properties: usize::MAX, user_property_bytes: usize::MAX, ..*limits };
     properties(&mut reader, PUBLISH_PROPERTIES, &limits)
 }
 
@@ -273,7 +275,8 @@ fn properties(reader: &mut Reader<'_>, allowed: &[u8], limits: &WireLimits) -> L
         seen |= 1 << id;
         value(id, &mut own)?;
     }
-    Ok(())
+    // Authentication data is there with a method only (3.1.2.11.10).
+    if seen & (1 << 0x15 | 1 << 0x16) == 1 << 0x16 { Err(Fault::PROTOCOL.into()) } else { Ok(()) }
 }
 
 fn value(id: u8, own: &mut Reader<'_>) -> Looked {

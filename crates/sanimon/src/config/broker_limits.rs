@@ -47,6 +47,7 @@ fn sizes(section: &mut Section<'_>, limits: &mut Limits) {
     put(section, "websocket_head_bytes", 256..=MIB, &mut limits.websocket_head_bytes);
     put(section, "partial_bytes", MIB..=16 * GIB, &mut limits.partial_bytes);
     put(section, "queue_bytes_total", MIB..=64 * GIB, &mut limits.queue_bytes_total);
+    put(section, "queue_bytes_stored", MIB..=16 * GIB, &mut limits.queue_bytes_stored);
     put(section, "retained_bytes", 0..=16 * GIB, &mut limits.retained_bytes);
 }
 

@@ -38,7 +38,10 @@ impl Connection {
         let ordinal = match session.incoming.publish(qos, packet_id, self.receive_max) {
             Taken::Offer(ordinal) => ordinal,
             Taken::Answered => return,
-            Taken::Exceeded => return self.close(Reason::ReceiveMaximumExceeded, effects),
+            Taken::Exceeded => {
+                effects.push(Effect::Count(Limit::ReceiveMax));
+                return self.close(Reason::ReceiveMaximumExceeded, effects);
+            }
         };
         match (topic, refusal) {
             (Ok(topic), None) => {

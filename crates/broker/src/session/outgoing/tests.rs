@@ -158,7 +158,7 @@ fn a_slow_client_is_told_and_for_one_that_is_away_the_oldest_go() {
         (Qos::AtLeastOnce, Pushed::Queued),
         (Qos::AtMostOnce, Pushed::Queued),
         (Qos::AtMostOnce, Pushed::NotQueued),
-        (Qos::AtLeastOnce, Pushed::Overflow),
+        (Qos::AtLeastOnce, Pushed::Overflow(vec![queued(Qos::AtLeastOnce, "x")])),
     ] {
         assert_eq!(outgoing.push(queued(qos, "x")), pushed, "{qos:?}");
     }
