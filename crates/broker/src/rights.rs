@@ -33,19 +33,19 @@ impl Rights {
     }
 
     pub fn may_publish(&self, topic: &Topic) -> bool {
-        !is_own(topic.levels())
+        !is_own(topic.as_str())
             && (self.is_everything || self.publish.iter().any(|filter| filter.matches(topic)))
     }
 
     /// Whether a filter may be asked for. What it may hear of it is looked at with each message.
     pub fn may_subscribe(&self, asked: &Asked) -> bool {
         match asked {
-            Asked::Plain(filter) if is_own(filter.levels()) => {
-                self.subscribe.iter().any(|own| is_own(own.levels()) && own.covers(filter))
+            Asked::Plain(filter) if is_own(filter.as_str()) => {
+                self.subscribe.iter().any(|own| is_own(own.as_str()) && own.covers(filter))
             }
             Asked::Plain(filter) => self.is_everything || self.subscribe.iter().any(|own| own.covers(filter)),
             Asked::Shared(_, filter) => {
-                self.shared.contains(asked) || self.is_everything && !is_own(filter.levels())
+                self.shared.contains(asked) || self.is_everything && !is_own(filter.as_str())
             }
         }
     }
@@ -53,8 +53,8 @@ impl Rights {
     /// Whether a message of a filter that was granted may be told: under a wider filter the product's own topics are not.
     pub fn may_hear(&self, topic: &Topic) -> bool {
         let shared = self.shared.iter().map(Asked::filter);
-        !is_own(topic.levels())
-            || self.subscribe.iter().chain(shared).any(|own| is_own(own.levels()) && own.matches(topic))
+        !is_own(topic.as_str())
+            || self.subscribe.iter().chain(shared).any(|own| is_own(own.as_str()) && own.matches(topic))
     }
 
     /// Whether these are at least what the others are.
@@ -71,10 +71,9 @@ impl Rights {
     }
 }
 
-/// Whether a topic, or the name of a filter without its wildcards, is one of the product's own.
-fn is_own<'a>(levels: impl Iterator<Item = &'a str>) -> bool {
-    let mut levels = levels;
-    OWN_TOPICS.split('/').all(|own| levels.next() == Some(own))
+/// Whether a topic, or a filter, is one of the product's own by its first levels.
+fn is_own(text: &str) -> bool {
+    text.strip_prefix(OWN_TOPICS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let room = self.room();
         if let Some(session) = lock(&client.sender.seat).of(client.sender.generation) {
             self.machine.set_room(room);
-            self.machine.admitted(session, self.hub.now_ms(), admission, &mut effects);
+            self.machine.admitted(session, self.now_ms, admission, &mut effects);
         }
         self.place = None;
         self.apply(effects);

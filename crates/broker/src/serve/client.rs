@@ -81,6 +81,8 @@ pub(super) struct Client<S> {
     needs_flush: bool,
     timer: Pin<Box<Sleep>>,
     timer_ms: i64,
+    /// The broker's time, when this task was woken.
+    pub(super) now_ms: i64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
@@ -89,11 +91,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         stream: S,
         (peer, place, deadline): (Peer, Place, Instant),
         may_be_nameless: bool,
-    ) -> Self {
+    ) -> Box<Self> {
         let (wire, now_ms) = (Wire::new(hub.limits.wire), hub.now_ms());
         let left = deadline.saturating_duration_since(Instant::now());
         let sign_in_ms = now_ms + left.as_millis() as i64;
-        Self {
+        // In a box: what runs it would hold it twice.
+        Box::new(Self {
             stream,
             peer,
             may_be_nameless,
@@ -120,14 +123,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             needs_flush: false,
             timer: Box::pin(tokio::time::sleep_until(deadline)),
             timer_ms: sign_in_ms,
+            now_ms,
             hub: hub.clone(),
-        }
+        })
     }
 
     /// The whole life of a connection.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         loop {
-            match std::future::poll_fn(|cx| self.next(cx)).await {
+            let event = std::future::poll_fn(|cx| self.next(cx)).await;
+            self.now_ms = self.hub.now_ms();
+            match event {
                 Event::Woken => self.woken(),
                 Event::Read => self.process(),
                 Event::Wrote => self.flush(),
@@ -165,6 +171,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         {
             return Poll::Ready(Event::Gone);
         }
+        if self.timer_ms == NEVER_MS {
+            // It has run out, and nothing is due: polled again it would say so for ever.
+            return Poll::Pending;
+        }
         ready!(self.timer.as_mut().poll(cx));
         self.timer_ms = NEVER_MS;
         Poll::Ready(Event::Time)
@@ -201,7 +211,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 
     fn may_read(&self) -> bool {
         let waits_for_room = self.hub.is_partial_full() && self.partial > 0;
-        !self.is_closing && !waits_for_room && self.read_at_ms <= self.hub.now_ms() && self.wants_input()
+        let is_paused = self.read_at_ms > 0 && self.read_at_ms > self.hub.now_ms();
+        !self.is_closing && !waits_for_room && !is_paused && self.wants_input()
     }
 
     /// Bytes come into a buffer that all connections of this thread share: one that is silent has none.
@@ -234,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 self.input = BytesMut::new();
             }
         } else if self.packet_since_ms.is_none() {
-            self.packet_since_ms = Some(self.hub.now_ms());
+            self.packet_since_ms = Some(self.now_ms);
         }
     }
 
@@ -249,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     }
 
     fn time(&mut self) {
-        let now_ms = self.hub.now_ms();
+        let now_ms = self.now_ms;
         let limits = &self.hub.limits;
         let is_over = |since: Option<i64>, time: Duration| {
             since.is_some_and(|at| now_ms - at >= time.as_millis() as i64)
@@ -277,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Sets the timer to what is due first.
     fn arm(&mut self) {
         if !self.output.is_empty() && self.stuck_since_ms.is_none() {
-            self.stuck_since_ms = Some(self.hub.now_ms());
+            self.stuck_since_ms = Some(self.now_ms);
         }
         let limits = &self.hub.limits;
         let after = |since: Option<i64>, time: Duration| since.map(|at| at + time.as_millis() as i64);
@@ -291,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let Some(due_ms) = due.into_iter().flatten().min() else { return };
         // A later moment is armed when the earlier one has come: most packets move it on.
         if due_ms < self.timer_ms {
-            let in_ms = (due_ms - self.hub.now_ms()).max(1) as u64;
+            let in_ms = (due_ms - self.now_ms).max(1) as u64;
             self.timer.as_mut().reset(Instant::now() + Duration::from_millis(in_ms));
             self.timer_ms = due_ms;
         }
@@ -310,7 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 
     /// Says that nothing more comes, and reads what the peer still sends: closing with bytes unread sends a reset, which
     /// overtakes what was written.
-    async fn linger(mut self) {
+    async fn linger(mut self: Box<Self>) {
         let _ = tokio::time::timeout(LINGER, async {
             self.stream.shutdown().await?;
             let mut unread = [0; 1_024];

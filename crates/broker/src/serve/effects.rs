@@ -13,6 +13,7 @@ use crate::session::{Acknowledged, Admission, Cursor, Effect, Session};
 use crate::sessions::lock;
 
 use super::client::Client;
+use super::scratch;
 
 /// What is done once a change is on disk.
 pub(super) enum Awaited {
@@ -53,11 +54,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         if self.is_closing || self.waiting.is_some() || self.input.is_empty() {
             return false;
         }
-        let now_ms = self.hub.now_ms();
+        let now_ms = self.now_ms;
         if self.read_at_ms > now_ms {
             return false;
         }
-        let (mut effects, room) = (Vec::new(), self.room());
+        let (mut effects, room) = (scratch::take_effects(), self.room());
         let mut nobody = None;
         let mut seat =
             self.admitted.as_ref().map(|client| (lock(&client.sender.seat), client.sender.generation));
@@ -150,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             return;
         }
         let room = self.room();
-        let mut effects = Vec::new();
+        let mut effects = scratch::take_effects();
         let mut seat = lock(&client.sender.seat);
         if room > 0 && !seat.session.owed_retained.is_empty() {
             drop(seat);
@@ -162,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         }
         let Some(session) = seat.of(client.sender.generation) else { return };
         self.machine.set_room(room);
-        self.machine.flush(session, self.hub.now_ms(), &mut effects);
+        self.machine.flush(session, self.now_ms, &mut effects);
         drop(seat);
         self.apply(effects);
     }
@@ -176,6 +177,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     }
 
     pub(super) fn apply(&mut self, effects: Vec<Effect>) {
+        if effects.is_empty() {
+            return scratch::give_back(effects);
+        }
         let (mut acknowledged, mut unsent) = (0, None);
         let mut effects = std::collections::VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
@@ -215,6 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Effect::Close(end) => self.leave(end),
             }
         }
+        scratch::give_back(effects.into());
         if acknowledged > 0 {
             self.hub.ports.notices.acknowledged(acknowledged);
         }

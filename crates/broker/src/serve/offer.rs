@@ -16,7 +16,7 @@ use super::client::Client;
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// A publish goes to the writer, or is refused.
     pub(super) fn offer(&mut self, offer: Offer) -> Vec<Effect> {
-        let (mut effects, now_ms) = (Vec::new(), self.hub.now_ms());
+        let (mut effects, now_ms) = (Vec::new(), self.now_ms);
         let (Some(client), Some(line)) = (&self.admitted, &self.line) else { return effects };
         let account = lock(&client.sender.seat).account.clone();
         let topic = &offer.message.topic;

@@ -179,9 +179,17 @@ fn bytes_are_bounded_as_messages_are() {
     let limits = OutgoingLimits { queue_bytes: 10, ..OutgoingLimits::default() };
     let mut outgoing = connected(limits);
     assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "12345")), Pushed::Queued);
-    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "12345")), Pushed::Overflow);
+    let oldest = vec![queued(Qos::AtLeastOnce, "12345")];
+    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "12345")), Pushed::Overflow(oldest));
     assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "123")), Pushed::Queued);
     assert_eq!(outgoing.queue_bytes(), 10);
+}
+
+#[test]
+fn a_message_alone_has_room_however_large_it_is() {
+    let limits = OutgoingLimits { queue_bytes: 10, ..OutgoingLimits::default() };
+    let mut outgoing = connected(limits);
+    assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "0123456789")), Pushed::Queued);
 }
 
 #[derive(Debug, Clone)]
