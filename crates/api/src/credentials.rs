@@ -6,6 +6,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sanimon_broker::Asked;
 use sanimon_domain::TimestampMs;
 use sanimon_domain::time::{DAY_MS, HOUR_MS};
 use sanimon_store::{NewCredential, secret_digest};
@@ -201,9 +202,8 @@ impl Wanted {
                 "`username` is `{username}`: 1 to 128 letters, digits and marks, without / + # $"
             ));
         }
-        for filter in publish.iter().chain(&subscribe) {
-            sound_filter(filter)?;
-        }
+        publish.iter().try_for_each(|filter| sound_filter(filter, false))?;
+        subscribe.iter().try_for_each(|filter| sound_filter(filter, true))?;
         if publish.len() > FILTERS_MAX || subscribe.len() > FILTERS_MAX {
             return Err(format!("`{username}`: at most {FILTERS_MAX} filters"));
         }
@@ -227,18 +227,15 @@ impl Wanted {
     }
 }
 
-/// MQTT 5, 4.7: `#` stands alone and last, `+` alone in its level.
-fn sound_filter(filter: &str) -> Result<(), String> {
-    let levels: Vec<&str> = filter.split('/').collect();
-    let is_sound = !filter.is_empty()
-        && filter.len() <= 256
-        && !filter.contains(char::is_whitespace)
-        && levels.iter().enumerate().all(|(n, level)| match *level {
-            "#" => n + 1 == levels.len(),
-            "+" => true,
-            other => !other.contains(['#', '+', '\0']),
-        });
-    if is_sound { Ok(()) } else { Err(format!("`{filter}` is no topic filter")) }
+/// As the broker takes it: a filter, for subscriptions also with the group that shares it.
+fn sound_filter(filter: &str, may_be_shared: bool) -> Result<(), String> {
+    let fault = |why: &dyn std::fmt::Display| format!("`{filter}` is no topic filter: {why}");
+    match Asked::parse(filter) {
+        Err(why) => Err(fault(&why)),
+        Ok(Asked::Shared(..)) if !may_be_shared => Err(fault(&"nobody publishes to a shared one")),
+        Ok(_) if filter.contains(char::is_whitespace) => Err(fault(&"it has a blank")),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// Credentials of a table, and the table with the secrets.
@@ -327,7 +324,7 @@ mod tests {
             ("", false),
             ("a b", false),
         ] {
-            assert_eq!(sound_filter(filter).is_ok(), is_sound, "{filter}");
+            assert_eq!(sound_filter(filter, true).is_ok(), is_sound, "{filter}");
         }
     }
 }

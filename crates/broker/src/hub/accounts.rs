@@ -8,7 +8,8 @@ use foldhash::HashMap;
 use sanimon_net::{Allowance, Bucket};
 
 use crate::account::Account;
-use crate::limits::{Limit, Limits};
+use crate::limit::Limit;
+use crate::limits::Limits;
 use crate::reason::Reason;
 
 /// Who is connected.

@@ -8,7 +8,7 @@ use sanimon_domain::SessionKey;
 use sanimon_domain::mqtt::SessionChange;
 
 use crate::account::Account;
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::link::{Link, Stop, Ticket};
 use crate::packet::Connect;
 use crate::reason::Reason;

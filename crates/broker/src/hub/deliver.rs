@@ -6,7 +6,7 @@ use sanimon_domain::SessionKey;
 use sanimon_domain::mqtt::SessionChange;
 use tokio::sync::mpsc;
 
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::link::{Link, Stop};
 use crate::message::Message;
 use crate::packet::Qos;

@@ -8,6 +8,7 @@ mod accounts;
 mod attach;
 mod deliver;
 mod owed;
+pub(crate) mod ports;
 mod restore;
 mod rows;
 mod subscribe;
@@ -23,13 +24,14 @@ use sanimon_net::{Allowance, Limiter, network};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::limits::{Limit, Limits};
-use crate::ports::Ports;
+use crate::limit::Limit;
+use crate::limits::Limits;
 use crate::retained::Retained;
 use crate::session::Ordinal;
 use crate::sessions::Sessions;
 
 use accounts::Accounts;
+use ports::Ports;
 pub(crate) use accounts::Pace;
 pub(crate) use attach::{Admitted, Claim};
 pub(crate) use deliver::settle;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sanimon_domain::mqtt::SessionChange;
 
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::link::Ticket;
 use crate::packet::{Qos, RetainHandling};
 use crate::reason::Reason;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sanimon_domain::TimestampMs;
 use sanimon_domain::mqtt::{RetainedRow, SessionChange, StoredMessage};
 
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::link::{Link, Stop};
 use crate::message::Message;
 use crate::packet::Qos;

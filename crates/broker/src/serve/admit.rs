@@ -3,9 +3,9 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::hub::Claim;
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::packet::Connect;
-use crate::ports::SignIn;
+use crate::hub::ports::SignIn;
 use crate::reason::Reason;
 use crate::session::Admission;
 use crate::sessions::lock;

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::hub::{Admitted, Hub, LOST};
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::link::{Link, Ticket};
-use crate::ports::{Line, Waiting};
+use crate::hub::ports::{Line, Waiting};
 use crate::reason::Reason;
 use crate::session::Connection;
 use crate::session::will::End;

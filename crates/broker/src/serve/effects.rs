@@ -4,7 +4,7 @@ use sanimon_domain::mqtt::SessionChange;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::hub::Admitted;
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::link::{Stop, Ticket};
 use crate::packet::{FromClient, PacketId, ToClient};
 use crate::reason::Reason;

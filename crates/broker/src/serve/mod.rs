@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::hub::{Hub, Token, UPKEEP_EVERY, settle};
 use crate::limits::Limits;
-use crate::ports::Ports;
+use crate::hub::ports::Ports;
 
 use client::Client;
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use sanimon_domain::SessionKey;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::packet::Qos;
 use crate::reason::Reason;
 use crate::session::{Effect, Offer};

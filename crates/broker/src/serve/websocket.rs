@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
 
 use crate::hub::Hub;
-use crate::limits::Limit;
+use crate::limit::Limit;
 
 use super::client::Client;
 

@@ -10,7 +10,7 @@ mod publish;
 
 use std::num::NonZeroU16;
 
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::message::Message;
 use crate::packet::{
     Ack, Connack, Connect, Disconnect, FromClient, PacketId, Qos, Subscribe, SubscriptionOptions, ToClient,

@@ -9,7 +9,7 @@ mod to_client;
 
 use bytes::BytesMut;
 
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::packet::{FromClient, ToClient, Version};
 use crate::reason::Reason;
 

@@ -1,6 +1,6 @@
 //! What is looked at in the bytes of a packet before they are decoded: the codec does not check it, or makes much of little.
 
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::packet::Version;
 use crate::reason::Reason;
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::message::Message;
 use crate::packet::{Properties, Publish, Qos};
 use crate::reason::Reason;

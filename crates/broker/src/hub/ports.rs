@@ -8,11 +8,12 @@ use sanimon_domain::SessionKey;
 use sanimon_domain::mqtt::{MqttPart, SessionChange};
 
 use crate::account::Account;
-use crate::hub::Token;
-use crate::limits::Limit;
+use crate::limit::Limit;
 use crate::packet::{PacketId, Qos};
 use crate::reason::Reason;
 use crate::topics::Topic;
+
+use super::token::Token;
 
 /// What somebody says of itself in a CONNECT, and what the listener knows.
 #[derive(Debug, Clone, Copy)]
