@@ -46,8 +46,12 @@ fn settle_some(tokens: Vec<Token>) {
                     if !woken.last().is_some_and(|last| Arc::ptr_eq(last, &from.link)) {
                         woken.push(from.link);
                     }
-                } else if let Some(id) = qos2.filter(|_| seat.session.is_kept()) {
-                    seat.session.incoming.received_before(id);
+                } else {
+                    if let Some(id) = qos2.filter(|_| seat.session.is_kept()) {
+                        seat.session.incoming.received_before(id);
+                    }
+                    // Its sender may be among those who hear it.
+                    drop(seat);
                 }
                 tell.into_iter().for_each(|tell| hub.deliver(*tell));
             }
