@@ -1,0 +1,495 @@
+//! A model of an MQTT client that does what is right: it keeps what it owes, sends it again after a reconnect and only then,
+//! takes QoS 2 once, and judges each answer of the broker.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use futures_util::FutureExt as _;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use crate::tests::bytes::{self, Heard, PUBACK, PUBCOMP, PUBREC, PUBREL};
+use crate::tests::dice::Dice;
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Off,
+    /// CONNECT was sent.
+    Asked,
+    On,
+    /// DISCONNECT was sent.
+    Leaving,
+}
+
+/// What a client knows of its session at the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Absent,
+    /// Away since then, at the earliest and at the latest; `None`: here.
+    Kept { expiry_s: u32, since_ms: Option<(i64, i64)> },
+    Unsure,
+}
+
+/// A message that is not acknowledged.
+#[derive(Debug, Clone)]
+pub(super) struct Out {
+    pub(super) id: u16,
+    pub(super) topic: String,
+    pub(super) text: String,
+    pub(super) qos: u8,
+    pub(super) retain: bool,
+    pub(super) is_released: bool,
+    /// On this connection.
+    pub(super) went_here: bool,
+    /// It takes a place of what the broker takes at a time.
+    pub(super) is_counted: bool,
+    /// Answers that are still to come for a QoS 1 publish that was doubled.
+    pub(super) doubles: usize,
+}
+
+impl Out {
+    pub(super) fn new(topic: &str, text: String, qos: u8, retain: bool) -> Self {
+        let (topic, id, doubles) = (topic.to_owned(), 0, 0);
+        Self { id, topic, text, qos, retain, is_released: false, went_here: false, is_counted: false, doubles }
+    }
+}
+
+/// What it asked for, and is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Subscribe(u16, &'static str, u8),
+    Unsubscribe(u16, &'static str),
+}
+
+/// What the town must know of what a client heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum News {
+    LetIn { session_present: bool, code: u8 },
+    /// PUBACK or PUBREC: it is on disk.
+    Stored(String),
+    /// PUBCOMP.
+    Completed(u16),
+    Subscribed(&'static str, u8),
+    Unsubscribed(&'static str),
+    /// The application has a message: topic, payload, QoS, retained.
+    Heard { topic: String, text: String, qos: u8, retain: bool },
+    Ended { was: Phase },
+}
+
+/// What a CONNECT says.
+#[derive(Debug, Clone)]
+pub(super) struct Ways {
+    pub(super) is_clean: bool,
+    pub(super) expiry_s: u32,
+    pub(super) receive_max: u16,
+    pub(super) alias_max: u16,
+    pub(super) keep_alive_s: u16,
+    pub(super) will: Option<(String, u32)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) name: String,
+    pub(super) owner: Option<String>,
+    pub(super) is_5: bool,
+    pub(super) phase: Phase,
+    pub(super) known: Known,
+    /// What it knew when it sent its CONNECT.
+    pub(super) knew: Known,
+    pub(super) ways: Ways,
+    /// Counts its connections, and its sessions.
+    pub(super) connection: usize,
+    pub(super) epoch: usize,
+    pub(super) subscriptions: BTreeMap<&'static str, u8>,
+    pub(super) asked: Option<Asked>,
+    pub(super) out: Vec<Out>,
+    /// A CONNECT that starts clean was not answered: it starts clean again.
+    pub(super) is_adrift: bool,
+    /// Its credential was taken away since it was let in.
+    pub(super) is_revoked: bool,
+    /// When it looked whether the connection was still there.
+    pub(super) looked_ms: i64,
+    /// The broker gave a reason for the connection's end.
+    pub(super) was_told: bool,
+    pub(super) connected_ms: i64,
+    stream: Option<DuplexStream>,
+    /// Half-open: nobody reads or writes them any more.
+    abandoned: Vec<DuplexStream>,
+    input: Vec<u8>,
+    output: VecDeque<u8>,
+    /// Answers that it takes its time with, in order.
+    answers: VecDeque<(u8, u16)>,
+    /// Ids of QoS 2 messages that the application has, until they are released.
+    received: BTreeSet<u16>,
+    /// Messages of the broker that it has not answered to the end.
+    held: BTreeSet<u16>,
+    next_id: u16,
+    broker_takes: usize,
+    given: Vec<String>,
+    aliases: BTreeMap<u16, String>,
+}
+
+impl Person {
+    pub(super) fn new(name: String, owner: Option<String>, is_5: bool) -> Self {
+        let (is_clean, expiry_s, receive_max, alias_max) = (true, 0, 1, 0);
+        Self {
+            name,
+            owner,
+            is_5,
+            phase: Phase::Off,
+            known: Known::Absent,
+            knew: Known::Absent,
+            ways: Ways { is_clean, expiry_s, receive_max, alias_max, keep_alive_s: 60, will: None },
+            connection: 0,
+            epoch: 0,
+            subscriptions: BTreeMap::new(),
+            asked: None,
+            out: Vec::new(),
+            is_adrift: false,
+            is_revoked: false,
+            looked_ms: 0,
+            was_told: false,
+            connected_ms: 0,
+            stream: None,
+            abandoned: Vec::new(),
+            input: Vec::new(),
+            output: VecDeque::new(),
+            answers: VecDeque::new(),
+            received: BTreeSet::new(),
+            held: BTreeSet::new(),
+            next_id: 0,
+            broker_takes: 0,
+            given: Vec::new(),
+            aliases: BTreeMap::new(),
+        }
+    }
+
+    /// Nothing is owed in either direction.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.phase == Phase::On
+            && self.out.is_empty()
+            && self.asked.is_none()
+            && self.answers.is_empty()
+            && self.held.is_empty()
+            && self.received.is_empty()
+            && self.output.is_empty()
+    }
+
+    /// Comes, over a new stream.
+    pub(super) fn connect(&mut self, stream: DuplexStream, ways: Ways) {
+        self.connection += 1;
+        self.forget_connection();
+        self.stream = Some(stream);
+        (self.knew, self.known) = (self.known, Known::Unsure);
+        self.ways = ways;
+        self.phase = Phase::Asked;
+        let will_topic = format!("w/{}", self.name);
+        let will = self.ways.will.as_ref();
+        let connect = bytes::Connect {
+            is_5: self.is_5,
+            client_id: &self.name,
+            username: self.owner.as_deref(),
+            is_clean: self.ways.is_clean,
+            keep_alive_s: self.ways.keep_alive_s,
+            expiry_s: self.ways.expiry_s,
+            receive_max: self.ways.receive_max,
+            alias_max: self.ways.alias_max,
+            will: will.map(|(payload, delay_s)| bytes::Will {
+                topic: &will_topic,
+                payload,
+                qos: 1,
+                delay_s: *delay_s,
+            }),
+        };
+        let bytes = connect.bytes();
+        self.output.extend(bytes);
+    }
+
+    fn forget_connection(&mut self) {
+        self.input.clear();
+        self.output.clear();
+        self.answers.clear();
+        self.held.clear();
+        self.given.clear();
+        self.aliases.clear();
+        self.asked = None;
+        self.phase = Phase::Off;
+        for own in &mut self.out {
+            (own.went_here, own.is_counted, own.doubles) = (false, false, 0);
+        }
+    }
+
+    /// The line is cut, or nobody is heard on it any more.
+    pub(super) fn lose(&mut self, is_half_open: bool) {
+        let stream = self.stream.take();
+        self.abandoned.extend(stream.filter(|_| is_half_open));
+        self.forget_connection();
+    }
+
+    /// Old lines are gone as well.
+    pub(super) fn lose_abandoned(&mut self) {
+        self.abandoned.clear();
+    }
+
+    pub(super) fn say(&mut self, bytes: &[u8]) {
+        self.output.extend(bytes);
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.say(b"\xE0\x00");
+        self.phase = Phase::Leaving;
+    }
+
+    /// Publishes within what the broker takes. Gives its packet id; `None`: not now.
+    pub(super) fn publish(&mut self, own: Out, expiry_s: Option<u32>, dice: &mut Dice) -> Option<u16> {
+        if own.qos == 0 {
+            self.write_publish(&own, expiry_s, false, dice);
+            return Some(0);
+        }
+        let is_resending = self.out.iter().any(|own| !own.went_here);
+        if is_resending || self.under_way() >= self.broker_takes || self.out.len() >= 20 {
+            return None;
+        }
+        let id = self.free_id();
+        let own = Out { id, went_here: true, is_counted: true, ..own };
+        self.write_publish(&own, expiry_s, false, dice);
+        self.out.push(own);
+        Some(id)
+    }
+
+    pub(super) fn free_id(&mut self) -> u16 {
+        loop {
+            // Few, so that they come again soon.
+            self.next_id = self.next_id % 24 + 1;
+            let is_asked = match self.asked {
+                Some(Asked::Subscribe(id, ..) | Asked::Unsubscribe(id, _)) => id == self.next_id,
+                None => false,
+            };
+            if !is_asked && !self.out.iter().any(|own| own.id == self.next_id) {
+                return self.next_id;
+            }
+        }
+    }
+
+    fn under_way(&self) -> usize {
+        self.out.iter().filter(|own| own.is_counted).count()
+    }
+
+    fn write_publish(&mut self, own: &Out, expiry_s: Option<u32>, dup: bool, dice: &mut Dice) {
+        let (mut topic, mut alias) = (own.topic.as_str(), None);
+        if let Some(place) = self.given.iter().position(|given| given == topic) {
+            (topic, alias) = ("", Some(place as u16 + 1));
+        } else if self.is_5 && self.given.len() < 3 && dice.once_in(3) {
+            self.given.push(topic.to_owned());
+            alias = Some(self.given.len() as u16);
+        }
+        let expiry_s = expiry_s.filter(|_| self.is_5);
+        let payload = own.text.as_bytes();
+        let publish =
+            bytes::Publish { topic, alias, qos: own.qos, id: own.id, dup, retain: own.retain, expiry_s, payload };
+        let bytes = publish.bytes(self.is_5);
+        self.output.extend(bytes);
+    }
+
+    /// Sends a publish twice: QoS 2 may come as often as it likes, and 3.1.1 knows no maximum.
+    pub(super) fn double(&mut self, dice: &mut Dice) {
+        let may = |own: &&mut Out| own.went_here && !own.is_released && own.doubles == 0;
+        let Some(own) = self.out.iter_mut().rev().find(may) else { return };
+        if own.qos == 1 && self.is_5 {
+            return;
+        }
+        own.doubles = 1;
+        let own = own.clone();
+        self.write_publish(&own, None, true, dice);
+    }
+
+    /// What was not acknowledged goes again, in order.
+    fn send_again(&mut self, dice: &mut Dice) {
+        while let Some(place) = self.out.iter().position(|own| !own.went_here) {
+            if self.out[place].is_released {
+                self.out[place].went_here = true;
+                let bytes = bytes::ack(PUBREL, self.out[place].id);
+                self.output.extend(bytes);
+                continue;
+            }
+            if self.under_way() >= self.broker_takes {
+                return;
+            }
+            (self.out[place].went_here, self.out[place].is_counted) = (true, true);
+            let own = self.out[place].clone();
+            self.write_publish(&own, None, true, dice);
+        }
+    }
+
+    /// Writes some of what it has to say, answers included.
+    pub(super) fn write(&mut self, dice: &mut Dice, number: usize) {
+        while let Some((first, id)) = self.answers.pop_front() {
+            self.output.extend(bytes::ack(first, id));
+            if first != PUBREC {
+                self.held.remove(&id);
+            }
+            if dice.once_in(3) {
+                break;
+            }
+        }
+        let Some(stream) = &mut self.stream else { return };
+        let number = number.min(self.output.len());
+        let (part, _) = self.output.as_slices();
+        let part = &part[..number.min(part.len())];
+        if part.is_empty() {
+            return;
+        }
+        match stream.write(part).now_or_never() {
+            Some(Ok(written)) => drop(self.output.drain(..written)),
+            // It has been closed: what there still is to be read is read.
+            Some(Err(_)) => self.output.clear(),
+            None => {}
+        }
+    }
+
+    /// Reads what there is.
+    pub(super) fn read(&mut self, dice: &mut Dice) -> Vec<News> {
+        let mut news = Vec::new();
+        let Some(stream) = &mut self.stream else { return news };
+        let mut has_ended = false;
+        let mut buffer = [0; 512];
+        while let Some(read) = stream.read(&mut buffer).now_or_never() {
+            let number = read.unwrap_or(0);
+            self.input.extend_from_slice(&buffer[..number]);
+            if number == 0 {
+                has_ended = true;
+                break;
+            }
+        }
+        while let Some((heard, total)) = bytes::heard(self.is_5, &self.input) {
+            self.input.drain(..total);
+            self.hear(heard, dice, &mut news);
+        }
+        if has_ended {
+            news.push(News::Ended { was: self.phase });
+            self.lose(false);
+        }
+        news
+    }
+
+    fn hear(&mut self, heard: Heard, dice: &mut Dice, news: &mut Vec<News>) {
+        let name = self.name.clone();
+        if self.phase == Phase::Asked {
+            assert!(matches!(heard, Heard::Connack { .. }), "{name}: {heard:?} before CONNACK");
+        }
+        match heard {
+            Heard::Connack { session_present, code, receive_max, alias_max: _, expiry_s } => {
+                assert_eq!(self.phase, Phase::Asked, "{name}: a second CONNACK");
+                news.push(News::LetIn { session_present, code });
+                if code > 0 {
+                    assert!(!session_present, "{name}: refused, and a session");
+                    self.known = self.knew;
+                    return;
+                }
+                self.phase = Phase::On;
+                self.was_told = false;
+                self.ways.expiry_s = expiry_s.unwrap_or(self.ways.expiry_s);
+                self.known = Known::Kept { expiry_s: self.ways.expiry_s, since_ms: None };
+                self.broker_takes = if self.is_5 { usize::from(receive_max) } else { 10 };
+                if !session_present {
+                    self.epoch += 1;
+                    self.received.clear();
+                    self.subscriptions.clear();
+                    self.out.clear();
+                }
+                self.send_again(dice);
+            }
+            Heard::Publish { topic, alias, qos, id, dup, retain, payload } => {
+                let topic = self.resolve(topic, alias);
+                let text = String::from_utf8(payload).expect("texts are sent");
+                if qos > 0 {
+                    assert!(self.held.insert(id), "{name}: packet id {id} is in use");
+                    let max = usize::from(self.ways.receive_max);
+                    assert!(!self.is_5 || self.held.len() <= max, "{name}: {:?} of {max}", self.held);
+                    self.answers.push_back((if qos == 1 { PUBACK } else { PUBREC }, id));
+                }
+                assert!(!dup || qos > 0, "{name}: DUP with QoS 0");
+                if qos < 2 || self.received.insert(id) {
+                    news.push(News::Heard { topic, text, qos, retain });
+                }
+            }
+            Heard::Ack(PUBREL, id, _) => {
+                self.received.remove(&id);
+                self.answers.push_back((PUBCOMP, id));
+            }
+            Heard::Ack(first, id, code) => self.acknowledged((first, id, code), dice, news),
+            Heard::Suback(id, codes) => {
+                let Some(Asked::Subscribe(own, filter, qos)) = self.asked.take() else {
+                    panic!("{name}: a SUBACK that was not asked for")
+                };
+                assert_eq!((id, codes), (own, vec![qos]), "{name}: SUBACK of {filter}");
+                self.subscriptions.insert(filter, qos);
+                news.push(News::Subscribed(filter, qos));
+            }
+            Heard::Unsuback(id, _) => {
+                let Some(Asked::Unsubscribe(own, filter)) = self.asked.take() else {
+                    panic!("{name}: an UNSUBACK that was not asked for")
+                };
+                assert_eq!(id, own, "{name}: UNSUBACK of {filter}");
+                news.push(News::Unsubscribed(filter));
+            }
+            Heard::Pingresp => {}
+            Heard::Disconnect(code) => {
+                self.was_told = true;
+                let due = [0x83, 0x87, 0x8B, 0x8D, 0x8E, 0x97];
+                assert!(due.contains(&code), "{name}: DISCONNECT {code:#x}");
+            }
+        }
+    }
+
+    fn acknowledged(&mut self, (first, id, code): (u8, u16, u8), dice: &mut Dice, news: &mut Vec<News>) {
+        let name = &self.name;
+        let place = self.out.iter().position(|own| own.id == id);
+        match first {
+            PUBACK => {
+                let own = &mut self.out[place.unwrap_or_else(|| panic!("{name}: PUBACK of {id}"))];
+                assert_eq!((own.qos, code), (1, 0), "{name}: PUBACK of {own:?}");
+                news.push(News::Stored(own.text.clone()));
+                if own.doubles > 0 {
+                    own.doubles -= 1;
+                } else {
+                    self.out.remove(place.unwrap_or(0));
+                }
+            }
+            PUBREC => {
+                // The second answer to what was sent twice may come when its first one was acted on.
+                let own = place.map(|place| &mut self.out[place]);
+                if let Some(own) = own.filter(|own| own.qos == 2) {
+                    assert_eq!(code, 0, "{name}: PUBREC of {own:?}");
+                    news.push(News::Stored(own.text.clone()));
+                    if !own.is_released {
+                        own.is_released = true;
+                        self.output.extend(bytes::ack(PUBREL, id));
+                    }
+                } else {
+                    panic!("{name}: PUBREC of {id}");
+                }
+            }
+            PUBCOMP => {
+                let own = &self.out[place.unwrap_or_else(|| panic!("{name}: PUBCOMP of {id}"))];
+                assert!(own.is_released, "{name}: PUBCOMP of {own:?}");
+                self.out.remove(place.unwrap_or(0));
+                news.push(News::Completed(id));
+            }
+            _ => panic!("{name}: {first:#x}"),
+        }
+        self.send_again(dice);
+    }
+
+    fn resolve(&mut self, topic: String, alias: Option<u16>) -> String {
+        let Some(alias) = alias else {
+            assert!(!topic.is_empty(), "{}: no topic", self.name);
+            return topic;
+        };
+        assert!((1..=self.ways.alias_max).contains(&alias), "{}: alias {alias}", self.name);
+        if topic.is_empty() {
+            return self.aliases.get(&alias).expect("an alias that was told before").clone();
+        }
+        self.aliases.insert(alias, topic.clone());
+        topic
+    }
+}
