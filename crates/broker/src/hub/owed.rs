@@ -62,8 +62,12 @@ impl Hub {
 
     /// Clients do not talk by topics that begin with `$`, unless a format is bound to one.
     pub(crate) fn may_publish(&self, account: &Account, topic: &Topic) -> bool {
-        account.rights.may_publish(topic)
-            && (!topic.is_reserved() || self.ports.permissions.is_bound(topic.as_str()))
+        account.rights.may_publish(topic) && (!topic.is_reserved() || self.is_bound(topic))
+    }
+
+    /// Whether devices speak by a topic.
+    pub(crate) fn is_bound(&self, topic: &Topic) -> bool {
+        self.ports.permissions.is_bound(topic.as_str())
     }
 
     fn prepared(&self, said: Said<'_>) -> (Option<Box<MqttPart>>, Option<Box<Tell>>) {

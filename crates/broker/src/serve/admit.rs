@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::hub::Claim;
 use crate::limit::Limit;
-use crate::packet::Connect;
+use crate::packet::{Connect, Version};
 use crate::hub::ports::SignIn;
 use crate::reason::Reason;
 use crate::session::Admission;
@@ -33,7 +33,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         };
         let account = self.hub.ports.permissions.sign_in(&who).and_then(|account| {
             let will = connect.will.as_ref().and_then(|will| Topic::parse(&will.topic).ok());
+            let is_quiet = connect.version != Version::V5 || connect.is_bridge;
             match will {
+                // Nobody hears it, as nobody hears a publish of 3.1.1 to such a topic: it is dropped when it is due. A Mosquitto
+                // that bridges with its defaults has such a will.
+                Some(topic) if is_quiet && topic.is_reserved() && !self.hub.is_bound(&topic) => Ok(account),
                 // A will is a publish that comes later.
                 Some(topic) if !self.hub.may_publish(&account, &topic) => Err(Reason::NotAuthorized),
                 _ => Ok(account),
