@@ -65,6 +65,15 @@ install_debian mosquitto:mosquitto mosquitto_pub:mosquitto-clients aiosmtpd:pyth
 python3 -c "import venv, ensurepip" 2>/dev/null || { [ "$(id -u)" -eq 0 ] && apt-get install -y -qq python3-venv >/dev/null 2>&1; } || true
 browser=yes
 install_debian chromium:chromium || browser=no
+# Clients that tests/system/mqtt/clients.rs speaks with, below the cache. What cannot be had is skipped there; under CI it fails.
+cache="${SANIMON_CACHE:-$HOME/.cache/sanimon}"
+if ! PYTHONPATH="$cache/paho" python3 -c "import paho.mqtt.enums" 2>/dev/null; then
+  timeout 120 python3 -m pip install --quiet --target "$cache/paho" "paho-mqtt==2.1.0" || echo "paho-mqtt could not be installed"
+fi
+if command -v npm >/dev/null && [ ! -d "$cache/mqttjs/node_modules/mqtt" ]; then
+  mkdir -p "$cache/mqttjs"
+  (cd "$cache/mqttjs" && timeout 120 npm install --no-audit --no-fund --loglevel=error mqtt@5.16.0) || echo "MQTT.js could not be installed"
+fi
 influxdb=yes
 if influxd=$(tests/services/influxd/build.sh); then export SANIMON_INFLUXD="$influxd"; else influxdb=no; fi
 node=yes

@@ -351,6 +351,11 @@ impl Mosquitto {
         Self::configured("allow_anonymous true\n", |_| {})
     }
 
+    /// One that follows another broker, as these lines of its configuration say.
+    pub(crate) fn bridging(rules: &str) -> Self {
+        Self::configured(&format!("allow_anonymous true\n{rules}"), |_| {})
+    }
+
     /// With the project's example of access rights, and these names and passwords.
     pub(crate) fn with_example_acl(accounts: &[(&str, &str)]) -> Self {
         let acl = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/brokers/mosquitto.acl");
