@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Process, Site, free_port, publish, wait_for};
 
@@ -203,7 +203,7 @@ fn an_alert_comes_by_real_mail_in_the_channels_language() {
 }
 
 /// The newest retained message below the alerts' topic.
-fn retained(port: u16) -> String {
+fn retained(port: u16, secret: &str) -> String {
     let output = Command::new("mosquitto_sub")
         .args([
             "-h",
@@ -216,6 +216,10 @@ fn retained(port: u16) -> String {
             "1",
             "-v",
             "--retained-only",
+            "-u",
+            "platform",
+            "-P",
+            secret,
         ])
         .output()
         .unwrap();
@@ -225,8 +229,11 @@ fn retained(port: u16) -> String {
 #[test]
 fn the_state_of_open_alerts_is_on_the_broker_and_leaves_with_them_and_nobody_else_writes_there() {
     let mut site = Site::started("[[channel]]\nname = \"state\"\nkind = \"mqtt\"\n");
+    // Told to who names the topic: not to the nameless.
+    let entry = json!({ "username": "platform", "subscribe": ["sanitation/alerts/#"] });
+    let (_, secret) = site.credential(&entry);
     assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":91}"#));
-    let state = wait_for("the retained state", || Some(retained(site.mqtt)).filter(|text| !text.is_empty()));
+    let state = wait_for("the retained state", || Some(retained(site.mqtt, &secret)).filter(|text| !text.is_empty()));
     let (topic, payload) = state.trim().split_once(' ').unwrap();
     let told: Value = serde_json::from_str(payload).unwrap();
     assert!(topic.starts_with("sanitation/alerts/-/"), "{topic}");
@@ -239,11 +246,11 @@ fn the_state_of_open_alerts_is_on_the_broker_and_leaves_with_them_and_nobody_els
     site.kill();
     site.start();
     site.sign_in();
-    wait_for("the state again", || retained(site.mqtt).contains("major").then_some(()));
+    wait_for("the state again", || retained(site.mqtt, &secret).contains("major").then_some(()));
     assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":99}"#));
-    wait_for("the worse state", || retained(site.mqtt).contains("critical").then_some(()));
+    wait_for("the worse state", || retained(site.mqtt, &secret).contains("critical").then_some(()));
     assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":3}"#));
-    wait_for("nothing retained", || retained(site.mqtt).is_empty().then_some(()));
+    wait_for("nothing retained", || retained(site.mqtt, &secret).is_empty().then_some(()));
 
     assert!(!publish(site.mqtt, "sanitation/alerts/-/1", "{}"), "a stranger may not write there");
     assert_eq!(site.json("/api/v1/quarantine")["items"].as_array().unwrap().len(), 0);

@@ -81,7 +81,7 @@ pub async fn run(
     let mut backoff = BACKOFF_MIN;
     // The session may be from a run with other filters: subscribe once in any case.
     let mut must_subscribe = true;
-    let line = queue.line_of_broker();
+    let mut line = queue.line_of_broker();
     while !*stop.borrow() {
         let (client, event_loop) = AsyncClient::new(mqtt_options(&options), REQUESTS_MAX);
         let connection = Arc::new(Connection { client, alive: AtomicBool::new(true) });
@@ -91,7 +91,7 @@ pub async fn run(
             heartbeat: &heartbeat,
             connection: connection.clone(),
             connected: false,
-            line: &line,
+            line: &mut line,
             must_subscribe: &mut must_subscribe,
         };
         let ended = session.follow(event_loop, &mut stop).await;
@@ -137,7 +137,7 @@ struct Session<'a> {
     heartbeat: &'a Heartbeat,
     connection: Arc<Connection>,
     connected: bool,
-    line: &'a Line,
+    line: &'a mut Line,
     must_subscribe: &'a mut bool,
 }
 
@@ -232,7 +232,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn hand_over(&self, source: &Arc<str>, publish: Publish) -> Result<(), crate::queue::Stopped> {
+    async fn hand_over(&mut self, source: &Arc<str>, publish: Publish) -> Result<(), crate::queue::Stopped> {
         let (ack, qos) = match publish.qos {
             QoS::AtMostOnce => (AckWay::None, Qos::AtMostOnce),
             qos => {

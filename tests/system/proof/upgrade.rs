@@ -7,7 +7,7 @@ use super::told;
 use crate::harness::{Site, publish};
 
 /// What leads from one version to the next, as it was released: this sanimon's own version is the one after them.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../../../crates/store/src/sqlite/migrations/0001_initial.sql"),
     include_str!("../../../crates/store/src/sqlite/migrations/0002_accounts.sql"),
     include_str!("../../../crates/store/src/sqlite/migrations/0003_days.sql"),
@@ -16,6 +16,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../../../crates/store/src/sqlite/migrations/0006_responsibility.sql"),
     include_str!("../../../crates/store/src/sqlite/migrations/0007_console.sql"),
     include_str!("../../../crates/store/src/sqlite/migrations/0008_access.sql"),
+    include_str!("../../../crates/store/src/sqlite/migrations/0009_writer.sql"),
 ];
 
 /// A device with an alert that somebody has acknowledged, and (from version 2 on) an account.

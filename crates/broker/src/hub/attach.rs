@@ -42,12 +42,14 @@ pub(crate) struct Admitted {
     pub(crate) pace: Option<Arc<Pace>>,
     /// Its row is in the file.
     pub(crate) is_stored: bool,
+    /// What it is told waits for a commit.
+    pub(crate) is_awaited: bool,
     /// A Mosquitto that bridges.
     pub(crate) is_bridge: bool,
 }
 
 impl Hub {
-    /// Gives a client its session. What it is told must wait for the ticket if the session is kept.
+    /// Gives a client its session. What it is told must wait for the ticket if the file is to change.
     ///
     /// # Errors
     /// A limit is met.
@@ -74,28 +76,35 @@ impl Hub {
             table.accounts.leave(&key.owner, address);
             return Err(refused(Limit::Takeovers, Reason::ConnectionRateExceeded));
         };
+        let Attached { seat, generation, session_present, has_ended, taken_over, will } = attached;
+        let expiry_s = connect.session_expiry_s.min(self.limits.session.session_expiry_max_s);
+        let is_stored = expiry_s > 0;
+        let mut own = lock(&seat);
+        let was_stored = has_ended || own.is_stored;
+        own.is_stored = is_stored;
+        (own.session.expiry_s, own.session.version) = (expiry_s, connect.version);
+        let token = || Some(Token::new(self, Of::Change(link.clone(), ticket)));
+        // The file changes as the table does: a change that overtakes another would bring back what has ended.
+        if has_ended || was_stored && !is_stored {
+            // What it is told must not come back with a crash, either.
+            let token = if is_stored { None } else { token() };
+            self.ports.intake.change(SessionChange::Remove(key.clone()), token);
+        }
+        if is_stored {
+            let mut row = self.session_row(&key, &own, None);
+            row.will = connect.will.as_ref().map(|own| Box::new(self.will_row(own, None)));
+            self.ports.intake.change(SessionChange::Put(Box::new(row)), token());
+        }
+        drop(own);
         self.note_subscriptions(&table);
         let connected = table.accounts.connected();
         drop(table);
         self.ports.notices.connected(connected);
-        let Attached { seat, generation, session_present, has_ended, taken_over, will } = attached;
         if let Some(old) = taken_over {
             old.stop(Stop::TakenOver { is_clean: connect.clean_start });
         }
-        if has_ended {
-            self.ports.intake.change(SessionChange::Remove(key.clone()), None);
-        }
         will.into_iter().for_each(|will| self.publish_will(will));
         let sender = Sender { seat, generation, link: link.clone() };
-        let expiry_s = connect.session_expiry_s.min(self.limits.session.session_expiry_max_s);
-        let is_stored = expiry_s > 0;
-        if is_stored {
-            let mut row = self.session_row(&key, &lock(&sender.seat), None);
-            (row.expiry_s, row.version) = (expiry_s, connect.version.level());
-            row.will = connect.will.as_ref().map(|own| Box::new(self.will_row(own, None)));
-            let token = Token::new(self, Of::Change(link.clone(), ticket));
-            self.ports.intake.change(SessionChange::Put(Box::new(row)), Some(token));
-        }
         Ok(Admitted {
             sender,
             key,
@@ -105,6 +114,7 @@ impl Hub {
             receive_max: self.limits.receive_max_of(account.is_gateway),
             pace,
             is_stored,
+            is_awaited: is_stored || was_stored,
             is_bridge: connect.is_bridge,
         })
     }
@@ -118,22 +128,26 @@ impl Hub {
         let left = table.sessions.detach(key, sender.generation, end, now_ms);
         self.note_subscriptions(&table);
         let connected = table.accounts.connected();
-        let row = match &left {
-            Some(left) if !left.is_over => Some(self.session_row(key, &lock(&sender.seat), Some(now_ms))),
-            _ => None,
-        };
+        match &left {
+            Some(left) if !left.is_over => {
+                let mut row = self.session_row(key, &lock(&sender.seat), Some(now_ms));
+                // It stays until it is published.
+                let will = left.will.as_ref().map(|due| Box::new(self.will_row(&due.will, Some(now_ms))));
+                row.will = row.will.or(will);
+                self.change(SessionChange::Put(Box::new(row)));
+            }
+            Some(_) if client.is_stored => self.change(SessionChange::Remove(key.clone())),
+            _ => {}
+        }
+        if let Some((key, _)) = left.as_ref().and_then(|left| left.displaced.as_ref()) {
+            self.change(SessionChange::Remove(key.clone()));
+        }
         drop(table);
         self.ports.notices.connected(connected);
         let Some(left) = left else { return };
-        if let Some(row) = row {
-            self.ports.intake.change(SessionChange::Put(Box::new(row)), None);
-        } else if client.is_stored {
-            self.ports.intake.change(SessionChange::Remove(key.clone()), None);
-        }
         left.will.into_iter().for_each(|will| self.publish_will(will));
         if let Some((key, will)) = left.displaced {
             self.met(Limit::SessionsKept, &key.owner);
-            self.ports.intake.change(SessionChange::Remove(key), None);
             will.into_iter().for_each(|will| self.publish_will(will));
         }
     }

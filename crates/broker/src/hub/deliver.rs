@@ -47,8 +47,10 @@ fn settle_some(tokens: Vec<Token>) {
                         woken.push(from.link);
                     }
                 } else {
-                    if let Some(id) = qos2.filter(|_| seat.session.is_kept()) {
+                    if let Some(id) = qos2 {
                         seat.session.incoming.received_before(id);
+                        // Whoever came after it has waited for this.
+                        woken.extend(seat.link().cloned());
                     }
                     // Its sender may be among those who hear it.
                     drop(seat);

@@ -178,10 +178,11 @@ impl Hub {
             part,
             is_denied: false,
         };
-        let line = self.ports.intake.open(&key);
+        let mut line = self.ports.intake.open(&key);
         if let Some(waiting) = line.offer(published, Token::new(self, Of::Will(tell))) {
             tokio::spawn(waiting);
         }
+        line.flush();
     }
 }
 

@@ -61,10 +61,13 @@ pub struct Published {
 pub type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection's own line to the writer: what it offers is committed in its order.
-pub trait Line: Send + Sync {
+pub trait Line: Send {
     /// Takes a publish. `Some`: nothing more is to be offered before that resolves. The token comes back by
     /// [`Token::settle`] after the commit; dropped, the publish was not stored.
-    fn offer(&self, published: Published, token: Token) -> Option<Waiting>;
+    fn offer(&mut self, published: Published, token: Token) -> Option<Waiting>;
+
+    /// What was offered may be taken: a connection says it once for all that came together.
+    fn flush(&mut self);
 }
 
 /// The way to the writer.

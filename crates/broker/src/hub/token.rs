@@ -6,7 +6,7 @@ use crate::link::{Link, Stop, Ticket};
 use crate::message::Message;
 use crate::packet::{PacketId, Qos};
 use crate::session::Ordinal;
-use crate::sessions::{Choice, Generation, SharedSeat};
+use crate::sessions::{Choice, Generation, SharedSeat, lock};
 
 use super::{Hub, Owner};
 
@@ -105,7 +105,14 @@ impl Drop for Token {
     fn drop(&mut self) {
         let Some(own) = self.0.take() else { return };
         match own.of {
-            Of::Publish { from, .. } | Of::Place { from, .. } => from.link.stop(Stop::CannotStore),
+            Of::Publish { from, qos2, .. } => {
+                from.link.stop(Stop::CannotStore);
+                let Some(id) = qos2 else { return };
+                let mut seat = lock(&from.seat);
+                seat.session.incoming.lost(id);
+                seat.link().into_iter().for_each(|link| link.wake());
+            }
+            Of::Place { from, .. } => from.link.stop(Stop::CannotStore),
             Of::Change(link, _) | Of::Own(_, link) => link.stop(Stop::CannotStore),
             Of::Will(_) => {}
         }

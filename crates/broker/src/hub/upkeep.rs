@@ -39,15 +39,20 @@ impl Hub {
         if !passed.is_empty() {
             self.note_subscriptions(&table);
         }
-        drop(table);
-        for passed in passed {
-            match passed {
-                Passed::Will(will) => self.publish_will(will),
-                Passed::Expired(key) => self.ports.intake.change(SessionChange::Remove(key), None),
+        // The file changes as the table does.
+        for passed in &passed {
+            if let Passed::Expired(key) = passed {
+                self.change(SessionChange::Remove(key.clone()));
             }
         }
         for topic in expired {
-            self.ports.intake.change(SessionChange::ForgetRetained(topic.as_str().into()), None);
+            self.change(SessionChange::ForgetRetained(topic.as_str().into()));
+        }
+        drop(table);
+        for passed in passed {
+            if let Passed::Will(will) = passed {
+                self.publish_will(will);
+            }
         }
         self.bound_queues();
     }
@@ -114,6 +119,12 @@ impl Hub {
         let gone: Vec<_> = gone.cloned().collect();
         let topics: Vec<Topic> = gone.iter().flat_map(|owner| table.retained.revoke(owner)).collect();
         self.note_subscriptions(&table);
+        for (key, _) in &revoked {
+            self.change(SessionChange::Remove(key.clone()));
+        }
+        for topic in topics {
+            self.change(SessionChange::ForgetRetained(topic.as_str().into()));
+        }
         drop(table);
         for (key, link) in revoked {
             tracing::info!(
@@ -122,10 +133,6 @@ impl Hub {
                 "session ended: its rights were taken away"
             );
             link.iter().for_each(|link| link.stop(Stop::Revoked));
-            self.ports.intake.change(SessionChange::Remove(key), None);
-        }
-        for topic in topics {
-            self.ports.intake.change(SessionChange::ForgetRetained(topic.as_str().into()), None);
         }
     }
 

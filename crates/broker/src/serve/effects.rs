@@ -45,6 +45,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     pub(super) fn process(&mut self) {
         self.is_incomplete = false;
         while self.step() {}
+        if let Some(line) = &mut self.line {
+            line.flush();
+        }
         self.note_partial();
         self.flush();
     }

@@ -17,7 +17,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// A publish goes to the writer, or is refused.
     pub(super) fn offer(&mut self, offer: Offer) -> Vec<Effect> {
         let (mut effects, now_ms) = (Vec::new(), self.now_ms);
-        let (Some(client), Some(line)) = (&self.admitted, &self.line) else { return effects };
+        let (Some(client), Some(line)) = (&self.admitted, &mut self.line) else { return effects };
         let account = lock(&client.sender.seat).account.clone();
         let topic = &offer.message.topic;
         let is_reserved = topic.is_reserved() && !self.hub.ports.permissions.is_bound(topic.as_str());
@@ -29,7 +29,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             is_set_aside = closes && self.hub.refuse(&client.key.owner, digest(&client.key, &offer), now_ms);
             if !is_set_aside {
                 let mut seat = lock(&client.sender.seat);
-                let Some(session) = seat.of(client.sender.generation) else { return effects };
+                let Some(session) = seat.of(client.sender.generation) else {
+                    offer.packet_id.into_iter().for_each(|id| seat.session.incoming.lost(id));
+                    return effects;
+                };
                 if is_reserved && !self.machine.is_5() {
                     // A 3.1.1 client would say it again for ever.
                     self.machine.committed(session, now_ms, (offer.ordinal, Reason::Success), &mut effects);

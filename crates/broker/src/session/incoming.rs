@@ -50,6 +50,8 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Offered,
+    /// Its connection has gone, and its commit is on its way.
+    Left,
     /// Committed: until it is released the same id is the same message, however often it comes (4.3.3-10).
     Received,
     Releasing,
@@ -73,6 +75,9 @@ pub struct Incoming {
     under_way: usize,
     /// QoS 0 in the line.
     bare: usize,
+    /// Offered on a connection that has gone, and not decided. Nothing is read before they are: sent again they would be
+    /// other messages.
+    left: usize,
 }
 
 impl Incoming {
@@ -82,23 +87,38 @@ impl Incoming {
         Self { received: ids.into_iter().map(|id| (id, received)).collect(), ..Self::default() }
     }
 
-    /// A new connection: nothing of the old one is answered any more, and the count begins anew (4.9). What was offered and
-    /// not committed is forgotten: the client sends it again.
+    /// A new connection: nothing of the old one is answered any more, and the count begins anew (4.9). The client sends again
+    /// what was not; of QoS 2 only when it is decided what became of it before.
     pub fn reconnect(&mut self) {
         self.front += self.line.len() as u64;
         self.line.clear();
-        self.received.retain(|_, own| own.stage != Stage::Offered);
+        self.left = 0;
         for own in self.received.values_mut() {
-            // A release that was asked for is carried out, or asked for again: both end it.
-            *own = Received { stage: Stage::Received, is_counted: false };
+            let stage = match own.stage {
+                Stage::Offered | Stage::Left => Stage::Left,
+                // A release that was asked for is carried out, or asked for again: both end it.
+                Stage::Received | Stage::Releasing => Stage::Received,
+            };
+            self.left += usize::from(stage == Stage::Left);
+            *own = Received { stage, is_counted: false };
         }
         (self.under_way, self.bare) = (0, 0);
     }
 
-    /// A commit that came too late for its connection: of a kept session the packet id is stored with it.
+    /// A commit that came too late for its connection: the packet id is stored with it.
     pub fn received_before(&mut self, id: PacketId) {
         let received = Received { stage: Stage::Received, is_counted: false };
-        self.received.entry(id).or_insert(received);
+        let before = self.received.insert(id, received);
+        self.left -= usize::from(before.is_some_and(|own| own.stage == Stage::Left));
+    }
+
+    /// A QoS 2 publish was not stored after all: what comes under its id is new.
+    pub fn lost(&mut self, id: PacketId) {
+        let is_undecided = |own: &Received| matches!(own.stage, Stage::Offered | Stage::Left);
+        if self.received.get(&id).is_some_and(is_undecided) {
+            let before = self.received.remove(&id);
+            self.left -= usize::from(before.is_some_and(|own| own.stage == Stage::Left));
+        }
     }
 
     /// A publish. `receive_max`: how many of QoS 1 and 2 the client may have under way; for 3.1.1, which has no such word,
@@ -212,7 +232,7 @@ impl Incoming {
     /// Whether nothing more is to be read. 5.0 tells the client its maximum, and a client that exceeds it must be seen to;
     /// only QoS 0, for which no maximum is told, waits.
     pub fn is_full(&self, receive_max: usize, is_told: bool) -> bool {
-        if is_told { self.bare >= receive_max } else { self.line.len() >= receive_max }
+        self.left > 0 || if is_told { self.bare >= receive_max } else { self.line.len() >= receive_max }
     }
 
     /// How many of QoS 1 and 2 are under way.

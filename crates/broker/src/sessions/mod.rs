@@ -93,7 +93,7 @@ pub struct Attached {
     pub seat: SharedSeat,
     pub generation: Generation,
     pub session_present: bool,
-    /// A kept session was there before, and has ended.
+    /// A session was there before that is in the file, and has ended.
     pub has_ended: bool,
     /// The connection that it took the session from: it is told, and closed.
     pub taken_over: Option<Arc<Link>>,
@@ -205,9 +205,10 @@ impl Sessions {
             let own = seat.session.will.take().filter(|_| is_due);
             will = own.map(|will| DueWill { will, key: key.clone(), account: seat.account.clone() });
             taken_over = seat.leave();
+            let is_stored = seat.is_stored;
             drop(seat);
             if is_clean || is_over {
-                has_ended = expiry_s > 0;
+                has_ended = is_stored;
                 let takeovers = slot.takeovers;
                 self.remove(&key);
                 let slot = self.enter(&key, &account);
@@ -235,6 +236,7 @@ impl Sessions {
             seat: Arc::new(Mutex::new(Seat {
                 session: Session::new(outgoing),
                 account: account.clone(),
+                is_stored: false,
                 generation: None,
                 link: None,
             })),
@@ -256,7 +258,9 @@ impl Sessions {
         let until_ms = since_ms + i64::from(session.expiry_s) * 1_000;
         let slot = self.enter(key, account);
         slot.presence = Presence::Away { since_ms, until_ms, will_at_ms };
-        lock(&slot.seat).session = session;
+        let mut seat = lock(&slot.seat);
+        (seat.session, seat.is_stored) = (session, true);
+        drop(seat);
         self.away.enter(key, since_ms, will_at_ms.unwrap_or(until_ms));
     }
 

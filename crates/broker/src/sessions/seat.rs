@@ -16,6 +16,8 @@ pub struct Seat {
     pub session: Session,
     /// Who the client signed in as, the last time.
     pub account: Arc<Account>,
+    /// It has a row in the file, or one on its way there.
+    pub is_stored: bool,
     pub(super) generation: Option<Generation>,
     pub(super) link: Option<Arc<Link>>,
 }

@@ -67,7 +67,7 @@ pub(super) fn wall_ms() -> i64 {
 }
 
 impl sanimon_broker::Line for Own {
-    fn offer(&self, published: Published, token: Token) -> Option<Waiting> {
+    fn offer(&mut self, published: Published, token: Token) -> Option<Waiting> {
         let Published { topic, payload, qos, packet_id, dup, part, is_denied } = published;
         let qos = match (qos, packet_id) {
             (sanimon_broker::packet::Qos::AtMostOnce, _) => Qos::AtMostOnce,
@@ -92,5 +92,10 @@ impl sanimon_broker::Line for Own {
         Some(Box::pin(async move {
             let _ = waiting.await;
         }))
+    }
+
+    fn flush(&mut self) {
+        // What cannot be put in any more has dropped its token.
+        let _ = self.line.flush();
     }
 }

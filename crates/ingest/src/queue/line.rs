@@ -23,6 +23,8 @@ const BYTES_OF_PLACE: usize = 16 * 1024;
 pub struct Line {
     queue: Queue,
     line: Arc<Entered>,
+    /// Offered, and not yet put in: what comes together goes in together, and is one group's.
+    batch: Vec<Received<Ack>>,
     places: Arc<Semaphore>,
     places_max: usize,
 }
@@ -88,37 +90,51 @@ impl Line {
     pub(super) fn new(queue: Queue, places_max: usize) -> Self {
         let no = queue.lanes().lines.open();
         let line = Arc::new(Entered { queue: queue.clone(), no });
-        Self { queue, line, places: Arc::new(Semaphore::new(places_max)), places_max }
+        let (batch, places) = (Vec::new(), Arc::new(Semaphore::new(places_max)));
+        Self { queue, line, batch, places, places_max }
     }
 
     /// Takes a message's places, decodes it and puts it into the queue. The wait is the back-pressure.
-    pub async fn message(&self, arrival: Arrival) -> Result<(), Stopped> {
+    pub async fn message(&mut self, arrival: Arrival) -> Result<(), Stopped> {
         match self.offer(arrival) {
-            Ok(()) => Ok(()),
+            Ok(()) => self.flush(),
             Err(waiting) => waiting.await,
         }
     }
 
-    /// The same, at once where it can be: there is room, and no decoder has to be waited for. `Err`: what is to be waited for
-    /// before the next one.
-    pub fn offer(&self, arrival: Arrival) -> Result<(), Waiting> {
+    /// The same, at once where it can be: there is room, and no decoder has to be waited for. It is put into the queue by
+    /// [`Line::flush`]. `Err`: what is to be waited for before the next one; what was offered before is put in.
+    pub fn offer(&mut self, arrival: Arrival) -> Result<(), Waiting> {
         let number = self.number(&arrival);
         let own = self.places.clone().try_acquire_many_owned(number);
         let all = self.queue.0.places.clone().try_acquire_many_owned(number);
         let (Ok(own), Ok(all)) = (own, all) else {
+            let _ = self.flush();
             return Err(self.wait(arrival));
         };
         let received_at = self.queue.now();
         match begin(&self.queue, &arrival, received_at) {
             Begun::Done(decoded) => {
-                push(&self.queue, &self.line, arrival.received(received_at, decoded, Places::of(own, all)))
-                    .map_err(|stopped| -> Waiting { Box::pin(std::future::ready(Err(stopped))) })
+                self.batch.push(arrival.received(received_at, decoded, Places::of(own, all)));
+                Ok(())
             }
             begun => {
+                let _ = self.flush();
                 let (queue, line) = (self.queue.clone(), self.line.clone());
                 Err(Box::pin(finish(queue, line, arrival, (received_at, begun), (own, all))))
             }
         }
+    }
+
+    /// Puts what was offered into the queue.
+    pub fn flush(&mut self) -> Result<(), Stopped> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        // Most lines are silent most of the time: the list is not kept.
+        let batch = std::mem::take(&mut self.batch);
+        let no = self.line.no;
+        self.queue.push(|lanes| batch.into_iter().for_each(|received| lanes.lines.push(no, received)))
     }
 
     /// One message alone always finds room in its share.

@@ -79,6 +79,8 @@ impl Connection {
         if is_told || is_dropped {
             session.incoming.committed(ordinal, reason, text);
         } else {
+            // Nothing is answered any more, and what comes under its id is new.
+            session.incoming.committed(ordinal, reason, None);
             self.close(reason, effects);
         }
     }

@@ -145,7 +145,9 @@ impl Intake for Desk {
 }
 
 impl Line for Own {
-    fn offer(&self, published: Published, token: Token) -> Option<Waiting> {
+    fn flush(&mut self) {}
+
+    fn offer(&mut self, published: Published, token: Token) -> Option<Waiting> {
         let mut waits = self.desk.waits();
         if waits.is_dead {
             return None;
