@@ -64,7 +64,10 @@ fn settle_some(tokens: Vec<Token>) {
                 woken.push(from.link);
             }
             Of::Change(link, ticket) => link.committed(ticket),
-            Of::Will(tell) => tell.into_iter().for_each(|tell| hub.deliver(*tell)),
+            Of::Will(tell, key) => {
+                tell.into_iter().for_each(|tell| hub.deliver(*tell));
+                hub.forget_will(&key);
+            }
             Of::Own(tell, link) => {
                 hub.deliver(*tell);
                 link.committed(0);
@@ -88,13 +91,14 @@ impl Hub {
             self.keep(&mut table, Kept { message: message.clone(), qos, owner });
         }
         drop(table);
-        let unsent = owed.iter().filter(|(key, _)| !copies.iter().any(|copy| copy.key == *key));
-        for (key, order) in unsent {
-            self.ports.intake.change(SessionChange::Done { key: key.clone(), order: *order }, None);
-        }
+        let mut owed = owed;
         for copy in copies {
-            let order = owed.iter().find(|(key, _)| *key == copy.key).map(|(_, order)| *order);
+            // A session may get two: one of its own, and one of a group.
+            let place = owed.iter().position(|(key, _)| *key == copy.key);
+            let order = place.map(|place| owed.remove(place).1);
             let lower = qos.min(copy.qos);
+            let is_stored = lower > Qos::AtMostOnce;
+            self.done(&copy.key, order.filter(|_| !is_stored));
             self.push(
                 &copy,
                 Queued {
@@ -102,10 +106,12 @@ impl Hub {
                     qos: lower,
                     retain: is_retained && copy.retain_as_published,
                     subscription_ids: copy.subscription_ids.clone(),
-                    order: order.filter(|_| lower > Qos::AtMostOnce),
+                    order: order.filter(|_| is_stored),
                 },
             );
         }
+        // Who is owed it no longer asks for it.
+        owed.iter().for_each(|(key, order)| self.done(key, Some(*order)));
     }
 
     fn keep(&self, table: &mut Table, kept: Kept<super::Owner>) {

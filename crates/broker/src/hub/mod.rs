@@ -181,9 +181,11 @@ impl Hub {
     }
 
     /// For who publishes without the table's lock.
-    fn note_subscriptions(&self, table: &Table) {
+    fn note_subscriptions(&self, table: &mut Table) {
         let (all, kept) = table.sessions.subscriptions();
         self.subscriptions.store(all, Ordering::Release);
         self.kept_subscriptions.store(kept, Ordering::Release);
+        let orphans = table.sessions.take_orphans();
+        self.give_on(table, orphans);
     }
 }

@@ -151,11 +151,12 @@ impl Hub {
     pub(crate) fn publish_will(self: &Arc<Self>, due: DueWill) {
         let DueWill { will, key, account } = due;
         let account = self.ports.permissions.now(&account, &key.client_id);
-        let Some(account) = account else { return };
-        let Ok(topic) = Topic::parse(&will.topic) else { return };
+        let (Some(account), Ok(topic)) = (account, Topic::parse(&will.topic)) else {
+            return self.forget_will(&key);
+        };
         if !self.may_publish(&account, &topic) {
             self.ports.notices.denied(&key.owner, topic.as_str());
-            return;
+            return self.forget_will(&key);
         }
         let now_ms = self.now_ms();
         let expiry_s = will.properties.as_ref().and_then(|own| own.expiry_s);
@@ -179,7 +180,7 @@ impl Hub {
             is_denied: false,
         };
         let mut line = self.ports.intake.open(&key);
-        if let Some(waiting) = line.offer(published, Token::new(self, Of::Will(tell))) {
+        if let Some(waiting) = line.offer(published, Token::new(self, Of::Will(tell, key))) {
             tokio::spawn(waiting);
         }
         line.flush();

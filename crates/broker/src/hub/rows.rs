@@ -4,12 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sanimon_domain::mqtt::{SessionRow, StoredMessage, SubscriptionRow, WillRow};
+use sanimon_domain::mqtt::{SessionChange, SessionRow, StoredMessage, SubscriptionRow, WillRow};
 use sanimon_domain::{SessionKey, TimestampMs};
 
 use crate::message::Message;
 use crate::packet::{Properties, Qos, Version, Will};
-use crate::sessions::Seat;
+use crate::sessions::{Seat, lock};
 use crate::subscriptions::Granted;
 use crate::topics::{Asked, Topic};
 
@@ -31,6 +31,20 @@ impl Hub {
             expiry_s: session.expiry_s,
             away_since: away_since_ms.map(|at| TimestampMs(self.to_wall(at))),
             will,
+        }
+    }
+
+    /// A will was published: its session's row no longer has it. Until then it had, for a crash between would lose it.
+    pub(super) fn forget_will(&self, key: &SessionKey) {
+        let table = self.table();
+        // Who has come back wrote another row.
+        let (Some(seat), Some(since_ms)) = (table.sessions.seat(key), table.sessions.away_since(key)) else {
+            return;
+        };
+        let seat = lock(seat);
+        if seat.is_stored && seat.session.will.is_none() {
+            let row = self.session_row(key, &seat, Some(since_ms));
+            self.change(SessionChange::Put(Box::new(row)));
         }
     }
 

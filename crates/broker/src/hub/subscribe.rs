@@ -93,8 +93,9 @@ impl Hub {
             });
         }
         self.note_subscriptions(&table);
-        drop(table);
+        // The file changes as the table does.
         granting.is_awaited = self.changes(client, changes, ticket);
+        drop(table);
         granting
     }
 
@@ -124,9 +125,10 @@ impl Hub {
             }
         }
         self.note_subscriptions(&table);
-        drop(table);
         dropped.into_iter().for_each(|own| self.done(&client.key, own.order));
-        (reasons, self.changes(client, changes, ticket))
+        let is_awaited = self.changes(client, changes, ticket);
+        drop(table);
+        (reasons, is_awaited)
     }
 
     /// Stores changes; the last of them is waited for. True: there is one.

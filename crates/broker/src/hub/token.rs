@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sanimon_domain::SessionKey;
+
 use crate::link::{Link, Stop, Ticket};
 use crate::message::Message;
 use crate::packet::{PacketId, Qos};
@@ -36,8 +38,8 @@ pub(super) enum Of {
     Place { from: Sender, ordinal: Ordinal },
     /// A change that a connection waits for.
     Change(Arc<Link>, Ticket),
-    /// A will: its connection has gone.
-    Will(Option<Box<Tell>>),
+    /// A will, and whose: its connection has gone.
+    Will(Option<Box<Tell>>, SessionKey),
     /// A message of the product itself, and who waits for it.
     Own(Box<Tell>, Arc<Link>),
 }
@@ -59,9 +61,9 @@ pub(super) struct Tell {
     pub(super) retain: Option<Owner>,
     /// Whether the publisher set the flag.
     pub(super) is_retained: bool,
-    pub(super) publisher: Option<sanimon_domain::SessionKey>,
+    pub(super) publisher: Option<SessionKey>,
     /// What is in its transaction: who is owed it, under which order, and whose turn it was in groups.
-    pub(super) owed: Vec<(sanimon_domain::SessionKey, u64)>,
+    pub(super) owed: Vec<(SessionKey, u64)>,
     pub(super) chosen: Vec<Choice>,
 }
 
@@ -87,7 +89,7 @@ impl Token {
         self.0.as_ref().is_some_and(|own| match &own.of {
             Of::Publish { is_awaited, .. } => *is_awaited,
             Of::Place { .. } | Of::Change(..) | Of::Own(..) => true,
-            Of::Will(_) => false,
+            Of::Will(..) => false,
         })
     }
 
@@ -96,7 +98,7 @@ impl Token {
         match self.0.as_ref().map(|own| &own.of) {
             Some(Of::Publish { from, .. } | Of::Place { from, .. }) => from.link.is_stopped(),
             Some(Of::Change(link, _)) => link.is_stopped(),
-            Some(Of::Will(_) | Of::Own(..)) | None => false,
+            Some(Of::Will(..) | Of::Own(..)) | None => false,
         }
     }
 }
@@ -114,7 +116,7 @@ impl Drop for Token {
             }
             Of::Place { from, .. } => from.link.stop(Stop::CannotStore),
             Of::Change(link, _) | Of::Own(_, link) => link.stop(Stop::CannotStore),
-            Of::Will(_) => {}
+            Of::Will(..) => {}
         }
     }
 }

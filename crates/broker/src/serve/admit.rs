@@ -63,9 +63,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             receive_max: admitted.receive_max,
         };
         self.line = Some(self.hub.ports.intake.open(&admitted.key));
-        let is_stored = admitted.is_stored;
+        let is_awaited = admitted.is_awaited;
         self.admitted = Some(Box::new(admitted));
-        if is_stored {
+        if is_awaited {
             self.awaited.push((ticket, Awaited::Connack(admission)));
         } else {
             self.let_in(&admission);

@@ -16,7 +16,7 @@ use crate::account::Account;
 use crate::link::Link;
 use crate::packet::Will;
 use crate::session::will::{Due, End, due};
-use crate::session::{OutgoingLimits, Session};
+use crate::session::{OutgoingLimits, Queued, Session};
 use crate::subscriptions::{Granted, Subscriptions};
 use crate::topics::{Asked, Topic};
 
@@ -149,6 +149,8 @@ pub struct Sessions {
     entered: usize,
     entered_kept: usize,
     generation: u64,
+    /// What sessions that have ended had of groups: others get it.
+    orphans: Vec<Queued>,
 }
 
 impl Sessions {
@@ -161,6 +163,7 @@ impl Sessions {
             entered: 0,
             entered_kept: 0,
             generation: 0,
+            orphans: Vec::new(),
         }
     }
 
@@ -267,6 +270,14 @@ impl Sessions {
     /// A session, whoever is connected.
     pub fn seat(&self, key: &SessionKey) -> Option<&SharedSeat> {
         self.slots.get(key).map(|slot| &slot.seat)
+    }
+
+    /// Since when its client is away; `None`: it is here, or there is no such session.
+    pub fn away_since(&self, key: &SessionKey) -> Option<i64> {
+        match self.slots.get(key)?.presence {
+            Presence::Away { since_ms, .. } => Some(since_ms),
+            Presence::Here(_) => None,
+        }
     }
 
     pub fn seats(&self) -> impl Iterator<Item = (&SessionKey, &SharedSeat)> {
@@ -391,8 +402,16 @@ impl Sessions {
             self.entered_kept -= usize::from(own.is_kept);
             self.subscriptions.unsubscribe(&own.asked, key);
         }
-        lock(&slot.seat).leave();
+        let mut seat = lock(&slot.seat);
+        seat.leave();
+        self.orphans.extend(seat.session.outgoing.take_shared());
+        drop(seat);
         Some(slot.seat)
+    }
+
+    /// What sessions that have ended since had of groups.
+    pub fn take_orphans(&mut self) -> Vec<Queued> {
+        std::mem::take(&mut self.orphans)
     }
 
     fn forget_absence(&mut self, key: &SessionKey) {
