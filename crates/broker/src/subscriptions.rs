@@ -114,6 +114,18 @@ impl<K: Ord + Clone> Subscriptions<K> {
     }
 }
 
+impl<K: Ord + Clone> Subscriptions<K> {
+    /// Whose turn it is in a group.
+    pub fn turn(&mut self, asked: &Asked, presence: impl Fn(&K) -> Presence) -> Option<Recipient<K>> {
+        let Asked::Shared(name, filter) = asked else { return None };
+        let (_, group) = self.shared.get_mut(filter, name)?;
+        let (key, granted) = group.next(presence)?;
+        let mut copy = Recipient::new(key.clone(), Some(asked.clone()));
+        copy.add(*granted);
+        Some(copy)
+    }
+}
+
 impl<K> Recipient<K> {
     const fn new(key: K, shared: Option<Asked>) -> Self {
         Self { key, qos: Qos::AtMostOnce, retain_as_published: false, ids: Vec::new(), shared }

@@ -128,7 +128,8 @@ impl Accounts {
 
     /// A message is about to be refused by closing. True: that was done often enough, and it is to be set aside instead.
     pub(crate) fn refuse(&mut self, owner: &Arc<str>, digest: u64, now_ms: i64) -> bool {
-        let Some(known) = self.by_owner.get_mut(owner).or_else(|| owner.is_empty().then_some(&mut self.nameless))
+        let Some(known) =
+            self.by_owner.get_mut(owner).or_else(|| owner.is_empty().then_some(&mut self.nameless))
         else {
             return false;
         };
@@ -148,7 +149,9 @@ impl Accounts {
     pub(crate) fn tidy(&mut self, now_ms: i64) {
         self.by_owner.retain(|_, known| {
             let is_remembered = !known.refused.is_empty() && now_ms - known.refused_at_ms < REFUSED_KEPT_MS;
-            known.connections > 0 || is_remembered || known.pace.as_ref().is_some_and(|pace| !pace.is_rested(now_ms))
+            known.connections > 0
+                || is_remembered
+                || known.pace.as_ref().is_some_and(|pace| !pace.is_rested(now_ms))
         });
     }
 }

@@ -106,12 +106,24 @@ impl Hub {
                     qos: lower,
                     retain: is_retained && copy.retain_as_published,
                     subscription_ids: copy.subscription_ids.clone(),
+                    shared: copy.shared.clone(),
                     order: order.filter(|_| is_stored),
                 },
             );
         }
         // Who is owed it no longer asks for it.
         owed.iter().for_each(|(key, order)| self.done(key, Some(*order)));
+    }
+
+    /// Messages that one of a group had and did not get: another one of it gets them.
+    pub(super) fn give_on(&self, table: &mut Table, orphans: Vec<Queued>) {
+        for queued in orphans {
+            let Some(asked) = &queued.shared else { continue };
+            let Some(copy) = table.sessions.turn(asked, &queued.message.topic) else { continue };
+            let lower = queued.qos.min(copy.qos);
+            let subscription_ids = copy.subscription_ids.clone();
+            self.push(&copy, Queued { qos: lower, subscription_ids, order: None, ..queued });
+        }
     }
 
     fn keep(&self, table: &mut Table, kept: Kept<super::Owner>) {

@@ -31,11 +31,11 @@ use crate::session::Ordinal;
 use crate::sessions::Sessions;
 
 use accounts::Accounts;
-use ports::Ports;
 pub(crate) use accounts::Pace;
 pub(crate) use attach::{Admitted, Claim};
 pub(crate) use deliver::settle;
 pub(crate) use owed::LOST;
+use ports::Ports;
 pub use token::Token;
 pub(crate) use upkeep::UPKEEP_EVERY;
 

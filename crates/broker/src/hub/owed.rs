@@ -8,10 +8,10 @@ use sanimon_domain::mqtt::{MqttPart, Owed, Retain};
 use sanimon_domain::{SessionKey, TimestampMs};
 
 use crate::account::Account;
+use crate::hub::ports::Published;
 use crate::limit::Limit;
 use crate::message::Message;
 use crate::packet::{PacketId, Qos};
-use crate::hub::ports::Published;
 use crate::session::Offer;
 use crate::session::will::End;
 use crate::sessions::{DueWill, lock};

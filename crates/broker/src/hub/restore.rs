@@ -14,8 +14,8 @@ use crate::session::{Incoming, Outgoing, Queued, Restored, Session};
 use crate::topics::Asked;
 
 use super::Hub;
-use super::upkeep::OWN;
 use super::rows::{granted_of, version_of, will_of};
+use super::upkeep::OWN;
 
 impl Hub {
     /// Puts all of it in. Every client is away, since its row says or else since `stopped_ms`. What belongs to a credential that
@@ -76,7 +76,7 @@ impl Hub {
                 forget(SessionChange::ForgetRetained(topic));
             }
         }
-        self.note_subscriptions(&table);
+        self.note_subscriptions(&mut table);
     }
 
     fn restored(&self, row: OutgoingRow) -> Option<Restored> {
@@ -91,6 +91,7 @@ impl Hub {
                 .iter()
                 .filter_map(|id| NonZeroU32::new(*id))
                 .collect(),
+            shared: None,
             order: Some(row.owed.order),
         };
         let packet_id = row.packet_id.and_then(NonZeroU16::new);

@@ -92,7 +92,7 @@ impl Hub {
                 Qos::ExactlyOnce => Reason::GrantedQos2,
             });
         }
-        self.note_subscriptions(&table);
+        self.note_subscriptions(&mut table);
         // The file changes as the table does.
         granting.is_awaited = self.changes(client, changes, ticket);
         drop(table);
@@ -124,8 +124,10 @@ impl Hub {
                 }
             }
         }
-        self.note_subscriptions(&table);
-        dropped.into_iter().for_each(|own| self.done(&client.key, own.order));
+        self.note_subscriptions(&mut table);
+        dropped.iter().for_each(|own| self.done(&client.key, own.order));
+        // What it had of a group another one of it gets.
+        self.give_on(&mut table, dropped);
         let is_awaited = self.changes(client, changes, ticket);
         drop(table);
         (reasons, is_awaited)
@@ -175,6 +177,7 @@ impl Hub {
                         qos: kept.qos.min(cursor.granted.qos),
                         retain: true,
                         subscription_ids: cursor.granted.id.into_iter().collect(),
+                        shared: None,
                         order: None,
                     });
                 }

@@ -37,7 +37,7 @@ impl Hub {
         let expired = table.retained.expire(now_ms, STEPS_MAX);
         table.accounts.tidy(now_ms);
         if !passed.is_empty() {
-            self.note_subscriptions(&table);
+            self.note_subscriptions(&mut table);
         }
         // The file changes as the table does.
         for passed in &passed {
@@ -118,7 +118,7 @@ impl Hub {
         });
         let gone: Vec<_> = gone.cloned().collect();
         let topics: Vec<Topic> = gone.iter().flat_map(|owner| table.retained.revoke(owner)).collect();
-        self.note_subscriptions(&table);
+        self.note_subscriptions(&mut table);
         for (key, _) in &revoked {
             self.change(SessionChange::Remove(key.clone()));
         }

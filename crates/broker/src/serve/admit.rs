@@ -3,9 +3,9 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::hub::Claim;
+use crate::hub::ports::SignIn;
 use crate::limit::Limit;
 use crate::packet::{Connect, Version};
-use crate::hub::ports::SignIn;
 use crate::reason::Reason;
 use crate::session::Admission;
 use crate::sessions::lock;

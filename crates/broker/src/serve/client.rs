@@ -10,10 +10,10 @@ use sanimon_net::{Bucket, Peer, Place};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::hub::ports::{Line, Waiting};
 use crate::hub::{Admitted, Hub, LOST};
 use crate::limit::Limit;
 use crate::link::{Link, Ticket};
-use crate::hub::ports::{Line, Waiting};
 use crate::reason::Reason;
 use crate::session::Connection;
 use crate::session::will::End;

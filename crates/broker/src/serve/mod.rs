@@ -14,9 +14,9 @@ use sanimon_net::{Anonymous, Door, serve};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::hub::ports::Ports;
 use crate::hub::{Hub, Token, UPKEEP_EVERY, settle};
 use crate::limits::Limits;
-use crate::hub::ports::Ports;
 
 use client::Client;
 

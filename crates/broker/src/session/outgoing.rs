@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::message::Message;
 use crate::packet::{Ack, Delivery, PacketId, Qos, ToClient};
 use crate::reason::Reason;
+use crate::topics::Asked;
 
 /// What one session may have waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Queued {
     /// As the subscription wants it told.
     pub retain: bool,
     pub subscription_ids: Vec<NonZeroU32>,
+    /// It was this one's turn in a group: should its session end before it was sent, another of the group gets it.
+    pub shared: Option<Asked>,
     /// By what its row is known in the file; `None`: it lives in memory only.
     pub order: Option<Order>,
 }
@@ -154,6 +157,16 @@ impl Outgoing {
             *bytes -= if is_kept { 0 } else { queued.message.bytes() };
             is_kept
         });
+    }
+
+    /// The session ends: what it had of groups and others may have. QoS 2 that was begun is not (5.0, 4.8.2-5).
+    pub fn take_shared(&mut self) -> Vec<Queued> {
+        let begun = self.in_flight.drain(..).filter(|sent| sent.queued.qos < Qos::ExactlyOnce);
+        let mut all: Vec<Queued> = begun.map(|sent| sent.queued).collect();
+        all.extend(self.queue.drain(..));
+        (self.queue_bytes, self.counted) = (0, 0);
+        all.retain(|queued| queued.shared.is_some());
+        all
     }
 
     /// Gives up what waits and is no longer asked for.

@@ -348,6 +348,13 @@ impl Sessions {
         passed
     }
 
+    #[cfg(test)]
+    pub(crate) fn filters_of(&self, key: &SessionKey) -> Vec<&str> {
+        self.slots
+            .get(key)
+            .map_or_else(Vec::new, |slot| slot.subscriptions.keys().map(String::as_str).collect())
+    }
+
     /// When [`Sessions::pass`] has something to do.
     pub fn next_due_ms(&self) -> Option<i64> {
         self.away.next_due_ms()

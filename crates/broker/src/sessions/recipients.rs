@@ -58,7 +58,10 @@ fn copy(slots: &BTreeMap<SessionKey, Slot>, found: Recipient<SessionKey>) -> Opt
 }
 
 /// How the members of a group stand.
-fn presence<'s>(slots: &'s BTreeMap<SessionKey, Slot>, topic: &'s Topic) -> impl Fn(&SessionKey) -> Member + 's {
+fn presence<'s>(
+    slots: &'s BTreeMap<SessionKey, Slot>,
+    topic: &'s Topic,
+) -> impl Fn(&SessionKey) -> Member + 's {
     move |key| {
         let Some(slot) = slots.get(key) else { return Member::Barred };
         let seat = lock(&slot.seat);

@@ -144,8 +144,22 @@ pub(super) fn unsubscribe(is_5: bool, id: u16, filter: &str) -> Vec<u8> {
 /// What the broker says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Heard {
-    Connack { session_present: bool, code: u8, receive_max: u16, expiry_s: Option<u32>, alias_max: u16 },
-    Publish { topic: String, alias: Option<u16>, qos: u8, id: u16, dup: bool, retain: bool, payload: Vec<u8> },
+    Connack {
+        session_present: bool,
+        code: u8,
+        receive_max: u16,
+        expiry_s: Option<u32>,
+        alias_max: u16,
+    },
+    Publish {
+        topic: String,
+        alias: Option<u16>,
+        qos: u8,
+        id: u16,
+        dup: bool,
+        retain: bool,
+        payload: Vec<u8>,
+    },
     /// PUBACK, PUBREC, PUBREL or PUBCOMP, by its first byte.
     Ack(u8, u16, u8),
     Suback(u16, Vec<u8>),

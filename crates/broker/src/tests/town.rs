@@ -27,9 +27,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::hub::ports::{Intake, Ports};
 use crate::hub::{Hub, Token};
 use crate::limits::Limits;
-use crate::hub::ports::{Intake, Ports};
 use crate::serve::{Broker, serve_stream};
 use crate::session::{OutgoingLimits, SessionLimits};
 
@@ -107,13 +107,7 @@ impl Town {
     }
 
     fn broker(
-        (limits, registry, desk, file, rights): (
-            Limits,
-            &Arc<Registry>,
-            &Desk,
-            &File,
-            &watch::Sender<u64>,
-        ),
+        (limits, registry, desk, file, rights): (Limits, &Arc<Registry>, &Desk, &File, &watch::Sender<u64>),
         stopped_ms: i64,
     ) -> Broker {
         let intake = Arc::new(desk.clone());
@@ -203,7 +197,7 @@ impl Town {
             // What it still reads may tell of an end, but not of its own.
             own.was_told = true;
         }
-        self.oracle.crashed();
+        self.oracle.crashed(&self.file);
     }
 
     /// No task of the broker's has panicked.
@@ -289,9 +283,11 @@ fn n077_n081_n123_to_n141_a_town_of_clients_loses_nothing_and_comes_to_rest() {
     let towns = number("SANIMON_TOWNS").unwrap_or(TOWNS);
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     std::thread::scope(|scope| {
-        let each = |first: u64| (first..towns).step_by(threads as usize).for_each(|seed| {
-            run(seed, false);
-        });
+        let each = |first: u64| {
+            (first..towns).step_by(threads as usize).for_each(|seed| {
+                run(seed, false);
+            })
+        };
         let all: Vec<_> = (0..threads).map(|first| scope.spawn(move || each(first))).collect();
         // The panic of a town names its seed.
         let failed = all.into_iter().filter_map(|own| own.join().err()).next();

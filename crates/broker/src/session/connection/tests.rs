@@ -82,6 +82,7 @@ impl Client {
             qos: Qos::AtLeastOnce,
             retain: false,
             subscription_ids: Vec::new(),
+            shared: None,
             order: None,
         };
         assert_eq!(self.session.outgoing.push(queued), Pushed::Queued);

@@ -14,7 +14,14 @@ fn message(text: &str, expires_at_ms: Option<i64>) -> Arc<Message> {
 fn queued(qos: Qos, text: &str) -> Queued {
     // Stored under the place of its first letter.
     let order = text.bytes().next().map(|first| u64::from(first.saturating_sub(b'a')));
-    Queued { message: message(text, None), qos, retain: false, subscription_ids: Vec::new(), order }
+    Queued {
+        message: message(text, None),
+        qos,
+        retain: false,
+        subscription_ids: Vec::new(),
+        shared: None,
+        order,
+    }
 }
 
 fn connected(limits: OutgoingLimits) -> Outgoing {
@@ -183,6 +190,25 @@ fn bytes_are_bounded_as_messages_are() {
     assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "12345")), Pushed::Overflow(oldest));
     assert_eq!(outgoing.push(queued(Qos::AtLeastOnce, "123")), Pushed::Queued);
     assert_eq!(outgoing.queue_bytes(), 10);
+}
+
+#[test]
+fn n180_what_a_group_may_still_have_is_given_up_and_qos_2_that_was_begun_is_not() {
+    let mut outgoing = connected(OutgoingLimits::default());
+    let asked = Asked::parse("$share/g/t").expect("it is one");
+    for (qos, text, is_shared) in [
+        (Qos::ExactlyOnce, "a", true),
+        (Qos::AtLeastOnce, "b", true),
+        (Qos::AtLeastOnce, "c", false),
+    ] {
+        let shared = is_shared.then(|| asked.clone());
+        outgoing.push(Queued { shared, ..queued(qos, text) });
+    }
+    assert_eq!(sent(&mut outgoing, 64), ["a 1", "b 2", "c 3"]);
+    outgoing.push(Queued { shared: Some(asked), ..queued(Qos::ExactlyOnce, "d") });
+    let left = outgoing.take_shared();
+    let texts: Vec<&[u8]> = left.iter().map(|own| &own.message.payload[..]).collect();
+    assert_eq!(texts, [b"b", b"d"]);
 }
 
 #[test]

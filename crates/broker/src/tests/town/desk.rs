@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::hub::Token;
-use crate::limit::Limit;
 use crate::hub::ports::{Intake, Line, Notices, Permissions, Published, SignIn, Waiting};
+use crate::limit::Limit;
 use crate::reason::Reason;
 use crate::rights::Rights;
 use crate::tests::dice::Dice;
@@ -92,9 +92,8 @@ impl Desk {
     /// A line's messages cannot be stored: their tokens are dropped.
     pub(super) fn refuse_one(&self, dice: &mut Dice) {
         let mut waits = self.waits();
-        let is_awaited = |line: &VecDeque<(Published, Token)>| {
-            line.front().is_some_and(|(_, token)| token.is_awaited())
-        };
+        let is_awaited =
+            |line: &VecDeque<(Published, Token)>| line.front().is_some_and(|(_, token)| token.is_awaited());
         let mut waiting: Vec<_> = waits.lines.values_mut().filter(|line| is_awaited(line)).collect();
         let number = waiting.len();
         let refused = waiting.get_mut(dice.below(number)).map(|line| std::mem::take(*line));

@@ -25,7 +25,10 @@ pub(super) enum Phase {
 pub(super) enum Known {
     Absent,
     /// Away since then, at the earliest and at the latest; `None`: here.
-    Kept { expiry_s: u32, since_ms: Option<(i64, i64)> },
+    Kept {
+        expiry_s: u32,
+        since_ms: Option<(i64, i64)>,
+    },
     Unsure,
 }
 
@@ -49,7 +52,17 @@ pub(super) struct Out {
 impl Out {
     pub(super) fn new(topic: &str, text: String, qos: u8, retain: bool) -> Self {
         let (topic, id, doubles) = (topic.to_owned(), 0, 0);
-        Self { id, topic, text, qos, retain, is_released: false, went_here: false, is_counted: false, doubles }
+        Self {
+            id,
+            topic,
+            text,
+            qos,
+            retain,
+            is_released: false,
+            went_here: false,
+            is_counted: false,
+            doubles,
+        }
     }
 }
 
@@ -63,7 +76,10 @@ pub(super) enum Asked {
 /// What the town must know of what a client heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum News {
-    LetIn { session_present: bool, code: u8 },
+    LetIn {
+        session_present: bool,
+        code: u8,
+    },
     /// PUBACK or PUBREC: it is on disk.
     Stored(String),
     /// PUBCOMP.
@@ -71,8 +87,15 @@ pub(super) enum News {
     Subscribed(&'static str, u8),
     Unsubscribed(&'static str),
     /// The application has a message: topic, payload, QoS, retained.
-    Heard { topic: String, text: String, qos: u8, retain: bool },
-    Ended { was: Phase },
+    Heard {
+        topic: String,
+        text: String,
+        qos: u8,
+        retain: bool,
+    },
+    Ended {
+        was: Phase,
+    },
 }
 
 /// What a CONNECT says.
@@ -284,8 +307,16 @@ impl Person {
         }
         let expiry_s = expiry_s.filter(|_| self.is_5);
         let payload = own.text.as_bytes();
-        let publish =
-            bytes::Publish { topic, alias, qos: own.qos, id: own.id, dup, retain: own.retain, expiry_s, payload };
+        let publish = bytes::Publish {
+            topic,
+            alias,
+            qos: own.qos,
+            id: own.id,
+            dup,
+            retain: own.retain,
+            expiry_s,
+            payload,
+        };
         let bytes = publish.bytes(self.is_5);
         self.output.extend(bytes);
     }

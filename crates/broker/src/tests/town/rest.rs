@@ -63,7 +63,10 @@ impl Town {
                 let (is_clean, expiry_s) = (own.is_adrift, if own.is_5 { EXPIRY_MAX_S } else { 0 });
                 let expiry_s = if own.is_5 || is_clean { expiry_s } else { EXPIRY_MAX_S };
                 let (receive_max, alias_max, keep_alive_s) = (4, 0, 0);
-                self.come(place, Ways { is_clean, expiry_s, receive_max, alias_max, keep_alive_s, will: None });
+                self.come(
+                    place,
+                    Ways { is_clean, expiry_s, receive_max, alias_max, keep_alive_s, will: None },
+                );
             }
             self.people[place].write(&mut self.dice, usize::MAX);
             self.read(place);
@@ -96,9 +99,14 @@ impl Town {
         }
         let stored: BTreeSet<_> = self.file.sessions.keys().cloned().collect();
         assert_eq!(stored, kept, "sessions in the file, and in memory");
-        let rows: usize = self.file.sessions.values().map(|own| own.subscriptions.len()).sum();
-        let kept = table.sessions.subscriptions().1;
-        assert_eq!(rows, kept, "subscriptions in the file, and in memory");
+        for (key, own) in &self.file.sessions {
+            let rows: Vec<&str> = own.subscriptions.keys().map(|filter| &**filter).collect();
+            assert_eq!(
+                rows,
+                table.sessions.filters_of(key),
+                "{key:?}: subscriptions in the file, and in memory"
+            );
+        }
         let stored: BTreeMap<&str, &[u8]> =
             self.file.retained.iter().map(|(topic, row)| (&**topic, &*row.message.payload)).collect();
         let kept = table.retained.all().map(|kept| (kept.message.topic.as_str(), &*kept.message.payload));

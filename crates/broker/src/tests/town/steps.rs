@@ -121,6 +121,9 @@ impl Town {
         let stream = self.open(place);
         let now_ms = self.now_ms();
         let own = &mut self.people[place];
+        if own.owner.as_ref().is_some_and(|owner| self.registry.is_allowed(owner)) {
+            own.is_revoked = false;
+        }
         own.is_adrift |= ways.is_clean;
         own.connected_ms = now_ms;
         own.connect(stream, ways);
