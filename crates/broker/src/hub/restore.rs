@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sanimon_domain::SessionKey;
+use sanimon_domain::{SessionKey, TimestampMs};
 use sanimon_domain::mqtt::{OutgoingRow, SessionChange, StoredSessions};
 
 use crate::packet::Qos;
@@ -32,12 +32,12 @@ impl Hub {
         for (key, id) in incoming {
             received.entry(key).or_default().extend(NonZeroU16::new(id));
         }
-        let forget = |change| self.ports.intake.change(change, None);
+        let change = |change| self.ports.intake.change(change, None);
         let mut table = self.table();
         for row in sessions {
             let account = self.ports.permissions.restored(&row.key.owner, row.credential, &row.key.client_id);
             let Some(account) = account else {
-                forget(SessionChange::Remove(row.key));
+                change(SessionChange::Remove(row.key));
                 continue;
             };
             let mut session = Session::new(self.limits.outgoing);
@@ -51,6 +51,15 @@ impl Hub {
                 let delay_ms = i64::from(own.delay_s.min(row.expiry_s)) * 1_000;
                 own.due_at.map_or(since_ms + delay_ms, |at| self.of_wall(at.0))
             });
+            if row.away_since.is_none() {
+                // It was here when the product ended. The next start must not take it for here until then.
+                let mut row = row.clone();
+                row.away_since = Some(TimestampMs(self.to_wall(since_ms)));
+                if let (Some(will), Some(at_ms)) = (&mut row.will, will_at_ms) {
+                    will.due_at = Some(TimestampMs(self.to_wall(at_ms)));
+                }
+                change(SessionChange::Put(Box::new(row)));
+            }
             table.sessions.restore(&row.key, &Arc::new(account), session, since_ms, will_at_ms);
         }
         for (key, row) in subscriptions {
@@ -60,7 +69,7 @@ impl Hub {
                 Ok(asked) if account.rights.may_subscribe(&asked) => {
                     table.sessions.subscribe(&key, asked, granted_of(&row));
                 }
-                _ => forget(SessionChange::Unsubscribe(key, row.filter)),
+                _ => change(SessionChange::Unsubscribe(key, row.filter)),
             }
         }
         for row in retained {
@@ -73,7 +82,7 @@ impl Hub {
                 table.retained.put_own(is_own, Kept { message, qos: Qos::of_number(row.qos), owner }).is_ok()
             });
             if !kept {
-                forget(SessionChange::ForgetRetained(topic));
+                change(SessionChange::ForgetRetained(topic));
             }
         }
         self.note_subscriptions(&mut table);

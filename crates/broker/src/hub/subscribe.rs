@@ -164,6 +164,8 @@ impl Hub {
                 continue;
             }
             match table.retained.next(&cursor.filter, cursor.after.as_ref(), now_ms, steps) {
+                // It waits for room: what others have published meanwhile does not go for it.
+                Next::Found(kept) if !session.outgoing.has_room(kept.message.bytes()) => return has_drawn,
                 Next::Found(kept) => {
                     steps -= 1;
                     cursor.after = Some(kept.message.topic.clone());

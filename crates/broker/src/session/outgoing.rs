@@ -184,15 +184,18 @@ impl Outgoing {
         self.queue.drain(..).collect()
     }
 
+    /// Whether a message of this size can be queued without another one going. One alone always has room: how large it may be
+    /// was judged when it came.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.queue.is_empty()
+            || self.queue.len() < self.limits.queue_messages
+                && self.queue_bytes + bytes <= self.limits.queue_bytes
+    }
+
     /// One more message for this subscriber.
     pub fn push(&mut self, queued: Queued) -> Pushed {
         let bytes = queued.message.bytes();
-        // One message alone always has room: how large it may be was judged when it came.
-        let has_room = |own: &Self| {
-            own.queue.is_empty()
-                || own.queue.len() < own.limits.queue_messages
-                    && own.queue_bytes + bytes <= own.limits.queue_bytes
-        };
+        let has_room = |own: &Self| own.has_room(bytes);
         let mut displaced = Vec::new();
         if queued.qos == Qos::AtMostOnce && (!self.is_present || !has_room(self)) {
             return Pushed::NotQueued;
