@@ -23,6 +23,12 @@ mod tls;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// A message is made by one thread and freed by another, which costs the system's allocator a quarter of all time
+/// (docs/PERFORMANCE.md).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A town's sanitation monitor: bins, drains and public toilets over MQTT.
 #[derive(Debug, Parser)]

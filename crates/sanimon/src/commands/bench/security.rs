@@ -69,8 +69,8 @@ impl SecurityBench {
         Ok(json!({
             "guard": guard,
             "ingest": {
-                "this_machine_per_s": direct.round(), "front_per_s": plain.round(), "tls_per_s": tls.round(),
-                "tls_over_front": tls / plain, "tls_over_this_machine": tls / direct,
+                "this_machine_per_s": direct.round(), "plain_per_s": plain.round(), "tls_per_s": tls.round(),
+                "tls_over_plain": tls / plain, "tls_over_this_machine": tls / direct,
             },
             "attack": attack,
         }))
