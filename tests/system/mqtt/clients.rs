@@ -206,7 +206,9 @@ fn until(connection: &mut Connection, is_meant: impl Fn(&Packet) -> bool) {
 }
 
 fn until_event(connection: &mut Connection, is_meant: impl Fn(&Event) -> bool) {
-    while !is_meant(&connection.recv_timeout(Duration::from_secs(20)).expect("an answer").expect("no error")) {}
+    while !is_meant(&connection.recv_timeout(Duration::from_secs(20)).expect("an answer").expect("no error"))
+    {
+    }
 }
 
 #[test]

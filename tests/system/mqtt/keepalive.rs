@@ -1,7 +1,9 @@
 //! Rows 52 to 56: keep alive and PING.
 
+use std::time::Instant;
+
 use super::bytes::{PINGREQ, RECEIVE_MAX, connect, packet, u16_property, v4, v5};
-use super::raw::{Raw, timed};
+use super::raw::Raw;
 use super::site;
 
 #[test]
@@ -13,11 +15,11 @@ fn n052_n083_who_is_silent_for_one_and_a_half_times_its_keep_alive_is_gone_with_
         hears.subscribe(&[(&topic, 0)]);
         let own = connect(version, &format!("n052-{version}")).keep_alive(1).will(&topic, "silent");
         let mut raw = Raw::join(site.mqtt, &own);
-        let took = timed(|| {
-            // Bytes that are no whole packet are no sign of life.
-            raw.send(&PINGREQ[..1]);
-            raw.ends(0x8d);
-        });
+        let begin = Instant::now();
+        // Bytes that are no whole packet are no sign of life.
+        raw.send(&PINGREQ[..1]);
+        raw.ends(0x8d);
+        let took = begin.elapsed().as_secs_f64();
         assert!((1.4..4.0).contains(&took), "{took}");
         assert_eq!(hears.message().payload, "silent");
     }

@@ -1,9 +1,10 @@
-//! Rows 108 and 118 to 121: what is handed on besides the payload.
+//! Rows 108 and 118 to 121: what is handed on besides the payload. Rows 46, 49 and 70: what the client takes.
 
 use super::bytes::{
-    CONTENT_TYPE, CORRELATION, FORMAT, MESSAGE_EXPIRY, RESPONSE_TOPIC, USER, property, text, text_property,
-    u32_property, user, v4, v5,
+    CONTENT_TYPE, CORRELATION, FORMAT, MESSAGE_EXPIRY, PACKET_MAX, PROBLEM_INFORMATION, PUBACK, RECEIVE_MAX,
+    RESPONSE_TOPIC, USER, property, text, text_property, u16_property, u32_property, user, v4, v5,
 };
+use super::parse::property_of;
 use super::raw::Raw;
 use super::site;
 
@@ -74,4 +75,53 @@ fn n046_n117_trap_12_what_does_not_fit_leaves_the_alias_untold() {
     assert_eq!(first.property(0x23), Some(&[0, 1][..]));
     let second = hears.take();
     assert_eq!((&second.topic[..], &second.payload[..]), ("", "again"));
+}
+
+#[test]
+fn n046_a_client_gets_no_packet_above_its_size_and_one_of_just_that_size() {
+    let site = site();
+    let mut hears = Raw::join(
+        site.mqtt,
+        &v5("n046").with(u32_property(PACKET_MAX, 40)).with(u16_property(RECEIVE_MAX, 1)),
+    );
+    let mut says = Raw::join(site.mqtt, &v5("n046-says"));
+    hears.subscribe(&[("n046", 1)]);
+    for length in [29, 28, 5_000, 27] {
+        says.publish(1, "n046", &"x".repeat(length));
+    }
+    // With a window of one: what is left out takes nothing of it.
+    let first = hears.take();
+    assert_eq!((first.payload.len(), first.size), (28 + 1, 40));
+    assert_eq!(hears.take().payload.len(), 28);
+    assert_eq!(hears.take().payload.len(), 27);
+}
+
+#[test]
+fn n049_n070_reasons_are_told_in_words_where_they_are_wanted_and_fit() {
+    let site = site();
+    for (more, has_words) in [
+        (vec![], true),
+        (property(PROBLEM_INFORMATION, [1]), true),
+        (property(PROBLEM_INFORMATION, [0]), false),
+        (u32_property(PACKET_MAX, 20), false),
+    ] {
+        let mut raw = Raw::join(site.mqtt, &v5("n049").with(more));
+        let id = raw.send_publish((1, 0), "n049/+", &[], "x");
+        let (own, reason, properties) = raw.full_ack(PUBACK);
+        assert_eq!((own, reason), (id, 0x90));
+        assert_eq!(property_of(&properties, 0x1f).is_some(), has_words);
+    }
+}
+
+#[test]
+fn n046_an_answer_that_the_client_does_not_take_ends_the_connection() {
+    let site = site();
+    // Its own id is too long for it.
+    let mut raw = Raw::open(site.mqtt, 5);
+    raw.send(&v5("").with(u32_property(PACKET_MAX, 30)).bytes());
+    assert_eq!(raw.packet(), None, "CONNACK is the first packet, or there is none");
+    // Sixty codes are.
+    let mut raw = Raw::join(site.mqtt, &v5("n046-codes").with(u32_property(PACKET_MAX, 30)));
+    raw.send_subscribe(&[], &[("n046/codes", 0); 60]);
+    raw.ends(0x95);
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bytes::{
     CONNACK, Connect, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK,
@@ -291,11 +291,4 @@ impl<S: Read + Write> Raw<S> {
         }
         rest.to_vec()
     }
-}
-
-/// How long something takes, in seconds.
-pub(super) fn timed(act: impl FnOnce()) -> f64 {
-    let begin = Instant::now();
-    act();
-    begin.elapsed().as_secs_f64()
 }
