@@ -63,6 +63,11 @@ fn settle_some(tokens: Vec<Token>) {
                 }
                 woken.push(from.link);
             }
+            Of::Stage(from, stage) => {
+                let mut seat = lock(&from.seat);
+                seat.session.outgoing.stored(stage);
+                woken.extend(seat.link().cloned());
+            }
             Of::Change(link, ticket) => link.committed(ticket),
             Of::Will(tell, key) => {
                 tell.into_iter().for_each(|tell| hub.deliver(*tell));

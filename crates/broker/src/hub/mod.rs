@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use crate::limit::Limit;
 use crate::limits::Limits;
 use crate::retained::Retained;
-use crate::session::Ordinal;
+use crate::session::{Ordinal, ToStore};
 use crate::sessions::Sessions;
 
 use accounts::Accounts;
@@ -156,6 +156,18 @@ impl Hub {
         ordinal: Ordinal,
     ) {
         let token = Token::new(self, token::Of::Place { from: client.sender.clone(), ordinal });
+        self.ports.intake.change(change, Some(token));
+    }
+
+    /// How far a message has come on its way to a client, which goes on when that is on disk.
+    pub(crate) fn store_stage(self: &Arc<Self>, client: &Admitted, stage: ToStore) {
+        let (key, order) = (client.key.clone(), stage.order);
+        let change = if stage.is_release {
+            SessionChange::Releasing { key, order }
+        } else {
+            SessionChange::Sent { key, order, packet_id: stage.packet_id.get() }
+        };
+        let token = Token::new(self, token::Of::Stage(client.sender.clone(), stage));
         self.ports.intake.change(change, Some(token));
     }
 

@@ -7,7 +7,7 @@ use sanimon_domain::SessionKey;
 use crate::link::{Link, Stop, Ticket};
 use crate::message::Message;
 use crate::packet::{PacketId, Qos};
-use crate::session::Ordinal;
+use crate::session::{Ordinal, ToStore};
 use crate::sessions::{Choice, Generation, SharedSeat, lock};
 
 use super::{Hub, Owner};
@@ -36,6 +36,8 @@ pub(super) enum Of {
     },
     /// Something else that stands in a connection's line.
     Place { from: Sender, ordinal: Ordinal },
+    /// How far a message to a client has come: it goes on, whichever connection its session has by then.
+    Stage(Sender, ToStore),
     /// A change that a connection waits for.
     Change(Arc<Link>, Ticket),
     /// A will, and whose: its connection has gone.
@@ -88,7 +90,7 @@ impl Token {
     pub fn is_awaited(&self) -> bool {
         self.0.as_ref().is_some_and(|own| match &own.of {
             Of::Publish { is_awaited, .. } => *is_awaited,
-            Of::Place { .. } | Of::Change(..) | Of::Own(..) => true,
+            Of::Place { .. } | Of::Stage(..) | Of::Change(..) | Of::Own(..) => true,
             Of::Will(..) => false,
         })
     }
@@ -96,7 +98,7 @@ impl Token {
     /// Nobody waits for it any more: its connection has gone, and the client will send it again.
     pub fn is_gone(&self) -> bool {
         match self.0.as_ref().map(|own| &own.of) {
-            Some(Of::Publish { from, .. } | Of::Place { from, .. }) => from.link.is_stopped(),
+            Some(Of::Publish { from, .. } | Of::Place { from, .. } | Of::Stage(from, _)) => from.link.is_stopped(),
             Some(Of::Change(link, _)) => link.is_stopped(),
             Some(Of::Will(..) | Of::Own(..)) | None => false,
         }
@@ -114,7 +116,7 @@ impl Drop for Token {
                 seat.session.incoming.lost(id);
                 seat.link().into_iter().for_each(|link| link.wake());
             }
-            Of::Place { from, .. } => from.link.stop(Stop::CannotStore),
+            Of::Place { from, .. } | Of::Stage(from, _) => from.link.stop(Stop::CannotStore),
             Of::Change(link, _) | Of::Own(_, link) => link.stop(Stop::CannotStore),
             Of::Will(..) => {}
         }

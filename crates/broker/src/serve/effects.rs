@@ -205,12 +205,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Effect::Acknowledged(Acknowledged::Done(order)) => {
                     self.with_client(|hub, client| hub.done(&client.key, order));
                 }
-                Effect::Acknowledged(Acknowledged::Released(Some(order), _)) => {
-                    self.with_client(|hub, client| {
-                        hub.change(SessionChange::Releasing { key: client.key.clone(), order });
-                    })
-                }
-                Effect::Acknowledged(Acknowledged::Released(None, _) | Acknowledged::Unknown(_)) => {}
+                Effect::Acknowledged(_) => {}
+                Effect::Store(stage) => self.with_client(|hub, client| hub.store_stage(client, stage)),
                 Effect::Sent(order, id) => self.with_client(|hub, client| {
                     hub.change(SessionChange::Sent { key: client.key.clone(), order, packet_id: id.get() });
                 }),

@@ -22,7 +22,7 @@ use crate::wire::{Fault, Wire};
 
 use super::aliases::{Given, Own};
 use super::incoming::{Ordinal, Taken};
-use super::outgoing::{Acknowledged, Next, Order};
+use super::outgoing::{Acknowledged, Next, Order, ToStore};
 use super::will::End;
 use super::{Session, SessionLimits};
 
@@ -44,6 +44,10 @@ pub enum Effect {
     Acknowledged(Acknowledged),
     /// A stored message goes to the client for the first time, under this id.
     Sent(Order, PacketId),
+    /// A stored message goes no further before this is on disk. [`Outgoing::stored`] answers.
+    ///
+    /// [`Outgoing::stored`]: super::Outgoing::stored
+    Store(ToStore),
     /// A message's time was over before it was sent, or the client does not take its size.
     Dropped(Option<Order>, Limit),
     Count(Limit),
@@ -419,6 +423,7 @@ impl Connection {
             effects.extend(first.map(|(order, id)| Effect::Sent(order, id)));
             effects.push(Effect::Send(packet));
         }
+        effects.extend(std::iter::from_fn(|| session.outgoing.to_store()).map(Effect::Store));
         effects.extend(expired.into_iter().map(|order| Effect::Dropped(order, Limit::Expiry)));
     }
 }
@@ -427,10 +432,9 @@ fn acknowledged(acknowledged: Acknowledged, effects: &mut Vec<Effect>) {
     match acknowledged {
         Acknowledged::Unknown(None) => {}
         Acknowledged::Unknown(Some(answer)) => effects.push(Effect::Send(answer)),
-        Acknowledged::Released(order, answer) => {
-            effects.push(Effect::Acknowledged(Acknowledged::Released(order, answer.clone())));
-            effects.push(Effect::Send(answer));
-        }
+        Acknowledged::Released(answer) => effects.push(Effect::Send(answer)),
+        // `to_store` has it.
+        Acknowledged::Releasing => {}
         done @ Acknowledged::Done(_) => effects.push(Effect::Acknowledged(done)),
     }
 }

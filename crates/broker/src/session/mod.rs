@@ -17,7 +17,7 @@ use crate::topics::{Filter, Topic};
 
 pub use connection::{Admission, Connection, Effect, Offer, Wanted};
 pub use incoming::{Incoming, Ordinal, Taken};
-pub use outgoing::{Acknowledged, Next, Order, Outgoing, OutgoingLimits, Pushed, Queued, Restored};
+pub use outgoing::{Acknowledged, Next, Order, Outgoing, OutgoingLimits, Pushed, Queued, Restored, ToStore};
 
 /// What one connection and its session may do. The names are keys of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

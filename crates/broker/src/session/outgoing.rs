@@ -79,16 +79,32 @@ pub enum Acknowledged {
     /// The message is done with: what was stored of it can go.
     Done(Option<Order>),
     /// PUBREL follows; from here on the message never goes again.
-    Released(Option<Order>, ToClient),
+    Released(ToClient),
+    /// The same, once that is on disk: [`Outgoing::to_store`].
+    Releasing,
     /// Nobody knows the id: nothing, or an answer that says so.
     Unknown(Option<ToClient>),
 }
 
+/// How far a message has come. One of QoS 2 that is in the file takes no step that the file does not know of: after a crash its
+/// client would take another message for it, or it for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// It has its id, and is sent once that is on disk.
+    Naming,
     Published,
-    /// PUBREC came.
+    /// PUBREC came; PUBREL follows once that is on disk.
+    Releasing,
     Released,
+}
+
+/// What must be on disk before a message goes further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToStore {
+    pub order: Order,
+    pub packet_id: PacketId,
+    /// PUBREL is to follow; else PUBLISH.
+    pub is_release: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -96,10 +112,20 @@ struct Sent {
     id: PacketId,
     queued: Queued,
     stage: Stage,
+    /// Its stage is on its way to the disk.
+    is_asked: bool,
+    /// On any connection.
+    was_sent: bool,
     /// On this connection.
     went_here: bool,
     /// It takes a place of the client's receive maximum (4.9).
     is_counted: bool,
+}
+
+impl Sent {
+    fn is_over(&self, now_ms: i64) -> bool {
+        !self.was_sent && self.queued.message.expires_at_ms.is_some_and(|at| at <= now_ms)
+    }
 }
 
 /// One session's messages.
@@ -145,7 +171,9 @@ impl Outgoing {
     pub fn connect(&mut self) {
         self.is_present = true;
         self.counted = 0;
-        self.in_flight.iter_mut().for_each(|sent| (sent.went_here, sent.is_counted) = (false, false));
+        for sent in &mut self.in_flight {
+            (sent.is_asked, sent.went_here, sent.is_counted) = (false, false, false);
+        }
     }
 
     /// The client is away: QoS 0 is not kept for it.
@@ -161,8 +189,9 @@ impl Outgoing {
 
     /// The session ends: what it had of groups and others may have. QoS 2 that was begun is not (5.0, 4.8.2-5).
     pub fn take_shared(&mut self) -> Vec<Queued> {
-        let begun = self.in_flight.drain(..).filter(|sent| sent.queued.qos < Qos::ExactlyOnce);
-        let mut all: Vec<Queued> = begun.map(|sent| sent.queued).collect();
+        let is_free = |sent: &Sent| sent.queued.qos < Qos::ExactlyOnce || !sent.was_sent;
+        let mut all: Vec<Queued> =
+            self.in_flight.drain(..).filter(is_free).map(|sent| sent.queued).collect();
         all.extend(self.queue.drain(..));
         (self.queue_bytes, self.counted) = (0, 0);
         all.retain(|queued| queued.shared.is_some());
@@ -172,10 +201,14 @@ impl Outgoing {
     /// Gives up what waits and is no longer asked for.
     pub fn drop_where(&mut self, is_unwanted: impl Fn(&Queued) -> bool) -> Vec<Queued> {
         let (dropped, kept): (VecDeque<Queued>, VecDeque<Queued>) =
-            std::mem::take(&mut self.queue).into_iter().partition(is_unwanted);
+            std::mem::take(&mut self.queue).into_iter().partition(&is_unwanted);
         self.queue = kept;
         self.queue_bytes = self.queue.iter().map(|queued| queued.message.bytes()).sum();
-        Vec::from(dropped)
+        let (unsent, kept): (VecDeque<Sent>, VecDeque<Sent>) = std::mem::take(&mut self.in_flight)
+            .into_iter()
+            .partition(|sent| !sent.was_sent && is_unwanted(&sent.queued));
+        self.in_flight = kept;
+        unsent.into_iter().map(|sent| sent.queued).chain(dropped).collect()
     }
 
     /// Gives up all that waits.
@@ -227,12 +260,24 @@ impl Outgoing {
             return None;
         }
         let window = self.limits.in_flight_out.min(receive_max);
-        if let Some(place) = self.in_flight.iter().position(|sent| !sent.went_here) {
-            return self.send_again(place, window).map(|packet| Next { packet, first: None });
-        }
-        while let Some(queued) = self.queue.front() {
+        loop {
+            let waits = self.in_flight.iter().any(|sent| !sent.went_here);
+            if let Some(place) = self.due() {
+                let sent = &self.in_flight[place];
+                if sent.is_over(now_ms) {
+                    expired.push(sent.queued.order);
+                    self.done(place);
+                    continue;
+                }
+                return self.send(place, window, now_ms);
+            }
+            let queued = self.queue.front()?;
             let is_over = queued.message.expires_at_ms.is_some_and(|at| at <= now_ms);
-            if !is_over && queued.qos > Qos::AtMostOnce && self.in_flight.len() >= window {
+            let has_room = match queued.qos {
+                Qos::AtMostOnce => !waits,
+                _ => self.in_flight.len() < window,
+            };
+            if !is_over && !has_room {
                 return None;
             }
             let queued = self.queue.pop_front()?;
@@ -246,48 +291,94 @@ impl Outgoing {
                 return Some(Next { packet, first: None });
             }
             let id = self.free_id();
-            let packet = delivery(&queued, Some(id), false, now_ms);
-            self.counted += 1;
-            let stage = Stage::Published;
-            let first = queued.order.map(|order| (order, id));
-            self.in_flight.push_back(Sent { id, queued, stage, went_here: true, is_counted: true });
-            return Some(Next { packet: ToClient::Publish(packet), first });
+            let is_named_first = queued.qos == Qos::ExactlyOnce && queued.order.is_some();
+            let stage = if is_named_first { Stage::Naming } else { Stage::Published };
+            self.in_flight.push_back(Sent {
+                id,
+                queued,
+                stage,
+                is_asked: false,
+                was_sent: false,
+                went_here: false,
+                is_counted: false,
+            });
         }
-        None
     }
 
-    fn send_again(&mut self, place: usize, window: usize) -> Option<ToClient> {
+    /// What is in flight and goes now: in the order first sent, and nothing new before one that waits for the disk.
+    fn due(&self) -> Option<usize> {
+        let is_due = |sent: &Sent| !sent.went_here && sent.stage != Stage::Releasing;
+        let first = self.in_flight.iter().position(is_due)?;
+        if self.in_flight[first].stage == Stage::Naming {
+            return self.in_flight.iter().position(|sent| is_due(sent) && sent.stage == Stage::Released);
+        }
+        Some(first)
+    }
+
+    fn send(&mut self, place: usize, window: usize, now_ms: i64) -> Option<Next> {
         let sent = &mut self.in_flight[place];
         if sent.stage == Stage::Released {
             sent.went_here = true;
-            return Some(ToClient::Pubrel(Ack::new(sent.id, Reason::Success)));
+            let packet = ToClient::Pubrel(Ack::new(sent.id, Reason::Success));
+            return Some(Next { packet, first: None });
         }
         if self.counted >= window {
             return None;
         }
-        (sent.went_here, sent.is_counted) = (true, true);
+        let (was_sent, is_named) = (sent.was_sent, sent.queued.qos == Qos::ExactlyOnce);
+        (sent.was_sent, sent.went_here, sent.is_counted) = (true, true, true);
         self.counted += 1;
         // Once it was sent its expiry no longer counts (4.3.3-7): the time at which it was published is as good as any.
-        Some(ToClient::Publish(delivery(&sent.queued, Some(sent.id), true, i64::MIN)))
+        let now_ms = if was_sent { i64::MIN } else { now_ms };
+        let packet = ToClient::Publish(delivery(&sent.queued, Some(sent.id), was_sent, now_ms));
+        let first = sent.queued.order.filter(|_| !was_sent && !is_named).map(|order| (order, sent.id));
+        Some(Next { packet, first })
+    }
+
+    /// A message that goes no further before this is on disk: [`Outgoing::stored`] answers. Once on each connection.
+    pub fn to_store(&mut self) -> Option<ToStore> {
+        let waits = |sent: &&mut Sent| matches!(sent.stage, Stage::Naming | Stage::Releasing) && !sent.is_asked;
+        let sent = self.in_flight.iter_mut().find(waits)?;
+        sent.is_asked = true;
+        let (order, packet_id) = (sent.queued.order?, sent.id);
+        Some(ToStore { order, packet_id, is_release: sent.stage == Stage::Releasing })
+    }
+
+    /// That is on disk.
+    pub fn stored(&mut self, stored: ToStore) {
+        let ToStore { order, packet_id, is_release } = stored;
+        let is_meant = |sent: &&mut Sent| sent.id == packet_id && sent.queued.order == Some(order);
+        let Some(sent) = self.in_flight.iter_mut().find(is_meant) else { return };
+        sent.is_asked = false;
+        match sent.stage {
+            Stage::Naming if !is_release => sent.stage = Stage::Published,
+            Stage::Releasing if is_release => (sent.stage, sent.went_here) = (Stage::Released, false),
+            _ => {}
+        }
     }
 
     /// PUBACK.
     pub fn puback(&mut self, id: PacketId) -> Acknowledged {
-        let place = self.place(id, |sent| sent.queued.qos == Qos::AtLeastOnce);
+        let place = self.place(id, |sent| sent.was_sent && sent.queued.qos == Qos::AtLeastOnce);
         place.map_or(Acknowledged::Unknown(None), |place| self.done(place))
     }
 
     /// PUBREC. A reason of 0x80 and above ends the message (4.4.0-2).
     pub fn pubrec(&mut self, id: PacketId, reason: Reason) -> Acknowledged {
-        let Some(place) = self.place(id, |sent| sent.queued.qos == Qos::ExactlyOnce) else {
+        let Some(place) = self.place(id, |sent| sent.was_sent && sent.queued.qos == Qos::ExactlyOnce) else {
             return Acknowledged::Unknown(Some(ToClient::Pubrel(Ack::new(id, Reason::PacketIdNotFound))));
         };
         if reason.is_failure() {
             return self.done(place);
         }
         let sent = &mut self.in_flight[place];
-        (sent.stage, sent.went_here) = (Stage::Released, true);
-        Acknowledged::Released(sent.queued.order, ToClient::Pubrel(Ack::new(id, Reason::Success)))
+        sent.went_here = true;
+        if sent.queued.order.is_some() && sent.stage != Stage::Released {
+            sent.stage = Stage::Releasing;
+            return Acknowledged::Releasing;
+        }
+        sent.stage = Stage::Released;
+        Acknowledged::Released(ToClient::Pubrel(Ack::new(id, Reason::Success)))
     }
 
     /// PUBCOMP.
@@ -301,7 +392,7 @@ impl Outgoing {
         let place = self.place(id, |_| true)?;
         match self.done(place) {
             Acknowledged::Done(order) => order,
-            Acknowledged::Released(..) | Acknowledged::Unknown(_) => None,
+            Acknowledged::Released(_) | Acknowledged::Releasing | Acknowledged::Unknown(_) => None,
         }
     }
 
@@ -316,7 +407,15 @@ impl Outgoing {
             };
             let stage = if is_released { Stage::Released } else { Stage::Published };
             own.next_id = own.next_id.max(id.checked_add(1).unwrap_or(PacketId::MIN));
-            own.in_flight.push_back(Sent { id, queued, stage, went_here: false, is_counted: false });
+            own.in_flight.push_back(Sent {
+                id,
+                queued,
+                stage,
+                is_asked: false,
+                was_sent: true,
+                went_here: false,
+                is_counted: false,
+            });
         }
         own
     }

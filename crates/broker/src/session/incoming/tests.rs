@@ -152,6 +152,20 @@ fn n140_the_count_begins_anew_with_a_connection() {
 }
 
 #[test]
+fn n132_what_was_under_way_at_a_reconnect_is_decided_before_it_may_come_again() {
+    for is_stored in [true, false] {
+        let mut incoming = Incoming::default();
+        publish(&mut incoming, Qos::ExactlyOnce, 1);
+        incoming.reconnect();
+        assert!(incoming.is_full(64, true) && incoming.is_full(64, false));
+        if is_stored { incoming.received_before(id(1)) } else { incoming.lost(id(1)) }
+        assert!(!incoming.is_full(64, true));
+        let again = incoming.publish(Qos::ExactlyOnce, Some(id(1)), 64);
+        assert_eq!(again == Taken::Answered, is_stored, "{again:?}");
+    }
+}
+
+#[test]
 fn n141_a_client_of_3_1_1_is_not_read_beyond_the_maximum() {
     let mut incoming = Incoming::default();
     publish(&mut incoming, Qos::AtLeastOnce, 1);
@@ -167,7 +181,8 @@ enum Step {
     Release(u16),
     Commit(usize, bool),
     Answer,
-    Reconnect,
+    /// Whether what was under way is on disk.
+    Reconnect(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -177,7 +192,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..4_u16).prop_map(Step::Release),
         4 => (any::<usize>(), prop::bool::weighted(0.8)).prop_map(|(place, is_ok)| Step::Commit(place, is_ok)),
         2 => Just(Step::Answer),
-        1 => Just(Step::Reconnect),
+        1 => any::<bool>().prop_map(Step::Reconnect),
     ]
 }
 
@@ -188,34 +203,38 @@ proptest! {
     fn a_line_always_comes_to_rest(steps in prop::collection::vec(step(), 0..80), is_kept in any::<bool>()) {
         let mut incoming = Incoming::default();
         // A release is never refused: where its removal cannot be stored, the connection ends.
-        let mut waiting: Vec<(Ordinal, bool)> = Vec::new();
+        let mut waiting: Vec<(Ordinal, bool, Option<PacketId>)> = Vec::new();
         for step in steps {
             match step {
                 Step::Publish(qos, number) => {
                     let own = (qos > Qos::AtMostOnce).then(|| id(number));
                     if let Taken::Offer(ordinal) = incoming.publish(qos, own, 8) {
-                        waiting.push((ordinal, true));
+                        waiting.push((ordinal, true, own.filter(|_| qos == Qos::ExactlyOnce)));
                     }
                 }
                 Step::Release(number) => {
                     if let Taken::Offer(ordinal) = incoming.release(id(number), is_kept) {
-                        waiting.push((ordinal, false));
+                        waiting.push((ordinal, false, None));
                     }
                 }
                 Step::Commit(place, is_ok) if !waiting.is_empty() => {
-                    let (ordinal, is_refusable) = waiting.remove(place % waiting.len());
+                    let (ordinal, is_refusable, _) = waiting.remove(place % waiting.len());
                     incoming.committed(ordinal, if is_ok || !is_refusable { OK } else { Reason::NotAuthorized }, None);
                 }
                 Step::Commit(..) => {}
                 Step::Answer => drop(answers(&mut incoming)),
-                Step::Reconnect => {
+                Step::Reconnect(is_stored) => {
                     incoming.reconnect();
-                    waiting.clear();
+                    for own in waiting.drain(..).filter_map(|(.., own)| own) {
+                        prop_assert!(incoming.is_full(8, true), "it would be another message");
+                        if is_stored { incoming.received_before(own) } else { incoming.lost(own) }
+                    }
+                    prop_assert!(!incoming.is_full(8, true));
                 }
             }
             prop_assert!(incoming.under_way() <= 8);
         }
-        waiting.drain(..).for_each(|(ordinal, _)| commit(&mut incoming, ordinal));
+        waiting.drain(..).for_each(|(ordinal, ..)| commit(&mut incoming, ordinal));
         answers(&mut incoming);
         for number in 1..4 {
             if let Taken::Offer(ordinal) = incoming.release(id(number), is_kept) {

@@ -200,7 +200,11 @@ impl Person {
     /// Comes, over a new stream.
     pub(super) fn connect(&mut self, stream: DuplexStream, ways: Ways) {
         self.connection += 1;
+        self.was_told = false;
         self.forget_connection();
+        if self.known == Known::Absent {
+            self.forget_session();
+        }
         self.stream = Some(stream);
         (self.knew, self.known) = (self.known, Known::Unsure);
         self.ways = ways;
@@ -239,6 +243,14 @@ impl Person {
         for own in &mut self.out {
             (own.went_here, own.is_counted, own.doubles) = (false, false, 0);
         }
+    }
+
+    /// Its session has ended, here and at the broker.
+    pub(super) fn forget_session(&mut self) {
+        self.epoch += 1;
+        self.received.clear();
+        self.subscriptions.clear();
+        self.out.clear();
     }
 
     /// The line is cut, or nobody is heard on it any more.
@@ -417,15 +429,11 @@ impl Person {
                     return;
                 }
                 self.phase = Phase::On;
-                self.was_told = false;
                 self.ways.expiry_s = expiry_s.unwrap_or(self.ways.expiry_s);
                 self.known = Known::Kept { expiry_s: self.ways.expiry_s, since_ms: None };
                 self.broker_takes = if self.is_5 { usize::from(receive_max) } else { 10 };
                 if !session_present {
-                    self.epoch += 1;
-                    self.received.clear();
-                    self.subscriptions.clear();
-                    self.out.clear();
+                    self.forget_session();
                 }
                 self.send_again(dice);
             }
