@@ -53,13 +53,13 @@ fn n073_n137_trap_5_trap_19_more_under_way_than_was_told_ends_the_connection_and
     // With much behind it that nobody reads: no reset may overtake the reason.
     let behind: Vec<u8> =
         (100..400).flat_map(|id| raw.publish_bytes((1, 0), id, OWN, &[], &"x".repeat(1_000))).collect();
-    let mut writes = raw.stream.try_clone().unwrap();
-    let writer = std::thread::spawn(move || {
+    let mut out = raw.stream.try_clone().unwrap();
+    let behind_it = std::thread::spawn(move || {
         // The peer may close at any time.
-        let _ = writes.write_all(&behind);
+        let _ = out.write_all(&behind);
     });
     raw.ends(0x93);
-    writer.join().unwrap();
+    behind_it.join().unwrap();
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn n164_n183_a_subscription_and_its_sharing_need_rights_of_their_own() {
     let site = Site::strict("");
     let (_, plain) =
         site.credential(&json!({ "username": "reads", "publish": [], "subscribe": ["sanitation/#"] }));
-    let shares = json!({ "username": "shares", "publish": [], "subscribe": ["$share/g/sanitation/#"] });
-    let (_, shared) = site.credential(&shares);
+    let named = json!({ "username": "shares", "publish": [], "subscribe": ["$share/g/sanitation/#"] });
+    let (_, shared) = site.credential(&named);
     for (version, denied) in [(4, 0x80), (5, 0x87)] {
         let mut raw = Raw::join(site.mqtt, &connect(version, "a").account("reads", &plain));
         let codes = raw.subscribe(&[

@@ -35,8 +35,8 @@ fn n141_a_client_of_3_1_1_may_have_more_under_way_and_is_read_as_there_is_room()
     let site = site();
     let mut raw = Raw::join(site.mqtt, &v4("n141"));
     let bytes: Vec<u8> = (1..=500).flat_map(|id| raw.publish_bytes((1, 0), id, "n141", &[], "x")).collect();
-    let mut writes = raw.stream.try_clone().unwrap();
-    let writer = std::thread::spawn(move || writes.write_all(&bytes).unwrap());
+    let mut out = raw.stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || out.write_all(&bytes).unwrap());
     (1..=500).for_each(|id| assert_eq!(raw.ack(PUBACK), (id, 0)));
     writer.join().unwrap();
     // Out: 64 at a time.

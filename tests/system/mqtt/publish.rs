@@ -15,9 +15,9 @@ fn n096_n098_a_publish_says_a_quality_that_there_is() {
         let properties: &[u8] = if version == 5 { &[0] } else { &[] };
         let body = |id: &[u8]| [&text("n096")[..], id, properties, b"x"].concat();
         for bytes in [
-            packet(PUBLISH | 8, &body(&[])),
-            packet(PUBLISH | 6, &body(&[0, 1])),
-            packet(PUBLISH | 14, &body(&[0, 1])),
+            packet(PUBLISH | 0x08, &body(&[])),
+            packet(PUBLISH | 0x06, &body(&[0, 1])),
+            packet(PUBLISH | 0x0e, &body(&[0, 1])),
         ] {
             let mut raw = Raw::join(site.mqtt, &connect(version, ""));
             raw.send(&bytes);

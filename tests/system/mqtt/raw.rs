@@ -75,7 +75,7 @@ impl<S: Read + Write> Raw<S> {
             if let Some(packet) = self.whole() {
                 return Some(packet);
             }
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = [0; 8 * 1024];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
                 Ok(number) => self.input.extend(&buffer[..number]),

@@ -7,12 +7,16 @@ use super::bytes::{
 use super::raw::Raw;
 use crate::harness::{Site, wait_for};
 
-fn again(site: &mut Site, is_kill: bool) {
+fn end(site: &mut Site, is_kill: bool) {
     if is_kill {
-        site.kill()
+        site.kill();
     } else {
-        assert_eq!(site.stop(), 0)
+        assert_eq!(site.stop(), 0);
     }
+}
+
+fn again(site: &mut Site, is_kill: bool) {
+    end(site, is_kill);
     site.start();
 }
 
@@ -115,11 +119,7 @@ fn n076_trap_15_a_sessions_time_runs_while_the_product_is_down() {
         long.leave();
         // It is in the file that they are away when something later is.
         Raw::join(site.mqtt, &v4("says")).publish(1, "other", "x");
-        if is_kill {
-            site.kill()
-        } else {
-            assert_eq!(site.stop(), 0)
-        }
+        end(&mut site, is_kill);
         let down = std::time::Instant::now();
         wait_for("longer than its session is kept", || (down.elapsed().as_secs_f64() > 2.1).then_some(()));
         site.start();

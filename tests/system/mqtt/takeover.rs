@@ -53,13 +53,13 @@ fn n021_n089_n090_wills_at_a_take_over_and_at_a_return() {
             let mut new = Raw::join(site.mqtt, &newcomer);
             new.publish(1, &topic, "after");
             // Which of them is first is nobody's promise when the end and the newcomer come at the same time.
-            let mut heard = vec![hears.take().payload];
+            let mut told = vec![hears.take().payload];
             if is_published {
-                heard.push(hears.take().payload);
-                heard.sort();
-                assert_eq!(heard, ["after", "will"], "{n} {is_cut}");
+                told.push(hears.take().payload);
+                told.sort();
+                assert_eq!(told, ["after", "will"], "{n} {is_cut}");
             } else {
-                assert_eq!(heard, ["after"], "{n} {is_cut}");
+                assert_eq!(told, ["after"], "{n} {is_cut}");
             }
             new.publish(1, &topic, "end");
             assert_eq!(hears.take().payload, "end", "{n} {is_cut}");

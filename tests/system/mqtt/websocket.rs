@@ -23,11 +23,11 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         length @ 0..126 => bytes.push(0x80 | length as u8),
         length @ 126..0x1_0000 => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend((length as u16).to_be_bytes());
         }
         length => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 | 0x7f);
             bytes.extend((length as u64).to_be_bytes());
         }
     }
@@ -219,7 +219,7 @@ fn n198_n199_n200_what_is_asked_for_and_from_where() {
     raw.send(&v5("n200").bytes());
     assert_eq!(raw.connack().code, 0);
     let head =
-        [vec![LAST | BINARY, 0x80 | 127], (2_u64 * 1024 * 1024 + 1).to_be_bytes().to_vec(), vec![0; 4]]
+        [vec![LAST | BINARY, 0x80 | 0x7f], (2_u64 * 1024 * 1024 + 1).to_be_bytes().to_vec(), vec![0; 4]]
             .concat();
     raw.stream.stream.write_all(&head).unwrap();
     while let Some(packet) = raw.packet() {
