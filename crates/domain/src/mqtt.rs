@@ -124,6 +124,8 @@ pub enum SessionChange {
     Remove(SessionKey),
     Subscribe(SessionKey, SubscriptionRow),
     Unsubscribe(SessionKey, Arc<str>),
+    /// A message is owed to a session that was not before its commit: the session asked for it meanwhile, or it was retained.
+    Owe(Box<OutgoingRow>),
     /// A message has its packet id.
     Sent {
         key: SessionKey,
@@ -156,6 +158,7 @@ impl fmt::Display for SessionChange {
             Self::Remove(key) => write!(f, "remove {key:?}"),
             Self::Subscribe(key, row) => write!(f, "subscribe {key:?} to {:?}", row.filter),
             Self::Unsubscribe(key, filter) => write!(f, "unsubscribe {key:?} from {filter:?}"),
+            Self::Owe(row) => write!(f, "owe {} to {:?}", row.owed.order, row.owed.key),
             Self::Sent { key, order, packet_id } => write!(f, "sent {order} as {packet_id} to {key:?}"),
             Self::Releasing { key, order } => write!(f, "releasing {order} of {key:?}"),
             Self::Done { key, order } => write!(f, "done with {order} of {key:?}"),

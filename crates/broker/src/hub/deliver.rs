@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sanimon_domain::SessionKey;
-use sanimon_domain::mqtt::SessionChange;
+use sanimon_domain::mqtt::{OutgoingRow, Owed, SessionChange};
 use tokio::sync::mpsc;
 
 use crate::limit::Limit;
@@ -47,8 +47,12 @@ fn settle_some(tokens: Vec<Token>) {
                         woken.push(from.link);
                     }
                 } else {
-                    if let Some(id) = qos2 {
+                    if let Some((id, key)) = qos2 {
                         seat.session.incoming.received_before(id);
+                        if let Some(key) = key.filter(|_| !seat.is_stored) {
+                            // The session has ended: another one under its key has not seen this id.
+                            hub.change(SessionChange::Released(key, id.get()));
+                        }
                         // Whoever came after it has waited for this.
                         woken.extend(seat.link().cloned());
                     }
@@ -85,7 +89,7 @@ fn settle_some(tokens: Vec<Token>) {
 impl Hub {
     /// Gives a message to who asked for it, and keeps it for its topic.
     pub(super) fn deliver(&self, tell: Tell) {
-        let Tell { message, qos, retain, is_retained, publisher, owed, chosen } = tell;
+        let Tell { message, qos, retain, is_retained, publisher, owed, chosen, late } = tell;
         let mut table = self.table();
         let copies = table.sessions.recipients(&message.topic, publisher.as_ref(), &chosen);
         if copies.is_empty() && retain.is_none() && owed.is_empty() {
@@ -114,6 +118,8 @@ impl Hub {
                     shared: copy.shared.clone(),
                     order: order.filter(|_| is_stored),
                 },
+                // It stands where its message does, but a session's second copy has a place of its own.
+                if copy.shared.is_none() { late } else { self.next_order() },
             );
         }
         // Who is owed it no longer asks for it.
@@ -127,13 +133,19 @@ impl Hub {
             let Some(copy) = table.sessions.turn(asked, &queued.message.topic) else { continue };
             let lower = queued.qos.min(copy.qos);
             let subscription_ids = copy.subscription_ids.clone();
-            self.push(&copy, Queued { qos: lower, subscription_ids, order: None, ..queued });
+            let queued = Queued { qos: lower, subscription_ids, order: None, ..queued };
+            self.push(&copy, queued, self.next_order());
         }
     }
 
     fn keep(&self, table: &mut Table, kept: Kept<super::Owner>) {
         let (topic, owner) = (kept.message.topic.clone(), kept.owner.0.clone());
         let is_own = &*owner == super::upkeep::OWN;
+        let (name, credential) = &kept.owner;
+        // Revoked since it was offered: the file has not kept it, either.
+        if !is_own && !name.is_empty() && self.ports.permissions.restored(name, *credential, "").is_none() {
+            return;
+        }
         if table.retained.put_own(is_own, kept).is_err() {
             // There was room before its commit, and others took it.
             self.met(Limit::Retained, &owner);
@@ -141,9 +153,12 @@ impl Hub {
         }
     }
 
-    fn push(&self, copy: &Copy, queued: Queued) {
+    fn push(&self, copy: &Copy, mut queued: Queued, late: u64) {
         let mut seat = lock(&copy.seat);
         let link = seat.link().cloned();
+        if seat.is_stored {
+            self.owe(&copy.key, &mut queued, late);
+        }
         let pushed = seat.session.outgoing.push(queued);
         drop(seat);
         match pushed {
@@ -157,6 +172,25 @@ impl Hub {
             }
         }
         link.iter().for_each(|link| link.wake());
+    }
+
+    /// What a kept session must get is in the file, also what was not known before the message's commit: a client may have a
+    /// part of it when a crash comes, and would take the next message under its id for it.
+    pub(super) fn owe(&self, key: &SessionKey, queued: &mut Queued, order: u64) {
+        if queued.order.is_some() || queued.qos == Qos::AtMostOnce {
+            return;
+        }
+        queued.order = Some(order);
+        let owed = Owed {
+            key: key.clone(),
+            order,
+            qos: queued.qos as u8,
+            retain: queued.retain,
+            subscription_ids: queued.subscription_ids.iter().map(|id| id.get()).collect(),
+        };
+        let message = Arc::new(self.stored_message(&queued.message));
+        let row = OutgoingRow { owed, packet_id: None, is_released: false, message };
+        self.change(SessionChange::Owe(Box::new(row)));
     }
 
     /// A stored message is done with.

@@ -143,6 +143,11 @@ impl Hub {
         self.partial_bytes.load(Ordering::Relaxed)
     }
 
+    /// The place of a message among all that are owed to kept sessions.
+    fn next_order(&self) -> u64 {
+        self.next_order.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// A change that nobody waits for.
     pub(crate) fn change(&self, change: SessionChange) {
         self.ports.intake.change(change, None);

@@ -43,10 +43,11 @@ impl Hub {
     ) -> (Published, Token) {
         let Offer { ordinal, message, qos, packet_id, dup, retain } = offer;
         let (topic, payload) = (message.topic.clone(), message.payload.clone());
-        let received_as = packet_id.filter(|_| qos == Qos::ExactlyOnce && client.is_stored);
+        let qos2 = packet_id.filter(|_| qos == Qos::ExactlyOnce);
+        let received_as = qos2.filter(|_| client.is_stored);
         let said = Said { message, qos, retain, key: &client.key, account, received_as };
         let (part, tell) = if is_denied { (None, None) } else { self.prepared(said) };
-        let qos2 = packet_id.filter(|_| qos == Qos::ExactlyOnce);
+        let qos2 = qos2.map(|id| (id, received_as.map(|_| client.key.clone())));
         let token = Token::new(
             self,
             Of::Publish {
@@ -89,7 +90,7 @@ impl Hub {
                 }
                 owed.push(Owed {
                     key: copy.key,
-                    order: self.next_order.fetch_add(1, Ordering::Relaxed),
+                    order: self.next_order(),
                     qos: lower as u8,
                     retain: retain && copy.retain_as_published,
                     subscription_ids: copy.subscription_ids.into_iter().map(u32::from).collect(),
@@ -123,6 +124,7 @@ impl Hub {
                 publisher,
                 owed: orders,
                 chosen,
+                late: self.next_order(),
             })
         });
         (part, tell)

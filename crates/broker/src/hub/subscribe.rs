@@ -174,14 +174,18 @@ impl Hub {
                     }
                     cursor.left -= 1;
                     has_drawn = true;
-                    let _ = session.outgoing.push(Queued {
+                    let mut queued = Queued {
                         message: kept.message.clone(),
                         qos: kept.qos.min(cursor.granted.qos),
                         retain: true,
                         subscription_ids: cursor.granted.id.into_iter().collect(),
                         shared: None,
                         order: None,
-                    });
+                    };
+                    if client.is_stored {
+                        self.owe(&client.key, &mut queued, self.next_order());
+                    }
+                    let _ = session.outgoing.push(queued);
                 }
                 Next::Paused(topic) => {
                     cursor.after = Some(topic);

@@ -31,7 +31,8 @@ pub(super) enum Of {
         from: Sender,
         ordinal: Ordinal,
         is_awaited: bool,
-        qos2: Option<PacketId>,
+        /// Its id, and whose it is in the file.
+        qos2: Option<(PacketId, Option<SessionKey>)>,
         tell: Option<Box<Tell>>,
     },
     /// Something else that stands in a connection's line.
@@ -67,6 +68,8 @@ pub(super) struct Tell {
     /// What is in its transaction: who is owed it, under which order, and whose turn it was in groups.
     pub(super) owed: Vec<(SessionKey, u64)>,
     pub(super) chosen: Vec<Choice>,
+    /// The order of copies for kept sessions that were not found before the commit.
+    pub(super) late: u64,
 }
 
 impl Token {
@@ -111,7 +114,7 @@ impl Drop for Token {
         match own.of {
             Of::Publish { from, qos2, .. } => {
                 from.link.stop(Stop::CannotStore);
-                let Some(id) = qos2 else { return };
+                let Some((id, _)) = qos2 else { return };
                 let mut seat = lock(&from.seat);
                 seat.session.incoming.lost(id);
                 seat.link().into_iter().for_each(|link| link.wake());

@@ -182,6 +182,7 @@ impl Hub {
             publisher: None,
             owed: Vec::new(),
             chosen: Vec::new(),
+            late: self.next_order(),
         };
         if !retain {
             self.deliver(tell);

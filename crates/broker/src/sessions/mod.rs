@@ -411,6 +411,7 @@ impl Sessions {
         }
         let mut seat = lock(&slot.seat);
         seat.leave();
+        seat.is_stored = false;
         self.orphans.extend(seat.session.outgoing.take_shared());
         drop(seat);
         Some(slot.seat)

@@ -60,6 +60,8 @@ struct Town {
     began: Instant,
     next_credential: i64,
     is_held: bool,
+    /// When the file was written last.
+    alive_ms: i64,
     /// The most that a session had in the file when the broker began.
     restored: usize,
     tells: bool,
@@ -97,6 +99,7 @@ impl Town {
             began,
             next_credential: 0,
             is_held: false,
+            alive_ms: 0,
             restored: 0,
             tells,
             trace: 0,
@@ -157,12 +160,13 @@ impl Town {
 
     /// The desk commits. Gives what is to be settled.
     fn commit(&mut self, max: usize) -> Vec<Token> {
+        self.alive_ms = self.now_ms();
         self.desk.commit(&mut self.file, &mut self.dice, max)
     }
 
     /// The process is killed, and begins again some time later.
     async fn crash(&mut self) {
-        let stopped_ms = self.desk.wall_ms();
+        let stopped_ms = self.desk.wall_ms() - self.now_ms() + self.alive_ms;
         self.desk.die();
         drop(self.broker.take_tasks());
         self.connections.shutdown().await;
@@ -193,6 +197,7 @@ impl Town {
     fn note_lost(&mut self) {
         let now_ms = self.now_ms();
         for own in &mut self.people {
+            own.looked_ms = own.looked_ms.min(self.alive_ms);
             note_away(own, now_ms);
             // What it still reads may tell of an end, but not of its own.
             own.was_told = true;
@@ -219,7 +224,7 @@ fn note_away(own: &mut Person, latest_ms: i64) {
         Known::Kept { expiry_s: 0, .. } => own.known = Known::Absent,
         Known::Kept { since_ms, .. } => {
             let (earliest_ms, before_ms) = since_ms.unwrap_or((looked_ms, i64::MAX));
-            *since_ms = Some((earliest_ms, before_ms.min(latest_ms)));
+            *since_ms = Some((earliest_ms.min(looked_ms), before_ms.min(latest_ms)));
         }
         Known::Absent | Known::Unsure => {}
     }

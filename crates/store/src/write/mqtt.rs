@@ -30,6 +30,7 @@ impl Tx<'_> {
                    (SELECT id FROM mqtt_session WHERE owner = ?1 AND client_id = ?2)",
                 params![&*key.owner, &*key.client_id, &**filter],
             ),
+            SessionChange::Owe(row) => self.put_owed(&row.message, std::slice::from_ref(&row.owed)),
             SessionChange::Sent { key, order, packet_id } => self.one(
                 OUTGOING,
                 "UPDATE mqtt_outgoing SET packet_id = ?4 WHERE order_no = ?3 AND session_id =

@@ -54,6 +54,7 @@ impl File {
             SessionChange::Unsubscribe(key, filter) => self.of(key, |own| {
                 own.subscriptions.remove(filter);
             }),
+            SessionChange::Owe(row) => self.owe(row),
             SessionChange::Sent { key, order, packet_id } => self.owed(key, *order, |row| {
                 row.packet_id = Some(*packet_id);
             }),
@@ -97,6 +98,13 @@ impl File {
         }
     }
 
+    fn owe(&mut self, row: &OutgoingRow) {
+        let order = row.owed.order;
+        self.of(&row.owed.key, |own| {
+            assert!(own.outgoing.insert(order, row.clone()).is_none(), "an order comes twice");
+        });
+    }
+
     /// A message, with all that it brings.
     pub(super) fn publish(&mut self, published: &Published, received_at: TimestampMs) {
         *self.published.entry(published.payload.to_vec()).or_default() += 1;
@@ -111,9 +119,7 @@ impl File {
         });
         for owed in owed_to {
             let (owed, message) = (owed.clone(), message.clone());
-            let (key, order) = (owed.key.clone(), owed.order);
-            let row = OutgoingRow { owed, packet_id: None, is_released: false, message };
-            self.of(&key, |own| assert!(own.outgoing.insert(order, row).is_none(), "an order comes twice"));
+            self.owe(&OutgoingRow { owed, packet_id: None, is_released: false, message });
         }
         if let Some((key, id)) = received_by {
             self.of(key, |own| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sanimon_domain::SessionKey;
 
 use super::file::{File, Rows};
-use super::person::{Known, News, Person, Phase};
+use super::person::{Known, News, Person, Phase, SLACK_MS};
 
 /// A message as it was published.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(super) struct Oracle {
     wills_due: BTreeMap<String, usize>,
     wills_dropped: BTreeSet<String>,
     /// Wills whose row was there when the process was killed: they are published again.
-    wills_again: BTreeSet<Vec<u8>>,
+    wills_again: BTreeMap<Vec<u8>, usize>,
     /// A message that came out of its order. Where queues were full, an earlier copy of it may have gone.
     disorder: Option<String>,
 }
@@ -51,9 +51,6 @@ enum Chain {
     Session(usize),
     Connection(usize),
 }
-
-/// A session's time is looked at with this much room.
-const SLACK_MS: i64 = 1_000;
 
 pub(super) fn key(own: &Person) -> SessionKey {
     SessionKey { owner: own.owner.as_deref().unwrap_or("").into(), client_id: own.name.as_str().into() }
@@ -68,7 +65,7 @@ impl Oracle {
             last: BTreeMap::new(),
             wills_due: BTreeMap::new(),
             wills_dropped: BTreeSet::new(),
-            wills_again: BTreeSet::new(),
+            wills_again: BTreeMap::new(),
             disorder: None,
         }
     }
@@ -84,7 +81,7 @@ impl Oracle {
 
     pub(super) fn lost(&mut self, place: usize, own: &Person) {
         let had_session = matches!(own.known, Known::Kept { .. } | Known::Absent);
-        if let Some((text, 0)) = own.ways.will.as_ref().filter(|_| had_session && !own.is_revoked) {
+        if let Some((text, 0)) = own.ways.will.as_ref().filter(|_| had_session && !own.is_revoked && !own.was_told) {
             self.wills_due.insert(text.clone(), place);
         }
     }
@@ -109,7 +106,11 @@ impl Oracle {
     pub(super) fn crashed(&mut self, file: &File) {
         self.wills_due.clear();
         let rows = file.sessions.values().filter_map(|own| own.row.will.as_ref());
-        self.wills_again.extend(rows.map(|will| will.message.payload.to_vec()));
+        for will in rows {
+            *self.wills_again.entry(will.message.payload.to_vec()).or_default() += 1;
+            // The file did not come to know that its client had left.
+            self.wills_dropped.remove(&*String::from_utf8_lossy(&will.message.payload));
+        }
     }
 
     pub(super) fn published(
@@ -133,7 +134,7 @@ impl Oracle {
     }
 
     pub(super) fn hear(&mut self, place: usize, own: &mut Person, news: News, file: &File, now_ms: i64) {
-        let rows = file.sessions.get(&key(own)).filter(|_| !own.is_revoked && own.ways.expiry_s > 0);
+        let rows = file.sessions.get(&key(own)).filter(|_| !own.is_revoked && !own.was_told && own.ways.expiry_s > 0);
         let is_stored = |wanted: &str, is_there: fn(&Rows, &str) -> bool, rows: Option<&Rows>| {
             rows.is_none_or(|rows| is_there(rows, wanted))
         };
@@ -141,7 +142,9 @@ impl Oracle {
         match news {
             News::LetIn { code: 0, session_present } => {
                 self.let_in(place, own, session_present, now_ms);
-                let is_kept = own.ways.expiry_s > 0 && !own.is_revoked;
+                // Where it took its time to read this, its session may be over.
+                let is_new = now_ms - own.connected_ms < SLACK_MS;
+                let is_kept = own.ways.expiry_s > 0 && !own.is_revoked && !own.was_told && is_new;
                 assert!(!is_kept || file.sessions.contains_key(&key(own)), "{}: no row", own.name);
             }
             News::LetIn { code, .. } => {
@@ -255,7 +258,7 @@ impl Oracle {
         }
         let wills = file.published.iter().filter(|(text, _)| text.starts_with(b"w"));
         for (text, times) in wills {
-            let max = if self.wills_again.contains(text) { 2 } else { 1 };
+            let max = 1 + self.wills_again.get(text).copied().unwrap_or(0);
             assert!(*times <= max, "the will {} was published again", String::from_utf8_lossy(text));
         }
     }

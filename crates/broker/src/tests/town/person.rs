@@ -9,6 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use crate::tests::bytes::{self, Heard, PUBACK, PUBCOMP, PUBREC, PUBREL};
 use crate::tests::dice::Dice;
 
+/// A session's time is looked at with this much room.
+pub(super) const SLACK_MS: i64 = 1_000;
+
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -125,7 +128,7 @@ pub(super) struct Person {
     pub(super) subscriptions: BTreeMap<&'static str, u8>,
     pub(super) asked: Option<Asked>,
     pub(super) out: Vec<Out>,
-    /// A CONNECT that starts clean was not answered: it starts clean again.
+    /// A CONNECT that may have begun a new session was not answered: it starts clean.
     pub(super) is_adrift: bool,
     /// Its credential was taken away since it was let in.
     pub(super) is_revoked: bool,
@@ -186,6 +189,21 @@ impl Person {
         }
     }
 
+    /// It cannot know what the broker has of it: its last clean start was not answered, or its session's time may be over.
+    pub(super) fn must_start_clean(&self, now_ms: i64) -> bool {
+        // Some come all the same, who would see a session that should have gone.
+        self.is_adrift || self.may_be_over(now_ms) && self.connection % 2 > 0
+    }
+
+    pub(super) fn may_be_over(&self, now_ms: i64) -> bool {
+        match self.known {
+            Known::Kept { expiry_s, since_ms: Some((earliest_ms, _)) } => {
+                now_ms >= earliest_ms + i64::from(expiry_s) * 1_000 - SLACK_MS
+            }
+            _ => false,
+        }
+    }
+
     /// Nothing is owed in either direction.
     pub(super) fn is_at_rest(&self) -> bool {
         self.phase == Phase::On
@@ -202,7 +220,7 @@ impl Person {
         self.connection += 1;
         self.was_told = false;
         self.forget_connection();
-        if self.known == Known::Absent {
+        if self.is_over() {
             self.forget_session();
         }
         self.stream = Some(stream);
@@ -242,6 +260,17 @@ impl Person {
         self.phase = Phase::Off;
         for own in &mut self.out {
             (own.went_here, own.is_counted, own.doubles) = (false, false, 0);
+        }
+    }
+
+    /// Whether its session's time is over for sure: then it forgets it, too.
+    fn is_over(&self) -> bool {
+        match self.known {
+            Known::Absent => true,
+            Known::Kept { expiry_s, since_ms: Some((_, latest_ms)) } => {
+                self.connected_ms > latest_ms.saturating_add(i64::from(expiry_s) * 1_000 + SLACK_MS)
+            }
+            Known::Kept { .. } | Known::Unsure => false,
         }
     }
 

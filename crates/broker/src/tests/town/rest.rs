@@ -58,9 +58,9 @@ impl Town {
 
     async fn round(&mut self, comes: bool) {
         for place in 0..self.people.len() {
-            let own = &self.people[place];
+            let (own, now_ms) = (&self.people[place], self.now_ms());
             if comes && own.phase == Phase::Off {
-                let (is_clean, expiry_s) = (own.is_adrift, if own.is_5 { EXPIRY_MAX_S } else { 0 });
+                let (is_clean, expiry_s) = (own.must_start_clean(now_ms), if own.is_5 { EXPIRY_MAX_S } else { 0 });
                 let expiry_s = if own.is_5 || is_clean { expiry_s } else { EXPIRY_MAX_S };
                 let (receive_max, alias_max, keep_alive_s) = (4, 0, 0);
                 self.come(

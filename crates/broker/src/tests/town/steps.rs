@@ -98,7 +98,7 @@ impl Town {
 
     pub(super) fn connect(&mut self, place: usize) {
         let is_5 = self.people[place].is_5;
-        let is_clean = self.people[place].is_adrift || self.dice.once_in(6);
+        let is_clean = self.people[place].must_start_clean(self.now_ms()) || self.dice.once_in(6);
         let expiry_s = match (is_5, is_clean) {
             (true, _) => *self.dice.pick(&[0, 5, 60, 60, EXPIRY_MAX_S]),
             (false, true) => 0,
@@ -124,7 +124,7 @@ impl Town {
         if own.owner.as_ref().is_some_and(|owner| self.registry.is_allowed(owner)) {
             own.is_revoked = false;
         }
-        own.is_adrift |= ways.is_clean;
+        own.is_adrift |= ways.is_clean || own.may_be_over(now_ms);
         own.connected_ms = now_ms;
         own.connect(stream, ways);
     }

@@ -187,6 +187,17 @@ fn a_message_to_a_session_goes_through_its_stages() {
 }
 
 #[test]
+fn a_message_can_be_owed_after_its_commit() {
+    let (_folder, mut store) = store();
+    let row = outgoing(owed("a", 4), &Arc::new(stored("t/1")));
+    change(&mut store, &[put(session("a")), SessionChange::Owe(Box::new(row.clone()))]);
+    let found = read(&store);
+    assert_eq!((found.outgoing, found.last_order), (vec![row], 4));
+    change(&mut store, &[SessionChange::Done { key: key("a"), order: 4 }]);
+    assert_eq!((read(&store).outgoing.len(), count(&mut store, "mqtt_message")), (0, 0));
+}
+
+#[test]
 fn a_message_is_stored_once_and_goes_with_the_last_session_that_must_get_it() {
     let (_folder, mut store) = store();
     let everybody = ["a", "b", "c"];
@@ -235,6 +246,7 @@ fn changes_that_are_about_unknown_rows_do_nothing() {
         SessionChange::Remove(gone()),
         SessionChange::Subscribe(gone(), subscription("#", None)),
         SessionChange::Unsubscribe(gone(), "#".into()),
+        SessionChange::Owe(Box::new(outgoing(owed("gone", 1), &Arc::new(stored("t/1"))))),
         SessionChange::Sent { key: gone(), order: 1, packet_id: 1 },
         SessionChange::Releasing { key: gone(), order: 1 },
         SessionChange::Done { key: gone(), order: 1 },
