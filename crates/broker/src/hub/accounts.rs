@@ -25,6 +25,8 @@ pub(crate) struct Accounts {
 #[derive(Debug, Default)]
 struct Known {
     connections: usize,
+    /// As its last client signed in: others like it share it.
+    account: Option<Arc<Account>>,
     /// `None`: as fast as it likes.
     pace: Option<Arc<Pace>>,
     /// Digests of messages that were refused by closing, how often, and when the last one was.
@@ -73,6 +75,21 @@ impl Accounts {
         self.connected
     }
 
+    /// An account for many connections, where it is the same.
+    pub(crate) fn shared(&mut self, account: Account) -> Arc<Account> {
+        let known = if account.is_nameless() {
+            &mut self.nameless
+        } else if let Some(known) = self.by_owner.get_mut(&account.owner) {
+            known
+        } else {
+            return Arc::new(account);
+        };
+        match &known.account {
+            Some(own) if **own == account => own.clone(),
+            _ => known.account.insert(Arc::new(account)).clone(),
+        }
+    }
+
     /// One more connection. Gives how fast it may speak; `None`: as fast as it likes.
     pub(crate) fn enter(
         &mut self,
@@ -97,6 +114,7 @@ impl Accounts {
                 let (messages, bytes) = limits.rates_of(account.is_gateway);
                 Known {
                     connections: 0,
+                    account: None,
                     pace: Some(Arc::new(Pace::new(messages, bytes, now_ms))),
                     refused: VecDeque::new(),
                     refused_at_ms: 0,

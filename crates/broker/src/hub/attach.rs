@@ -58,8 +58,9 @@ impl Hub {
         let assigned = connect.client_id.is_empty().then(assigned_client_id);
         let client_id = assigned.as_deref().unwrap_or(&connect.client_id);
         let key = SessionKey { owner: account.owner.clone(), client_id: client_id.into() };
-        let (account, now_ms) = (Arc::new(account), self.now_ms());
+        let now_ms = self.now_ms();
         let mut table = self.table();
+        let account = table.accounts.shared(account);
         let entered = table.accounts.enter(&self.limits, &account, address, now_ms);
         let refused = |limit, reason| {
             self.met(limit, &key.owner);

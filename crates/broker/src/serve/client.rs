@@ -142,7 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Event::Gone => return self.leave(LOST),
             }
             if self.is_closing && self.output.is_empty() && !self.needs_flush {
-                return self.linger().await;
+                // In a box: its buffer would be part of each connection's task.
+                return Box::pin(self.linger()).await;
             }
             self.arm();
         }

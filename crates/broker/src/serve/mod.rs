@@ -71,7 +71,10 @@ impl Broker {
                             let Anonymous { stream, peer, place, deadline } = anonymous;
                             Client::new(&hub, stream, (peer, place, deadline), may_be_nameless).run().await;
                         }
-                        Carrier::WebSocket => websocket::serve(&hub, anonymous, may_be_nameless).await,
+                        // In a box: it is larger than a plain connection's whole task.
+                        Carrier::WebSocket => {
+                            Box::pin(websocket::serve(&hub, anonymous, may_be_nameless)).await;
+                        }
                     }
                 }
             };
@@ -136,5 +139,16 @@ async fn judge(hub: Arc<Hub>, mut rights: watch::Receiver<u64>) {
         // Nobody changes them any more once the product stops.
         let _ = tokio::time::timeout(EXPIRY_LOOK, rights.changed()).await;
         hub.judge_again();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::client::Client;
+
+    /// An idle connection is its client's state and a small task around it.
+    #[test]
+    fn a_connections_own_state_is_small() {
+        assert!(size_of::<Client<sanimon_net::Stream>>() <= 768);
     }
 }

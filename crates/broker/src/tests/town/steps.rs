@@ -91,7 +91,7 @@ impl Town {
         self.rights.send_modify(|own| *own += 1);
         for own in self.people.iter_mut().filter(|own| own.owner.as_deref() == Some(owner)) {
             (own.known, own.knew) = (Known::Unsure, Known::Unsure);
-            own.is_revoked = true;
+            (own.is_revoked, own.is_adrift) = (true, true);
         }
         self.oracle.revoked(owner, &self.people);
     }
