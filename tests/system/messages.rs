@@ -233,7 +233,8 @@ fn the_state_of_open_alerts_is_on_the_broker_and_leaves_with_them_and_nobody_els
     let entry = json!({ "username": "platform", "subscribe": ["sanitation/alerts/#"] });
     let (_, secret) = site.credential(&entry);
     assert!(publish(site.mqtt, TOPIC, r#"{"fill_pct":91}"#));
-    let state = wait_for("the retained state", || Some(retained(site.mqtt, &secret)).filter(|text| !text.is_empty()));
+    let state =
+        wait_for("the retained state", || Some(retained(site.mqtt, &secret)).filter(|text| !text.is_empty()));
     let (topic, payload) = state.trim().split_once(' ').unwrap();
     let told: Value = serde_json::from_str(payload).unwrap();
     assert!(topic.starts_with("sanitation/alerts/-/"), "{topic}");

@@ -75,6 +75,7 @@ enum Phase {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 struct Lanes {
     lines: Lines,
     sessions: Vec<Changed<Ack>>,

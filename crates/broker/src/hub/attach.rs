@@ -32,6 +32,7 @@ pub(crate) struct Claim<'a> {
 
 /// A client that is let in.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 pub(crate) struct Admitted {
     pub(crate) sender: Sender,
     pub(crate) key: SessionKey,

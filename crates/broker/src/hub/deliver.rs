@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sanimon_domain::SessionKey;
-use sanimon_domain::mqtt::{OutgoingRow, Owed, SessionChange};
+use sanimon_domain::mqtt::{OutgoingRow, Owed, RetainedRow, SessionChange};
 use tokio::sync::mpsc;
 
 use crate::limit::Limit;
@@ -146,10 +146,22 @@ impl Hub {
         if !is_own && !name.is_empty() && self.ports.permissions.restored(name, *credential, "").is_none() {
             return;
         }
+        let mut again = None;
+        if let Some(at_ms) = table.forgotten.get_mut(&topic)
+            && kept.message.received_at_ms <= *at_ms
+        {
+            // It may be out of the file again; and what it is put in the place of comes after it.
+            *at_ms = self.now_ms();
+            let (message, qos) = (self.stored_message(&kept.message), kept.qos as u8);
+            again = Some(RetainedRow { message, qos, owner: owner.clone(), credential: kept.owner.1 });
+        }
         if table.retained.put_own(is_own, kept).is_err() {
-            // There was room before its commit, and others took it.
+            // There was room before its commit, and others took it. In the file it is in the place of the one before.
             self.met(Limit::Retained, &owner);
-            self.ports.intake.change(SessionChange::ForgetRetained(topic.as_str().into()), None);
+            table.retained.remove(&topic);
+            self.forget_retained(table, topic);
+        } else if let Some(row) = again {
+            self.change(SessionChange::Retain(Box::new(row)));
         }
     }
 

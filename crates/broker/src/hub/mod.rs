@@ -15,6 +15,7 @@ mod subscribe;
 mod token;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,7 @@ use crate::limits::Limits;
 use crate::retained::Retained;
 use crate::session::{Ordinal, ToStore};
 use crate::sessions::Sessions;
+use crate::topics::Topic;
 
 use accounts::Accounts;
 pub(crate) use accounts::Pace;
@@ -51,7 +53,12 @@ pub(crate) struct Table {
     pub(crate) sessions: Sessions,
     pub(crate) retained: Retained<Owner>,
     pub(crate) accounts: Accounts,
+    /// Topics whose message was taken out of the file, and when: one that was under way meanwhile has to be put in again.
+    forgotten: BTreeMap<Topic, i64>,
 }
+
+/// How long a message may be under way.
+const UNDER_WAY_MS: i64 = 600_000;
 
 /// All of it.
 #[derive(Debug)]
@@ -84,6 +91,7 @@ impl Hub {
             sessions: Sessions::new(limits.sessions()),
             retained: Retained::new(limits.retained()),
             accounts: Accounts::default(),
+            forgotten: BTreeMap::new(),
         };
         let hub = Self {
             limits,
@@ -141,6 +149,12 @@ impl Hub {
     #[cfg(test)]
     pub(crate) fn partial_bytes(&self) -> usize {
         self.partial_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What is kept for a topic no longer is, in memory: nor in the file.
+    fn forget_retained(&self, table: &mut Table, topic: Topic) {
+        self.change(SessionChange::ForgetRetained(topic.as_str().into()));
+        table.forgotten.insert(topic, self.now_ms());
     }
 
     /// The place of a message among all that are owed to kept sessions.

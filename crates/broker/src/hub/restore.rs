@@ -5,8 +5,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sanimon_domain::{SessionKey, TimestampMs};
 use sanimon_domain::mqtt::{OutgoingRow, SessionChange, StoredSessions};
+use sanimon_domain::{SessionKey, TimestampMs};
 
 use crate::packet::Qos;
 use crate::retained::Kept;
@@ -26,7 +26,7 @@ impl Hub {
         let mut owed: BTreeMap<SessionKey, Vec<Restored>> = BTreeMap::new();
         for row in outgoing {
             let key = row.owed.key.clone();
-            owed.entry(key).or_default().extend(self.restored(row));
+            owed.entry(key).or_default().extend(self.restored(&row));
         }
         let mut received: BTreeMap<SessionKey, Vec<NonZeroU16>> = BTreeMap::new();
         for (key, id) in incoming {
@@ -45,7 +45,7 @@ impl Hub {
                 Outgoing::restored(self.limits.outgoing, owed.remove(&row.key).unwrap_or_default());
             session.incoming = Incoming::restored(received.remove(&row.key).unwrap_or_default());
             (session.expiry_s, session.version) = (row.expiry_s, version_of(&row));
-            session.will = row.will.as_deref().map(will_of);
+            session.will = row.will.as_deref().map(|own| Box::new(will_of(own)));
             let since_ms = self.of_wall(row.away_since.map_or(stopped_ms, |at| at.0));
             let will_at_ms = row.will.as_ref().map(|own| {
                 let delay_ms = i64::from(own.delay_s.min(row.expiry_s)) * 1_000;
@@ -88,7 +88,7 @@ impl Hub {
         self.note_subscriptions(&mut table);
     }
 
-    fn restored(&self, row: OutgoingRow) -> Option<Restored> {
+    fn restored(&self, row: &OutgoingRow) -> Option<Restored> {
         let message = Arc::new(self.message_of(&row.message)?);
         let queued = Queued {
             message,

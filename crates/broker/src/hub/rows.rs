@@ -87,15 +87,15 @@ impl Hub {
     }
 }
 
-pub(super) fn will_of(row: &WillRow) -> Box<Will> {
-    Box::new(Will {
+pub(super) fn will_of(row: &WillRow) -> Will {
+    Will {
         topic: row.message.topic.clone(),
         qos: Qos::of_number(row.qos),
         retain: row.retain,
         payload: row.message.payload.clone(),
         properties: row.message.properties.as_ref().and_then(read).map(Box::new),
         delay_s: row.delay_s,
-    })
+    }
 }
 
 pub(super) fn subscription_row(asked: &Asked, granted: Granted) -> SubscriptionRow {

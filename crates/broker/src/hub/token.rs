@@ -101,7 +101,9 @@ impl Token {
     /// Nobody waits for it any more: its connection has gone, and the client will send it again.
     pub fn is_gone(&self) -> bool {
         match self.0.as_ref().map(|own| &own.of) {
-            Some(Of::Publish { from, .. } | Of::Place { from, .. } | Of::Stage(from, _)) => from.link.is_stopped(),
+            Some(Of::Publish { from, .. } | Of::Place { from, .. } | Of::Stage(from, _)) => {
+                from.link.is_stopped()
+            }
             Some(Of::Change(link, _)) => link.is_stopped(),
             Some(Of::Will(..) | Of::Own(..)) | None => false,
         }

@@ -18,7 +18,7 @@ use crate::sessions::{Passed, lock};
 use crate::topics::Topic;
 
 use super::token::{Of, Tell};
-use super::{Hub, Token};
+use super::{Hub, Token, UNDER_WAY_MS};
 
 /// How often time is looked at.
 pub(crate) const UPKEEP_EVERY: Duration = Duration::from_millis(250);
@@ -36,6 +36,7 @@ impl Hub {
         let passed = table.sessions.pass(now_ms, STEPS_MAX);
         let expired = table.retained.expire(now_ms, STEPS_MAX);
         table.accounts.tidy(now_ms);
+        table.forgotten.retain(|_, at| now_ms - *at < UNDER_WAY_MS);
         if !passed.is_empty() {
             self.note_subscriptions(&mut table);
         }
@@ -46,7 +47,7 @@ impl Hub {
             }
         }
         for topic in expired {
-            self.change(SessionChange::ForgetRetained(topic.as_str().into()));
+            self.forget_retained(&mut table, topic);
         }
         drop(table);
         for passed in passed {
@@ -123,7 +124,7 @@ impl Hub {
             self.change(SessionChange::Remove(key.clone()));
         }
         for topic in topics {
-            self.change(SessionChange::ForgetRetained(topic.as_str().into()));
+            self.forget_retained(&mut table, topic);
         }
         drop(table);
         for (key, link) in revoked {

@@ -44,7 +44,12 @@ enum Event {
     Gone,
 }
 
+const fn flushed(is_broken: bool) -> Event {
+    if is_broken { Event::Gone } else { Event::Wrote }
+}
+
 /// A connection and all that it has.
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 pub(super) struct Client<S> {
     pub(super) hub: Arc<Hub>,
     pub(super) stream: S,
@@ -198,16 +203,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             let is_broken = ready!(Pin::new(&mut self.stream).poll_flush(cx)).is_err();
             self.needs_flush = false;
             return if is_broken || self.is_closing {
-                Poll::Ready(self.flushed(is_broken))
+                Poll::Ready(flushed(is_broken))
             } else {
                 Poll::Pending
             };
         }
         Poll::Pending
-    }
-
-    const fn flushed(&self, is_broken: bool) -> Event {
-        if is_broken { Event::Gone } else { Event::Wrote }
     }
 
     fn may_read(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A publish is judged, and goes to the writer.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use sanimon_domain::SessionKey;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -58,7 +58,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 
 /// By what a message is known when it comes again.
 fn digest(key: &SessionKey, offer: &Offer) -> u64 {
-    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    (&key.client_id, offer.message.topic.as_str(), &offer.message.payload[..]).hash(&mut hasher);
-    hasher.finish()
+    let known = (&key.client_id, offer.message.topic.as_str(), &offer.message.payload[..]);
+    foldhash::fast::FixedState::default().hash_one(known)
 }

@@ -430,11 +430,11 @@ impl Connection {
 
 fn acknowledged(acknowledged: Acknowledged, effects: &mut Vec<Effect>) {
     match acknowledged {
-        Acknowledged::Unknown(None) => {}
-        Acknowledged::Unknown(Some(answer)) => effects.push(Effect::Send(answer)),
-        Acknowledged::Released(answer) => effects.push(Effect::Send(answer)),
+        Acknowledged::Unknown(Some(answer)) | Acknowledged::Released(answer) => {
+            effects.push(Effect::Send(answer));
+        }
         // `to_store` has it.
-        Acknowledged::Releasing => {}
+        Acknowledged::Unknown(None) | Acknowledged::Releasing => {}
         done @ Acknowledged::Done(_) => effects.push(Effect::Acknowledged(done)),
     }
 }

@@ -108,6 +108,7 @@ pub struct ToStore {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "each is a word of its own")]
 struct Sent {
     id: PacketId,
     queued: Queued,
@@ -190,8 +191,7 @@ impl Outgoing {
     /// The session ends: what it had of groups and others may have. QoS 2 that was begun is not (5.0, 4.8.2-5).
     pub fn take_shared(&mut self) -> Vec<Queued> {
         let is_free = |sent: &Sent| sent.queued.qos < Qos::ExactlyOnce || !sent.was_sent;
-        let mut all: Vec<Queued> =
-            self.in_flight.drain(..).filter(is_free).map(|sent| sent.queued).collect();
+        let mut all: Vec<Queued> = self.in_flight.drain(..).filter(is_free).map(|sent| sent.queued).collect();
         all.extend(self.queue.drain(..));
         (self.queue_bytes, self.counted) = (0, 0);
         all.retain(|queued| queued.shared.is_some());
@@ -337,7 +337,8 @@ impl Outgoing {
 
     /// A message that goes no further before this is on disk: [`Outgoing::stored`] answers. Once on each connection.
     pub fn to_store(&mut self) -> Option<ToStore> {
-        let waits = |sent: &&mut Sent| matches!(sent.stage, Stage::Naming | Stage::Releasing) && !sent.is_asked;
+        let waits =
+            |sent: &&mut Sent| matches!(sent.stage, Stage::Naming | Stage::Releasing) && !sent.is_asked;
         let sent = self.in_flight.iter_mut().find(waits)?;
         sent.is_asked = true;
         let (order, packet_id) = (sent.queued.order?, sent.id);

@@ -42,6 +42,8 @@ use person::{Known, Person};
 /// Towns where nobody says how many.
 const TOWNS: u64 = 40;
 const STEPS: usize = 700;
+/// [`Limits::slow_reader`]
+const SLOW_MS: i64 = 10_000;
 /// The longest that a session is kept here: in the end all of them must have gone.
 const EXPIRY_MAX_S: u32 = 600;
 
@@ -167,6 +169,12 @@ impl Town {
     /// The process is killed, and begins again some time later.
     async fn crash(&mut self) {
         let stopped_ms = self.desk.wall_ms() - self.now_ms() + self.alive_ms;
+        for own in &mut self.people {
+            if self.desk.removes(&oracle::key(own)) {
+                // It was told that its session is gone, but the file was not.
+                (own.known, own.knew, own.is_adrift) = (Known::Unsure, Known::Unsure, true);
+            }
+        }
         self.desk.die();
         drop(self.broker.take_tasks());
         self.connections.shutdown().await;
@@ -219,7 +227,8 @@ impl Town {
 
 /// A client's connection is gone: since then at the latest, and at the earliest since it was looked at.
 fn note_away(own: &mut Person, latest_ms: i64) {
-    let looked_ms = own.looked_ms;
+    // It may have ended before: what was still to be written is written for so long.
+    let looked_ms = own.looked_ms - SLOW_MS;
     match &mut own.known {
         Known::Kept { expiry_s: 0, .. } => own.known = Known::Absent,
         Known::Kept { since_ms, .. } => {

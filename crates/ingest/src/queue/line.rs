@@ -22,7 +22,7 @@ const BYTES_OF_PLACE: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Line {
     queue: Queue,
-    line: Arc<Entered>,
+    entered: Arc<Entered>,
     /// Offered, and not yet put in: what comes together goes in together, and is one group's.
     batch: Vec<Received<Ack>>,
     places: Arc<Semaphore>,
@@ -89,9 +89,9 @@ type Waiting = Pin<Box<dyn Future<Output = Result<(), Stopped>> + Send>>;
 impl Line {
     pub(super) fn new(queue: Queue, places_max: usize) -> Self {
         let no = queue.lanes().lines.open();
-        let line = Arc::new(Entered { queue: queue.clone(), no });
+        let entered = Arc::new(Entered { queue: queue.clone(), no });
         let (batch, places) = (Vec::new(), Arc::new(Semaphore::new(places_max)));
-        Self { queue, line, batch, places, places_max }
+        Self { queue, entered, batch, places, places_max }
     }
 
     /// Takes a message's places, decodes it and puts it into the queue. The wait is the back-pressure.
@@ -118,9 +118,9 @@ impl Line {
                 self.batch.push(arrival.received(received_at, decoded, Places::of(own, all)));
                 Ok(())
             }
-            begun => {
+            begun @ Begun::Scripted(..) => {
                 let _ = self.flush();
-                let (queue, line) = (self.queue.clone(), self.line.clone());
+                let (queue, line) = (self.queue.clone(), self.entered.clone());
                 Err(Box::pin(finish(queue, line, arrival, (received_at, begun), (own, all))))
             }
         }
@@ -133,7 +133,7 @@ impl Line {
         }
         // Most lines are silent most of the time: the list is not kept.
         let batch = std::mem::take(&mut self.batch);
-        let no = self.line.no;
+        let no = self.entered.no;
         self.queue.push(|lanes| batch.into_iter().for_each(|received| lanes.lines.push(no, received)))
     }
 
@@ -144,7 +144,7 @@ impl Line {
 
     fn wait(&self, arrival: Arrival) -> Waiting {
         let number = self.number(&arrival);
-        let (queue, line, own) = (self.queue.clone(), self.line.clone(), self.places.clone());
+        let (queue, line, own) = (self.queue.clone(), self.entered.clone(), self.places.clone());
         Box::pin(async move {
             let own = own.acquire_many_owned(number).await.map_err(|_| Stopped)?;
             let all = queue.0.places.clone().acquire_many_owned(number).await.map_err(|_| Stopped)?;

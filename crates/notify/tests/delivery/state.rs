@@ -1,6 +1,6 @@
 //! The state of an alert on a broker: the worst alert first, and of each alert everything in its order.
 
-use sanimon_notify::{ChannelKind, MqttServer};
+use sanimon_notify::{ChannelKind, MqttServer, StateBroker};
 
 use crate::broker::Broker;
 use crate::town::{Entry, Town, at_once, entry};
@@ -17,7 +17,7 @@ async fn an_alerts_changes_are_published_in_order_also_when_it_became_worse() {
         credentials: None,
         tls: None,
     };
-    let running = town.start("c", ChannelKind::Mqtt(server));
+    let running = town.start("c", ChannelKind::Mqtt(StateBroker::External(server)));
     at_once("all are published", || town.count("sent") == 3).await;
     let told: Vec<(bool, bool)> = broker
         .published()

@@ -24,7 +24,12 @@ pub(super) fn broker_limits(section: &mut Section<'_>) -> Limits {
     limits
 }
 
-fn put(section: &mut Section<'_>, key: &'static str, range: std::ops::RangeInclusive<i64>, limit: &mut usize) {
+fn put(
+    section: &mut Section<'_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<i64>,
+    limit: &mut usize,
+) {
     if let Some(value) = section.integer(key, range) {
         *limit = usize::try_from(value).unwrap_or(usize::MAX);
     }

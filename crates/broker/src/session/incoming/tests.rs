@@ -158,7 +158,11 @@ fn n132_what_was_under_way_at_a_reconnect_is_decided_before_it_may_come_again() 
         publish(&mut incoming, Qos::ExactlyOnce, 1);
         incoming.reconnect();
         assert!(incoming.is_full(64, true) && incoming.is_full(64, false));
-        if is_stored { incoming.received_before(id(1)) } else { incoming.lost(id(1)) }
+        if is_stored {
+            incoming.received_before(id(1))
+        } else {
+            incoming.lost(id(1))
+        }
         assert!(!incoming.is_full(64, true));
         let again = incoming.publish(Qos::ExactlyOnce, Some(id(1)), 64);
         assert_eq!(again == Taken::Answered, is_stored, "{again:?}");

@@ -239,11 +239,9 @@ fn bytes_are_bounded_as_messages_are() {
 fn n180_what_a_group_may_still_have_is_given_up_and_qos_2_that_was_begun_is_not() {
     let mut outgoing = connected(OutgoingLimits::default());
     let asked = Asked::parse("$share/g/t").expect("it is one");
-    for (qos, text, is_shared) in [
-        (Qos::ExactlyOnce, "a", true),
-        (Qos::AtLeastOnce, "b", true),
-        (Qos::AtLeastOnce, "c", false),
-    ] {
+    for (qos, text, is_shared) in
+        [(Qos::ExactlyOnce, "a", true), (Qos::AtLeastOnce, "b", true), (Qos::AtLeastOnce, "c", false)]
+    {
         let shared = is_shared.then(|| asked.clone());
         outgoing.push(Queued { shared, ..queued(qos, text) });
     }

@@ -114,6 +114,12 @@ impl Desk {
         drop(gone);
     }
 
+    /// Whether a session is to be removed, and is not yet.
+    pub(super) fn removes(&self, key: &SessionKey) -> bool {
+        let is_meant = |change: &SessionChange| matches!(change, SessionChange::Remove(own) if own == key);
+        self.waits().changes.iter().any(|(change, _)| is_meant(change))
+    }
+
     /// The process is gone, with all that waits.
     pub(super) fn die(&self) {
         let mut waits = self.waits();

@@ -200,7 +200,9 @@ impl Person {
             Known::Kept { expiry_s, since_ms: Some((earliest_ms, _)) } => {
                 now_ms >= earliest_ms + i64::from(expiry_s) * 1_000 - SLACK_MS
             }
-            _ => false,
+            // The one that its unanswered CONNECT may have begun.
+            Known::Unsure => now_ms >= self.connected_ms + i64::from(self.ways.expiry_s) * 1_000 - SLACK_MS,
+            Known::Kept { .. } | Known::Absent => false,
         }
     }
 

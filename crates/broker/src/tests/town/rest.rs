@@ -60,7 +60,8 @@ impl Town {
         for place in 0..self.people.len() {
             let (own, now_ms) = (&self.people[place], self.now_ms());
             if comes && own.phase == Phase::Off {
-                let (is_clean, expiry_s) = (own.must_start_clean(now_ms), if own.is_5 { EXPIRY_MAX_S } else { 0 });
+                let (is_clean, expiry_s) =
+                    (own.must_start_clean(now_ms), if own.is_5 { EXPIRY_MAX_S } else { 0 });
                 let expiry_s = if own.is_5 || is_clean { expiry_s } else { EXPIRY_MAX_S };
                 let (receive_max, alias_max, keep_alive_s) = (4, 0, 0);
                 self.come(
@@ -80,7 +81,8 @@ impl Town {
 
     fn look_at_rest(&self) {
         let met = |limit| self.registry.has_met(limit);
-        self.oracle.rest(&self.people, &self.file, met(Limit::QueueMessages));
+        let (is_bounded, was_slow) = (met(Limit::QueueMessages), met(Limit::SlowReader));
+        self.oracle.rest(&self.people, &self.file, (is_bounded, was_slow));
         for (key, own) in &self.file.sessions {
             assert!(own.outgoing.is_empty(), "{key:?} is owed {:?}", own.outgoing.values());
             assert!(own.incoming.is_empty(), "{key:?} has {:?}", own.incoming);
