@@ -27,10 +27,14 @@ fn fill(database: &Connection, version: usize) {
     database
         .execute("INSERT INTO zone (id, name_en, name_zh, class, outline) VALUES ('z', 'Zone', '区', 'street', '[]')", [])
         .expect("a zone");
-    let alert = "INSERT INTO alert (id, device_no, rule_id, title_en, title_zh, metric_no, severity, condition, handling, \
-                 value, raised_at, changed_at) VALUES (1, 0, 'bin_fill', 'Bin full', '满', 0, 'major', 'active', \
-                 'acknowledged', 91.0, 1700000000000, 1700000000000)";
-    database.execute(alert, []).expect("an alert");
+    // From version 9 on an alert says when it was known.
+    let (known, at) = if version >= 9 { (", known_at", ", 1700000000000") } else { ("", "") };
+    let alert = format!(
+        "INSERT INTO alert (id, device_no, rule_id, title_en, title_zh, metric_no, severity, condition, handling, \
+         value, raised_at, changed_at{known}) VALUES (1, 0, 'bin_fill', 'Bin full', '满', 0, 'major', 'active', \
+         'acknowledged', 91.0, 1700000000000, 1700000000000{at})"
+    );
+    database.execute(&alert, []).expect("an alert");
     for (n, kind, who) in [(0, "raised", None), (1, "acknowledged", Some("wang"))] {
         let step = "INSERT INTO alert_step (alert_id, n, at, kind, who, severity, value, note) \
                     VALUES (1, ?1, 1700000000000, ?2, ?3, 'major', 91.0, NULL)";

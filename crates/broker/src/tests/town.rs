@@ -15,6 +15,7 @@ mod oracle;
 mod person;
 mod rest;
 mod steps;
+mod words;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -214,7 +215,7 @@ impl Town {
     }
 
     /// No task of the broker's has panicked.
-    async fn look_at_tasks(&mut self) {
+    fn look_at_tasks(&mut self) {
         while let Some(ended) = self.connections.try_join_next() {
             if let Err(error) = ended
                 && error.is_panic()
@@ -300,12 +301,14 @@ fn n077_n081_n123_to_n141_a_town_of_clients_loses_nothing_and_comes_to_rest() {
         let each = |first: u64| {
             (first..towns).step_by(threads as usize).for_each(|seed| {
                 run(seed, false);
-            })
+            });
         };
         let all: Vec<_> = (0..threads).map(|first| scope.spawn(move || each(first))).collect();
         // The panic of a town names its seed.
-        let failed = all.into_iter().filter_map(|own| own.join().err()).next();
-        failed.into_iter().for_each(|panic| std::panic::resume_unwind(panic));
+        let failed = all.into_iter().find_map(|own| own.join().err());
+        if let Some(panic) = failed {
+            std::panic::resume_unwind(panic);
+        }
     });
 }
 

@@ -159,9 +159,9 @@ fn n132_what_was_under_way_at_a_reconnect_is_decided_before_it_may_come_again() 
         incoming.reconnect();
         assert!(incoming.is_full(64, true) && incoming.is_full(64, false));
         if is_stored {
-            incoming.received_before(id(1))
+            incoming.received_before(id(1));
         } else {
-            incoming.lost(id(1))
+            incoming.lost(id(1));
         }
         assert!(!incoming.is_full(64, true));
         let again = incoming.publish(Qos::ExactlyOnce, Some(id(1)), 64);

@@ -9,110 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use crate::tests::bytes::{self, Heard, PUBACK, PUBCOMP, PUBREC, PUBREL};
 use crate::tests::dice::Dice;
 
-/// A session's time is looked at with this much room.
-pub(super) const SLACK_MS: i64 = 1_000;
-
-/// How far a connection has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    Off,
-    /// CONNECT was sent.
-    Asked,
-    On,
-    /// DISCONNECT was sent.
-    Leaving,
-}
-
-/// What a client knows of its session at the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Absent,
-    /// Away since then, at the earliest and at the latest; `None`: here.
-    Kept {
-        expiry_s: u32,
-        since_ms: Option<(i64, i64)>,
-    },
-    Unsure,
-}
-
-/// A message that is not acknowledged.
-#[derive(Debug, Clone)]
-pub(super) struct Out {
-    pub(super) id: u16,
-    pub(super) topic: String,
-    pub(super) text: String,
-    pub(super) qos: u8,
-    pub(super) retain: bool,
-    pub(super) is_released: bool,
-    /// On this connection.
-    pub(super) went_here: bool,
-    /// It takes a place of what the broker takes at a time.
-    pub(super) is_counted: bool,
-    /// Answers that are still to come for a QoS 1 publish that was doubled.
-    pub(super) doubles: usize,
-}
-
-impl Out {
-    pub(super) fn new(topic: &str, text: String, qos: u8, retain: bool) -> Self {
-        let (topic, id, doubles) = (topic.to_owned(), 0, 0);
-        Self {
-            id,
-            topic,
-            text,
-            qos,
-            retain,
-            is_released: false,
-            went_here: false,
-            is_counted: false,
-            doubles,
-        }
-    }
-}
-
-/// What it asked for, and is not answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    Subscribe(u16, &'static str, u8),
-    Unsubscribe(u16, &'static str),
-}
-
-/// What the town must know of what a client heard.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum News {
-    LetIn {
-        session_present: bool,
-        code: u8,
-    },
-    /// PUBACK or PUBREC: it is on disk.
-    Stored(String),
-    /// PUBCOMP.
-    Completed(u16),
-    Subscribed(&'static str, u8),
-    Unsubscribed(&'static str),
-    /// The application has a message: topic, payload, QoS, retained.
-    Heard {
-        topic: String,
-        text: String,
-        qos: u8,
-        retain: bool,
-    },
-    Ended {
-        was: Phase,
-    },
-}
-
-/// What a CONNECT says.
-#[derive(Debug, Clone)]
-pub(super) struct Ways {
-    pub(super) is_clean: bool,
-    pub(super) expiry_s: u32,
-    pub(super) receive_max: u16,
-    pub(super) alias_max: u16,
-    pub(super) keep_alive_s: u16,
-    pub(super) will: Option<(String, u32)>,
-}
+pub(super) use super::words::*;
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 pub(super) struct Person {
     pub(super) name: String,
     pub(super) owner: Option<String>,
@@ -192,7 +92,7 @@ impl Person {
     /// It cannot know what the broker has of it: its last clean start was not answered, or its session's time may be over.
     pub(super) fn must_start_clean(&self, now_ms: i64) -> bool {
         // Some come all the same, who would see a session that should have gone.
-        self.is_adrift || self.may_be_over(now_ms) && self.connection % 2 > 0
+        self.is_adrift || self.may_be_over(now_ms) && !self.connection.is_multiple_of(2)
     }
 
     pub(super) fn may_be_over(&self, now_ms: i64) -> bool {

@@ -39,7 +39,7 @@ impl Town {
             20..39 => tokio::time::sleep(Duration::from_millis(1 + self.dice.below(40) as u64)).await,
             _ => tokio::time::sleep(Duration::from_millis(self.dice.below(30_000) as u64)).await,
         }
-        self.look_at_tasks().await;
+        self.look_at_tasks();
         self.look_at_limits();
     }
 
