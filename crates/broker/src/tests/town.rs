@@ -41,7 +41,7 @@ use oracle::Oracle;
 use person::{Known, Person};
 
 /// Towns where nobody says how many.
-const TOWNS: u64 = 40;
+const TOWNS: u64 = 80;
 const STEPS: usize = 700;
 /// [`Limits::slow_reader`]
 const SLOW_MS: i64 = 10_000;

@@ -35,6 +35,8 @@ pub(super) struct Oracle {
     due: Vec<Due>,
     /// QoS of each copy that an application had, without those that were kept for their topic.
     heard: Vec<BTreeMap<String, Vec<u8>>>,
+    /// By listener, its session and filter: the number of the first message after SUBACK.
+    since: BTreeMap<(usize, usize, &'static str), usize>,
     /// By listener, publisher, topic, and its session (QoS 1 and 2) or connection: the number that was heard last.
     last: BTreeMap<(usize, usize, &'static str, Chain), usize>,
     /// Who was lost with a will that is due at once, and which wills may never be heard of.
@@ -62,6 +64,7 @@ impl Oracle {
             said: BTreeMap::new(),
             due: Vec::new(),
             heard: vec![BTreeMap::new(); people],
+            since: BTreeMap::new(),
             last: BTreeMap::new(),
             wills_due: BTreeMap::new(),
             wills_dropped: BTreeSet::new(),
@@ -167,17 +170,20 @@ impl Oracle {
                 assert!(!is_seen, "{name}: PUBCOMP of {id}, which is still stored as seen");
             }
             News::Subscribed(filter, _) => {
+                let number = self.said.len();
+                self.since.entry((place, own.epoch, filter)).or_insert(number);
                 let there = is_stored(filter, |rows, own| rows.subscriptions.contains_key(own), rows);
                 assert!(there, "{name}: {filter} is not stored");
             }
             News::Unsubscribed(filter) => {
+                self.since.remove(&(place, own.epoch, filter));
                 let gone = is_stored(filter, |rows, own| !rows.subscriptions.contains_key(own), rows);
                 assert!(gone, "{name}: {filter} is still stored");
             }
             News::Heard { topic, text, qos, retain } if topic.starts_with("w/") => {
                 assert!(text.starts_with(&topic.replace("w/p", "w")) && qos < 2 && !retain, "{name}: {text}");
             }
-            News::Heard { topic, text, qos, retain } => self.heard(place, name, (&topic, text, qos, retain)),
+            News::Heard { topic, text, qos, retain } => self.heard(place, own, (&topic, text, qos, retain)),
             News::Ended { .. } => {}
         }
     }
@@ -212,7 +218,8 @@ impl Oracle {
         assert!(due.is_none_or(|due| due == session_present), "{name}: session present {session_present}");
     }
 
-    fn heard(&mut self, place: usize, name: &str, (topic, text, qos, retain): (&str, String, u8, bool)) {
+    fn heard(&mut self, place: usize, own: &Person, (topic, text, qos, retain): (&str, String, u8, bool)) {
+        let name = &own.name;
         let said = self.said.get(&text).unwrap_or_else(|| panic!("{name}: nobody said {text}"));
         assert_eq!(topic, said.topic, "{name}: {text}");
         assert!(qos <= said.qos, "{name}: {text} with QoS {qos}");
@@ -231,7 +238,12 @@ impl Oracle {
         };
         let may_repeat = said.qos == 1 || all.contains(&1);
         assert!(all.len() == 1 || may_repeat, "{name}: {text} comes again, QoS {} as {all:?}", said.qos);
-        if !is_first || is_shared {
+        // What was under way when it subscribed may pass it by, and come again later.
+        let asked_before = |filter: &&str| {
+            let since = self.since.get(&(place, own.epoch, *filter));
+            matches(filter, said.topic) && since.is_some_and(|since| *since <= said.number)
+        };
+        if !is_first || is_shared || !own.subscriptions.keys().any(|filter| asked_before(filter)) {
             return;
         }
         let session = (said.qos > 0).then_some(Chain::Session(said.epoch));
