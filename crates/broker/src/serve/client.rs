@@ -214,7 +214,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     fn may_read(&self) -> bool {
         let waits_for_room = self.hub.is_partial_full() && self.partial > 0;
         let is_paused = self.read_at_ms > 0 && self.read_at_ms > self.hub.now_ms();
-        !self.is_closing && !waits_for_room && !is_paused && self.wants_input()
+        // Answers are always written: who asks and does not read is not read, either.
+        let reads = self.output.len() < OUTPUT_BYTES;
+        !self.is_closing && reads && !waits_for_room && !is_paused && self.wants_input()
     }
 
     /// Bytes come into a buffer that all connections of this thread share: one that is silent has none.

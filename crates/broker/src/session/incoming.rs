@@ -232,7 +232,11 @@ impl Incoming {
     /// Whether nothing more is to be read. 5.0 tells the client its maximum, and a client that exceeds it must be seen to;
     /// only QoS 0, for which no maximum is told, waits.
     pub fn is_full(&self, receive_max: usize, is_told: bool) -> bool {
-        self.left > 0 || if is_told { self.bare >= receive_max } else { self.line.len() >= receive_max }
+        // A client that keeps to its maximum has each of its packets in the line twice at most, and as many of QoS 0: who
+        // releases without an end what it never published would fill the memory.
+        let is_flooded = self.line.len() >= 4 * receive_max;
+        let has_too_many = if is_told { self.bare >= receive_max } else { self.line.len() >= receive_max };
+        self.left > 0 || is_flooded || has_too_many
     }
 
     /// How many of QoS 1 and 2 are under way.

@@ -35,7 +35,8 @@ use crate::serve::{Broker, serve_stream};
 use crate::session::{OutgoingLimits, SessionLimits};
 
 use super::dice::Dice;
-use desk::{Desk, Registry};
+use super::number;
+pub(super) use desk::{Desk, Registry};
 use file::File;
 use oracle::Oracle;
 use person::{Known, Person};
@@ -283,10 +284,6 @@ fn run(seed: u64, tells: bool) -> u64 {
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");
         panic!("SANIMON_TOWN_SEED={seed}: {text}")
     })
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
 #[test]

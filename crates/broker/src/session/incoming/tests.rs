@@ -179,6 +179,18 @@ fn n141_a_client_of_3_1_1_is_not_read_beyond_the_maximum() {
     assert!(incoming.is_full(2, true));
 }
 
+#[test]
+fn n139_packets_that_do_not_count_are_taken_but_not_without_an_end() {
+    let mut incoming = Incoming::default();
+    publish(&mut incoming, Qos::AtLeastOnce, 1);
+    let mut number = 0;
+    while !incoming.is_full(2, true) {
+        assert_eq!(incoming.release(id(9), true), Taken::Answered);
+        number += 1;
+    }
+    assert_eq!(number, 7, "the line is four times what may be under way");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Publish(Qos, u16),

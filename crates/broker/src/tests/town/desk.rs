@@ -25,7 +25,7 @@ const BEGIN_MS: i64 = 1_772_323_200_000;
 
 /// The way to the writer of one life of the broker.
 #[derive(Debug, Clone)]
-pub(super) struct Desk(Arc<Shared>);
+pub(in crate::tests) struct Desk(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -51,7 +51,7 @@ struct Own {
 
 impl Desk {
     /// `began`: when the town did.
-    pub(super) fn new(began: Instant) -> Self {
+    pub(in crate::tests) fn new(began: Instant) -> Self {
         Self(Arc::new(Shared { waits: Mutex::default(), room: Notify::new(), began }))
     }
 
@@ -182,7 +182,7 @@ impl Line for Own {
 
 /// Who may what: gateways by their names, each with the number of its credential. And what was counted.
 #[derive(Debug, Default)]
-pub(super) struct Registry {
+pub(in crate::tests) struct Registry {
     credentials: Mutex<BTreeMap<String, i64>>,
     met: Mutex<BTreeSet<&'static str>>,
 }
