@@ -1,35 +1,32 @@
-//! Any bytes as MQTT packets, of both versions, by the codec that the broker uses; what they publish goes on to the decoders.
+//! Any bytes as MQTT packets, behind a CONNECT of each version, as the broker reads them; what they publish goes on to the
+//! decoders.
 #![no_main]
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use rmqtt_codec::{v3, v5};
+use sanimon_broker::packet::FromClient;
+use sanimon_broker::{Wire, WireLimits};
 use sanimon_domain::TimestampMs;
-use tokio_util::codec::Decoder;
 
-const PACKET_BYTES_MAX: u32 = 2 << 20;
 /// Packets of one input at most.
 const PACKETS_MAX: usize = 64;
-
-fn heard(topic: &str, payload: &[u8]) {
-    let _ = sanimon_codec::decode(topic, payload, TimestampMs(1_772_323_200_000));
-}
+/// What comes first of a client that speaks 3.1.1, and 5.0; and one that says it itself.
+const BEGINS: [&[u8]; 3] = [
+    b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01c",
+    b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01c",
+    b"",
+];
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut input = BytesMut::from(bytes);
-    let mut codec = v3::Codec::new(PACKET_BYTES_MAX);
-    for _ in 0..PACKETS_MAX {
-        let Ok(Some((packet, _))) = codec.decode(&mut input) else { break };
-        if let v3::Packet::Publish(publish) = packet {
-            heard(&publish.topic, &publish.payload);
-        }
-    }
-    let mut input = BytesMut::from(bytes);
-    let mut codec = v5::Codec::new(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
-    for _ in 0..PACKETS_MAX {
-        let Ok(Some((packet, _))) = codec.decode(&mut input) else { break };
-        if let v5::Packet::Publish(publish) = packet {
-            heard(&publish.topic, &publish.payload);
+    for begin in BEGINS {
+        let (mut wire, mut input) = (Wire::new(WireLimits::default()), BytesMut::from(begin));
+        input.extend_from_slice(bytes);
+        for _ in 0..PACKETS_MAX {
+            let Ok(Some(packet)) = wire.take(&mut input) else { break };
+            if let FromClient::Publish(publish) = packet {
+                let _ =
+                    sanimon_codec::decode(&publish.topic, &publish.payload, TimestampMs(1_772_323_200_000));
+            }
         }
     }
 });

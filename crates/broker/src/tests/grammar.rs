@@ -46,14 +46,20 @@ impl Chance<'_> {
     }
 }
 
-const TOPICS: [&str; 10] = ["a", "a/b", "r/1", "", "a/+", "#", "$SYS/x", "a\0b", "\u{fffe}", "long/long/long/long/long/long"];
+const TOPICS: [&str; 10] =
+    ["a", "a/b", "r/1", "", "a/+", "#", "$SYS/x", "a\0b", "\u{fffe}", "long/long/long/long/long/long"];
 const FILTERS: [&str; 10] = ["a", "a/#", "+", "#", "$share/g/a", "$share//a", "a/#/b", "", "a+", "$SYS/#"];
 const CLIENT_IDS: [&str; 3] = ["c", "", "a-client-with-a-name"];
 
 /// A CONNECT.
 pub(super) fn connect(chance: &mut Chance<'_>) -> Vec<u8> {
     let payload = "gone";
-    let will = Will { topic: chance.pick(&TOPICS), payload, qos: chance.below(3) as u8, delay_s: chance.below(9) as u32 };
+    let will = Will {
+        topic: chance.pick(&TOPICS),
+        payload,
+        qos: chance.below(3) as u8,
+        delay_s: chance.below(9) as u32,
+    };
     let connect = Connect {
         is_5: chance.below(2) > 0,
         client_id: if chance.once_in(8) { chance.pick(&CLIENT_IDS) } else { "c" },
@@ -82,13 +88,14 @@ pub(super) fn packet(chance: &mut Chance<'_>, is_5: bool) -> Vec<u8> {
         0..8 => publish(chance, is_5, id),
         8..10 => bytes::ack(PUBACK, id),
         10..12 => bytes::ack(PUBREC, id),
-        12..14 => bytes::ack(PUBREL, id),
-        14..16 => bytes::ack(PUBCOMP, id),
-        16 => reasoned(chance, id),
-        17 => bytes::subscribe(is_5, id, chance.pick(&FILTERS), chance.below(if is_5 { 64 } else { 3 }) as u8),
-        18 => bytes::unsubscribe(is_5, id, chance.pick(&FILTERS)),
-        19 => b"\xC0\x00".to_vec(),
-        20 if chance.once_in(4) => match chance.below(6) {
+        12..14 => bytes::ack(PUBCOMP, id),
+        14 => reasoned(chance, id),
+        15 => {
+            bytes::subscribe(is_5, id, chance.pick(&FILTERS), chance.below(if is_5 { 64 } else { 3 }) as u8)
+        }
+        16 => bytes::unsubscribe(is_5, id, chance.pick(&FILTERS)),
+        17 => b"\xC0\x00".to_vec(),
+        18 if chance.once_in(4) => match chance.below(6) {
             0 => b"\xE0\x00".to_vec(),
             1 => vec![0xE0, 1, chance.below(256) as u8],
             2 => b"\xE0\x07\x00\x05\x11\x00\x00\x00\x09".to_vec(),

@@ -44,7 +44,10 @@ fn n012_packets_in_any_order_are_answered_as_the_table_allows() {
     }
     assert_eq!(said.len(), sequence::KINDS, "the grammar no longer leads to all that can be said: {said:?}");
     let took_ms = began.elapsed().as_millis();
-    println!("proof sequences {{packets: {sent}, ms: {took_ms}, kb before: {before}, after: {}}}", resident_kb());
+    eprintln!(
+        "proof sequences {{packets: {sent}, ms: {took_ms}, kb before: {before}, after: {}}}",
+        resident_kb()
+    );
 }
 
 /// What this process has in memory; 0: the system does not say.

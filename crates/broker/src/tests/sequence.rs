@@ -10,8 +10,8 @@ use ::bytes::{Bytes, BytesMut};
 
 use super::broker::packet::{FromClient, PacketId, Qos, ToClient, Version};
 use super::broker::session::{
-    Acknowledged, Admission, Connection, Effect, Offer, Ordinal, OutgoingLimits, Queued, Session, SessionLimits,
-    ToStore,
+    Acknowledged, Admission, Connection, Effect, Offer, Ordinal, OutgoingLimits, Queued, Session,
+    SessionLimits, ToStore,
 };
 use super::broker::{Message, Reason, Topic, Wire, WireLimits};
 use super::bytes;
@@ -70,7 +70,8 @@ pub(super) fn play(chance: &mut Chance<'_>, packets: usize) -> (usize, BTreeSet<
         if !session.is_kept() || chance.once_in(10) {
             session = Session::new(OUTGOING);
         }
-        let wire = Wire::new(WireLimits { packet_bytes: 4_096, control_bytes: 1_024, ..WireLimits::default() });
+        let wire =
+            Wire::new(WireLimits { packet_bytes: 4_096, control_bytes: 1_024, ..WireLimits::default() });
         let connection = Connection::new(wire, SessionLimits::default(), now_ms);
         let mut played = Played {
             connection,
@@ -89,25 +90,30 @@ pub(super) fn play(chance: &mut Chance<'_>, packets: usize) -> (usize, BTreeSet<
         session.outgoing.disconnect();
         // What was under way is decided after the connection, too.
         for waits in played.waits {
-            decided(&mut session, waits, chance);
+            decided(&mut session, &waits, chance);
         }
     }
     (sent, said)
 }
 
-fn decided(session: &mut Session, waits: Waits, chance: &mut Chance<'_>) {
+fn decided(session: &mut Session, waits: &Waits, chance: &mut Chance<'_>) {
     match waits {
         Waits::Offer(Offer { packet_id: Some(id), qos: Qos::ExactlyOnce, .. }) => {
-            if chance.below(2) > 0 { session.incoming.received_before(id) } else { session.incoming.lost(id) }
+            if chance.below(2) > 0 {
+                session.incoming.received_before(*id);
+            } else {
+                session.incoming.lost(*id);
+            }
         }
-        Waits::Store(stage) if chance.below(2) > 0 => session.outgoing.stored(stage),
+        Waits::Store(stage) if chance.below(2) > 0 => session.outgoing.stored(*stage),
         _ => {}
     }
 }
 
 impl Played {
     fn run(&mut self, session: &mut Session, chance: &mut Chance<'_>) -> usize {
-        let first = if chance.once_in(30) { grammar::packet(chance, false) } else { grammar::connect(chance) };
+        let first =
+            if chance.once_in(30) { grammar::packet(chance, false) } else { grammar::connect(chance) };
         let (mut input, mut line) = (BytesMut::new(), first);
         let mut sent = 1;
         while sent < PACKETS_MAX && !self.is_over && !chance.is_over() {
@@ -263,7 +269,10 @@ impl Played {
     /// Whether an answer is due, and can be read by its client.
     fn judge(&mut self, packet: &ToClient) {
         let is_5 = self.wire.version() == Some(Version::V5);
-        assert!(matches!(packet, ToClient::Connack(_)) != self.has_connack, "CONNACK comes first, and once: {packet:?}");
+        assert!(
+            matches!(packet, ToClient::Connack(_)) != self.has_connack,
+            "CONNACK comes first, and once: {packet:?}"
+        );
         self.has_connack = true;
         self.said.insert(kind(packet));
         match packet {

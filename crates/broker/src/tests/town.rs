@@ -11,6 +11,8 @@
 
 mod desk;
 mod file;
+mod hearing;
+mod limits;
 mod oracle;
 mod person;
 mod rest;
@@ -18,11 +20,10 @@ mod steps;
 mod words;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sanimon_net::{Admission, AdmissionLimits, Allowance, Peer};
+use sanimon_net::{Admission, AdmissionLimits, Peer};
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,22 +33,21 @@ use crate::hub::ports::{Intake, Ports};
 use crate::hub::{Hub, Token};
 use crate::limits::Limits;
 use crate::serve::{Broker, serve_stream};
-use crate::session::{OutgoingLimits, SessionLimits};
 
 use super::dice::Dice;
 use super::number;
 pub(super) use desk::{Desk, Registry};
 use file::File;
+use limits::EXPIRY_MAX_S;
 use oracle::Oracle;
-use person::{Known, Person};
+use person::Person;
+use words::Known;
 
 /// Towns where nobody says how many.
 const TOWNS: u64 = 80;
 const STEPS: usize = 700;
 /// [`Limits::slow_reader`]
 const SLOW_MS: i64 = 10_000;
-/// The longest that a session is kept here: in the end all of them must have gone.
-const EXPIRY_MAX_S: u32 = 600;
 
 struct Town {
     dice: Dice,
@@ -76,7 +76,7 @@ struct Town {
 impl Town {
     fn new(seed: u64, tells: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let limits = limits(&mut dice);
+        let limits = limits::limits(&mut dice);
         let registry = Arc::new(Registry::default());
         let (began, rights) = (Instant::now(), watch::channel(0).0);
         let (desk, file) = (Desk::new(began), File::default());
@@ -241,31 +241,6 @@ fn note_away(own: &mut Person, latest_ms: i64) {
     }
 }
 
-fn limits(dice: &mut Dice) -> Limits {
-    let small = |dice: &mut Dice| 1 + dice.below(5);
-    let is_tight = dice.once_in(4);
-    Limits {
-        session: SessionLimits {
-            session_expiry_max_s: EXPIRY_MAX_S,
-            topic_aliases: 3,
-            ..SessionLimits::default()
-        },
-        outgoing: OutgoingLimits {
-            queue_messages: if is_tight { small(dice) } else { 10_000 },
-            in_flight_out: small(dice),
-            ..OutgoingLimits::default()
-        },
-        receive_max_of_gateway: NonZeroU16::new(small(dice) as u16).expect("it is not zero"),
-        takeovers: u32::MAX,
-        failed_per_address: 1_000_000,
-        control_packets: Allowance { per_s: 1e6, burst: 1e6 },
-        messages_per_s: 1e6,
-        bytes_per_s: 1e9,
-        retained: if is_tight { small(dice) } else { 20_000 },
-        ..Limits::default()
-    }
-}
-
 /// One town. Gives what happened, as a number.
 fn run(seed: u64, tells: bool) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -292,7 +267,7 @@ fn n077_n081_n123_to_n141_a_town_of_clients_loses_nothing_and_comes_to_rest() {
         run(seed, true);
         return;
     }
-    let towns = number("SANIMON_TOWNS").unwrap_or(TOWNS);
+    let (began, towns) = (std::time::Instant::now(), number("SANIMON_TOWNS").unwrap_or(TOWNS));
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     std::thread::scope(|scope| {
         let each = |first: u64| {
@@ -307,6 +282,7 @@ fn n077_n081_n123_to_n141_a_town_of_clients_loses_nothing_and_comes_to_rest() {
             std::panic::resume_unwind(panic);
         }
     });
+    eprintln!("proof broker-towns {{towns: {towns}, s: {}}}", began.elapsed().as_secs());
 }
 
 #[test]

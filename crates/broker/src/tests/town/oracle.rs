@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sanimon_domain::SessionKey;
 
 use super::file::{File, Rows};
-use super::person::{Known, News, Person, Phase, SLACK_MS};
+use super::person::Person;
+use super::words::{Known, News, Phase, SLACK_MS};
 
 /// A message as it was published.
 #[derive(Debug)]
@@ -243,7 +244,7 @@ impl Oracle {
             let since = self.since.get(&(place, own.epoch, *filter));
             matches(filter, said.topic) && since.is_some_and(|since| *since <= said.number)
         };
-        if !is_first || is_shared || !own.subscriptions.keys().any(|filter| asked_before(filter)) {
+        if !is_first || is_shared || !own.subscriptions.keys().any(asked_before) {
             return;
         }
         let session = (said.qos > 0).then_some(Chain::Session(said.epoch));

@@ -7,7 +7,7 @@ use crate::hub::Token;
 use crate::limit::Limit;
 use crate::sessions::lock;
 
-use super::person::{Phase, Ways};
+use super::words::{Phase, Ways};
 use super::{EXPIRY_MAX_S, Town};
 
 /// Rounds in which everything must have come to rest.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::hub::Token;
 use crate::tests::bytes;
 
-use super::person::{Asked, Known, News, Out, Phase, Ways};
+use super::words::{Asked, Known, News, Out, Phase, Ways};
 use super::{EXPIRY_MAX_S, Town, note_away};
 
 const TOPICS: [&str; 8] = ["a/1", "a/2", "a/1/x", "b/1", "b/2", "r/1", "r/2", "s/1"];
