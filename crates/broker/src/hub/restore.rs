@@ -49,7 +49,9 @@ impl Hub {
             let since_ms = self.of_wall(row.away_since.map_or(stopped_ms, |at| at.0));
             let will_at_ms = row.will.as_ref().map(|own| {
                 let delay_ms = i64::from(own.delay_s.min(row.expiry_s)) * 1_000;
-                own.due_at.map_or(since_ms + delay_ms, |at| self.of_wall(at.0))
+                // The session's end is the end of the delay.
+                let latest_ms = since_ms + delay_ms;
+                own.due_at.map_or(latest_ms, |at| self.of_wall(at.0).min(latest_ms))
             });
             if row.away_since.is_none() {
                 // It was here when the product ended. The next start must not take it for here until then.

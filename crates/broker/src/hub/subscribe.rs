@@ -45,7 +45,14 @@ impl Hub {
         let mut granting = Granting::default();
         let mut changes = Vec::new();
         let mut table = self.table();
-        let account = lock(&client.sender.seat).account.clone();
+        let account = {
+            let mut seat = lock(&client.sender.seat);
+            // Taken over meanwhile: a connection that has gone changes nothing of the newcomer's.
+            if seat.of(client.sender.generation).is_none() {
+                return granting;
+            }
+            seat.account.clone()
+        };
         for Wanted { filter, options, id } in wanted {
             let asked = match filter {
                 Ok(asked) => asked,
@@ -107,7 +114,10 @@ impl Hub {
         ticket: Ticket,
     ) -> (Vec<Reason>, bool) {
         let mut table = self.table();
-        let (mut changes, mut dropped) = (Vec::new(), Vec::new());
+        if lock(&client.sender.seat).of(client.sender.generation).is_none() {
+            return (Vec::new(), false);
+        }
+        let (mut changes, mut dropped) = (Vec::new(), Vec::<Queued>::new());
         let mut reasons = Vec::with_capacity(filters.len());
         for text in filters {
             let was_there = table.sessions.unsubscribe(&client.key, text);
@@ -115,14 +125,16 @@ impl Hub {
             if was_there {
                 let mut seat = lock(&client.sender.seat);
                 seat.session.owed_retained.retain(|cursor| cursor.filter.as_str() != text);
-                // Queued, and nothing of it sent: nobody asks for it any more (3.10.4-2).
-                let is_unwanted = |own: &Queued| !table.sessions.asks_for(&client.key, &own.message.topic);
-                dropped.extend(seat.session.outgoing.drop_where(is_unwanted));
                 drop(seat);
                 if client.is_stored {
                     changes.push(SessionChange::Unsubscribe(client.key.clone(), text.as_str().into()));
                 }
             }
+        }
+        if reasons.contains(&Reason::Success) {
+            // Queued, and nothing of it sent: nobody asks for it any more (3.10.4-2).
+            let is_unwanted = |own: &Queued| !table.sessions.asks_for(&client.key, &own.message.topic);
+            dropped = lock(&client.sender.seat).session.outgoing.drop_where(is_unwanted);
         }
         self.note_subscriptions(&mut table);
         dropped.iter().for_each(|own| self.done(&client.key, own.order));

@@ -28,6 +28,8 @@ const OUTPUT_BYTES: usize = 64 * 1024;
 const BUFFER_KEPT: usize = 4 * 1024;
 /// How long a connection that we close may take to hear why.
 const LINGER: Duration = Duration::from_secs(1);
+/// How often it is looked whether there is room for parts of packets again.
+const PARTIAL_LOOK_MS: i64 = 250;
 /// A moment that does not come.
 const NEVER_MS: i64 = i64::MAX;
 
@@ -211,6 +213,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         Poll::Pending
     }
 
+    /// Whether its packets are read now: not while it is slowed, or waits for room.
+    fn is_heard(&self, now_ms: i64) -> bool {
+        self.waiting.is_none() && self.read_at_ms <= now_ms && self.may_read()
+    }
+
     fn may_read(&self) -> bool {
         let waits_for_room = self.hub.is_partial_full() && self.partial > 0;
         let is_paused = self.read_at_ms > 0 && self.read_at_ms > self.hub.now_ms();
@@ -283,6 +290,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             self.hub.met(Limit::PacketTime, &owner);
             return self.close(Reason::KeepAliveTimeout);
         }
+        if !self.is_heard(now_ms) {
+            // What is not read is no silence of the client's.
+            self.machine.note_heard(now_ms);
+        }
         if self.tick(now_ms) && self.read_at_ms <= now_ms {
             // A pause is over: what has come meanwhile is looked at.
             self.process();
@@ -301,7 +312,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             after(self.stuck_since_ms, limits.slow_reader),
             after(self.packet_since_ms, limits.packet_time),
             self.machine.deadline_ms(),
-            (self.read_at_ms > 0).then_some(self.read_at_ms),
+            (self.read_at_ms > self.now_ms).then_some(self.read_at_ms),
+            // Nobody tells when there is room for parts of packets again.
+            (self.partial > 0 && self.hub.is_partial_full()).then_some(self.now_ms + PARTIAL_LOOK_MS),
         ];
         let Some(due_ms) = due.into_iter().flatten().min() else { return };
         // A later moment is armed when the earlier one has come: most packets move it on.

@@ -286,7 +286,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     fn owe_retained(&self, cursors: Vec<Cursor>) {
         let Some(client) = self.admitted.as_ref().filter(|_| !cursors.is_empty()) else { return };
         if let Some(session) = lock(&client.sender.seat).of(client.sender.generation) {
-            session.owed_retained.extend(cursors);
+            for cursor in cursors {
+                // Asked for again, it begins again.
+                session.owed_retained.retain(|own| own.filter != cursor.filter);
+                session.owed_retained.push_back(cursor);
+            }
         }
         self.link.wake();
     }

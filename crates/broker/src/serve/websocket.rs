@@ -27,6 +27,8 @@ const TOO_LONG: &[u8] =
 /// Which way of speaking MQTT a client asks for, and is answered.
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 const PATHS: [&str; 2] = ["/mqtt", "/"];
+/// Of each connection: most are silent most of the time.
+const READ_BUFFER: usize = 4 * 1024;
 /// Written, and not yet taken by the socket: our own output is bounded before it.
 const WRITE_BUFFER: usize = 256 * 1024;
 /// What goes out in one frame: a packet may be larger than the buffer, and may come in as many frames as it likes.
@@ -69,6 +71,7 @@ async fn greet(hub: &Arc<Hub>, mut stream: Stream) -> io::Result<WebSocketStream
         .max_frame_size(Some(bytes))
         // A packet may come in parts, but a message of many fragments without an end is nobody's packet.
         .max_message_size(Some(bytes))
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(WRITE_BUFFER);
     let stream = Prefixed { head: Bytes::from(head), stream };

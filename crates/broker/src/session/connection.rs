@@ -160,6 +160,11 @@ impl Connection {
         (matches!(self.state, State::Connected) && allowed_ms > 0).then_some(self.heard_at_ms + allowed_ms)
     }
 
+    /// Something may have come, and was not read: silence is counted from now on.
+    pub(crate) const fn note_heard(&mut self, now_ms: i64) {
+        self.heard_at_ms = now_ms;
+    }
+
     /// The time goes on: who is silent for one and a half times what was agreed is gone (3.1.2-22).
     pub fn tick(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
         if self.deadline_ms().is_some_and(|at| at <= now_ms) {
