@@ -103,9 +103,11 @@ impl Hub {
         let mut owed = owed;
         for copy in copies {
             // A session may get two: one of its own, and one of a group.
-            let place = owed.iter().position(|(key, _)| *key == copy.key);
-            let order = place.map(|place| owed.remove(place).1);
-            let lower = qos.min(copy.qos);
+            let place = owed.iter().position(|(key, ..)| *key == copy.key);
+            let row = place.map(|place| owed.remove(place));
+            let order = row.as_ref().map(|(_, order, _)| *order);
+            // Where a higher one was granted since, what the file says stands: after a crash it goes again as that.
+            let lower = qos.min(copy.qos).min(row.map_or(qos, |(.., stored)| stored));
             let is_stored = lower > Qos::AtMostOnce;
             self.done(&copy.key, order.filter(|_| !is_stored));
             self.push(
@@ -123,7 +125,7 @@ impl Hub {
             );
         }
         // Who is owed it no longer asks for it.
-        owed.iter().for_each(|(key, order)| self.done(key, Some(*order)));
+        owed.iter().for_each(|(key, order, _)| self.done(key, Some(*order)));
     }
 
     /// Messages that one of a group had and did not get: another one of it gets them.
@@ -142,9 +144,11 @@ impl Hub {
         let (topic, owner) = (kept.message.topic.clone(), kept.owner.0.clone());
         let is_own = &*owner == super::upkeep::OWN;
         let (name, credential) = &kept.owner;
-        // Revoked since it was offered: the file has not kept it, either.
         if !is_own && !name.is_empty() && self.ports.permissions.restored(name, *credential, "").is_none() {
-            return;
+            // Revoked since it was offered: the file has kept it and lost it again, with what it was in the place of, or not
+            // kept it. Nothing is what both agree on.
+            table.retained.remove(&topic);
+            return self.forget_retained(table, topic);
         }
         let mut again = None;
         if let Some(at_ms) = table.forgotten.get_mut(&topic)

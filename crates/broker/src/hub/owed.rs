@@ -97,7 +97,7 @@ impl Hub {
                 });
             }
         }
-        let orders = owed.iter().map(|own| (own.key.clone(), own.order)).collect();
+        let orders = owed.iter().map(|own| (own.key.clone(), own.order, Qos::of_number(own.qos))).collect();
         let is_stored = keeps || !owed.is_empty() || received_as.is_some();
         let part = is_stored.then(|| {
             let stores_message = keeps || !owed.is_empty();
