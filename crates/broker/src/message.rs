@@ -21,6 +21,14 @@ pub struct Message {
 }
 
 impl Message {
+    /// As it was published now. Its own time runs from here.
+    pub fn new(topic: Topic, payload: Bytes, properties: Option<Box<Properties>>, now_ms: i64) -> Self {
+        let expiry_s = properties.as_ref().and_then(|own| own.expiry_s);
+        let expires_at_ms = expiry_s.map(|s| now_ms + i64::from(s.get()) * 1_000);
+        let properties = properties.map(|own| Arc::new(*own));
+        Self { topic, payload, properties, received_at_ms: now_ms, expires_at_ms }
+    }
+
     /// What it takes of a queue.
     pub fn bytes(&self) -> usize {
         let user =

@@ -98,7 +98,7 @@ impl Hub {
             self.ports.intake.change(SessionChange::Put(Box::new(row)), token());
         }
         drop(own);
-        self.note_subscriptions(&mut table);
+        self.sessions_changed(&mut table);
         let connected = table.accounts.connected();
         drop(table);
         self.ports.notices.connected(connected);
@@ -128,7 +128,7 @@ impl Hub {
         let mut table = self.table();
         table.accounts.leave(&key.owner, client.address);
         let left = table.sessions.detach(key, sender.generation, end, now_ms);
-        self.note_subscriptions(&mut table);
+        self.sessions_changed(&mut table);
         let connected = table.accounts.connected();
         match &left {
             Some(left) if !left.is_over => {

@@ -17,7 +17,7 @@ use crate::sessions::{Copy, lock};
 
 use super::owed::own_payload;
 use super::token::{Inner, Of, Tell};
-use super::{Hub, Table, Token};
+use super::{Hub, OWN, Owner, Table, Token};
 
 /// Tokens that are taken before connections are woken, and others have the table's lock.
 const SETTLED_AT_ONCE: usize = 256;
@@ -89,7 +89,7 @@ fn settle_some(tokens: Vec<Token>) {
 impl Hub {
     /// Gives a message to who asked for it, and keeps it for its topic.
     pub(super) fn deliver(&self, tell: Tell) {
-        let Tell { message, qos, retain, is_retained, publisher, owed, chosen, late } = tell;
+        let Tell { message, qos, retain, is_retained, publisher, mut owed, chosen, late } = tell;
         let mut table = self.table();
         let copies = table.sessions.recipients(&message.topic, publisher.as_ref(), &chosen);
         if copies.is_empty() && retain.is_none() && owed.is_empty() {
@@ -100,7 +100,6 @@ impl Hub {
             self.keep(&mut table, Kept { message: message.clone(), qos, owner });
         }
         drop(table);
-        let mut owed = owed;
         for copy in copies {
             // A session may get two: one of its own, and one of a group.
             let place = owed.iter().position(|(key, ..)| *key == copy.key);
@@ -140,11 +139,10 @@ impl Hub {
         }
     }
 
-    fn keep(&self, table: &mut Table, kept: Kept<super::Owner>) {
+    fn keep(&self, table: &mut Table, kept: Kept<Owner>) {
         let (topic, owner) = (kept.message.topic.clone(), kept.owner.0.clone());
-        let is_own = &*owner == super::upkeep::OWN;
-        let (name, credential) = &kept.owner;
-        if !is_own && !name.is_empty() && self.ports.permissions.restored(name, *credential, "").is_none() {
+        let is_own = &*owner == OWN;
+        if !self.may_keep_on(&kept.owner) {
             // Revoked since it was offered: the file has kept it and lost it again, with what it was in the place of, or not
             // kept it. Nothing is what both agree on.
             table.retained.remove(&topic);
@@ -212,7 +210,7 @@ impl Hub {
     /// A stored message is done with.
     pub(crate) fn done(&self, key: &SessionKey, order: Option<u64>) {
         if let Some(order) = order {
-            self.ports.intake.change(SessionChange::Done { key: key.clone(), order }, None);
+            self.change(SessionChange::Done { key: key.clone(), order });
         }
     }
 }

@@ -38,12 +38,15 @@ pub(crate) use attach::{Admitted, Claim};
 pub(crate) use deliver::settle;
 pub(crate) use owed::LOST;
 use ports::Ports;
+pub(crate) use subscribe::Granting;
 pub use token::Token;
 pub(crate) use upkeep::UPKEEP_EVERY;
 
 /// Whose a retained message is: the owner, and the number of its credential.
 pub(crate) type Owner = (Arc<str>, Option<i64>);
 
+/// Whose the product's own messages are: no username has a slash.
+const OWN: &str = "/own";
 /// Addresses whose wrong passwords are remembered.
 const FAILURES_KEPT: usize = 16_384;
 
@@ -157,6 +160,11 @@ impl Hub {
         table.forgotten.insert(topic, self.now_ms());
     }
 
+    /// Whether what somebody left may still be kept: the product's own, and what its credential allows.
+    fn may_keep_on(&self, (owner, credential): &Owner) -> bool {
+        &**owner == OWN || self.ports.permissions.now(owner, *credential, "").is_some()
+    }
+
     /// The place of a message among all that are owed to kept sessions.
     fn next_order(&self) -> u64 {
         self.next_order.fetch_add(1, Ordering::Relaxed)
@@ -211,8 +219,9 @@ impl Hub {
         Allowance { per_s: burst / 60.0, burst }
     }
 
-    /// For who publishes without the table's lock.
-    fn note_subscriptions(&self, table: &mut Table) {
+    /// Sessions or subscriptions came or went: the numbers are for who publishes without the table's lock, and what a session that
+    /// has ended had of groups goes to others.
+    fn sessions_changed(&self, table: &mut Table) {
         let (all, kept) = table.sessions.subscriptions();
         self.subscriptions.store(all, Ordering::Release);
         self.kept_subscriptions.store(kept, Ordering::Release);

@@ -12,6 +12,7 @@ use crate::hub::ports::Published;
 use crate::limit::Limit;
 use crate::message::Message;
 use crate::packet::{PacketId, Qos};
+use crate::retained::NoRoom;
 use crate::session::Offer;
 use crate::session::will::End;
 use crate::sessions::{DueWill, lock};
@@ -71,7 +72,7 @@ impl Hub {
         self.ports.permissions.is_bound(topic.as_str())
     }
 
-    fn prepared(&self, said: Said<'_>) -> (Option<Box<MqttPart>>, Option<Box<Tell>>) {
+    fn prepared(&self, said: Said<'_>) -> (Option<Arc<MqttPart>>, Option<Box<Tell>>) {
         let Said { message, qos, retain, key, account, received_as } = said;
         let is_heard = self.subscriptions.load(Ordering::Acquire) > 0;
         if !retain && !is_heard && received_as.is_none() {
@@ -101,7 +102,7 @@ impl Hub {
         let is_stored = keeps || !owed.is_empty() || received_as.is_some();
         let part = is_stored.then(|| {
             let stores_message = keeps || !owed.is_empty();
-            Box::new(MqttPart {
+            Arc::new(MqttPart {
                 properties: message.properties.as_deref().filter(|_| stores_message).and_then(written),
                 expires_at: message.expires_at_ms.map(|at| TimestampMs(self.to_wall(at))),
                 owed_to: owed,
@@ -142,8 +143,8 @@ impl Hub {
         drop(table);
         let limit = match room {
             Ok(()) => return true,
-            Err(crate::retained::NoRoom::OfOwner) => Limit::RetainedPerCredential,
-            Err(crate::retained::NoRoom::OfAll) => Limit::Retained,
+            Err(NoRoom::OfOwner) => Limit::RetainedPerCredential,
+            Err(NoRoom::OfAll) => Limit::Retained,
         };
         self.met(limit, &owner.0);
         false
@@ -152,7 +153,7 @@ impl Hub {
     /// A will is due. It is a publish like others, and judged by the rights of now.
     pub(crate) fn publish_will(self: &Arc<Self>, due: DueWill) {
         let DueWill { will, key, account } = due;
-        let account = self.ports.permissions.now(&account, &key.client_id);
+        let account = self.ports.permissions.now(&account.owner, account.credential, &key.client_id);
         let (Some(account), Ok(topic)) = (account, Topic::parse(&will.topic)) else {
             return self.forget_will(&key);
         };
@@ -161,14 +162,7 @@ impl Hub {
             return self.forget_will(&key);
         }
         let now_ms = self.now_ms();
-        let expiry_s = will.properties.as_ref().and_then(|own| own.expiry_s);
-        let message = Message {
-            topic: topic.clone(),
-            payload: will.payload.clone(),
-            properties: will.properties.map(|own| Arc::new(*own)),
-            received_at_ms: now_ms,
-            expires_at_ms: expiry_s.map(|s| now_ms + i64::from(s.get()) * 1_000),
-        };
+        let message = Message::new(topic.clone(), will.payload.clone(), will.properties, now_ms);
         let (qos, retain) = (will.qos, will.retain);
         let (part, tell) =
             self.prepared(Said { message, qos, retain, key: &key, account: &account, received_as: None });

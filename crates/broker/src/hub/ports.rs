@@ -33,11 +33,8 @@ pub trait Permissions: Send + Sync + 'static {
     /// Who is not let in, and why: a wrong password ([`Reason::BadUsernameOrPassword`]), or no right.
     fn sign_in(&self, who: &SignIn<'_>) -> Result<Account, Reason>;
 
-    /// What somebody may do now who signed in before; `None`: its credential was revoked, or is over.
-    fn now(&self, account: &Account, client_id: &str) -> Option<Account>;
-
-    /// A credential whose client was away when the product stopped.
-    fn restored(&self, owner: &Arc<str>, credential: Option<i64>, client_id: &str) -> Option<Account>;
+    /// What somebody may do now who signed in before, perhaps before a restart; `None`: its credential was revoked, or is over.
+    fn now(&self, owner: &Arc<str>, credential: Option<i64>, client_id: &str) -> Option<Account>;
 
     /// Whether a topic that begins with `$` is one that devices speak by.
     fn is_bound(&self, topic: &str) -> bool;
@@ -52,7 +49,7 @@ pub struct Published {
     pub packet_id: Option<PacketId>,
     pub dup: bool,
     /// What else is stored with it.
-    pub part: Option<Box<MqttPart>>,
+    pub part: Option<Arc<MqttPart>>,
     /// The sender may not publish this, and would send it again for ever: it is set aside.
     pub is_denied: bool,
 }

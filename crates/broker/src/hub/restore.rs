@@ -13,9 +13,8 @@ use crate::retained::Kept;
 use crate::session::{Incoming, Outgoing, Queued, Restored, Session};
 use crate::topics::Asked;
 
-use super::Hub;
+use super::{Hub, OWN, Owner};
 use super::rows::{granted_of, version_of, will_of};
-use super::upkeep::OWN;
 
 impl Hub {
     /// Puts all of it in. Every client is away, since its row says or else since `stopped_ms`. What belongs to a credential that
@@ -32,12 +31,11 @@ impl Hub {
         for (key, id) in incoming {
             received.entry(key).or_default().extend(NonZeroU16::new(id));
         }
-        let change = |change| self.ports.intake.change(change, None);
         let mut table = self.table();
         for row in sessions {
-            let account = self.ports.permissions.restored(&row.key.owner, row.credential, &row.key.client_id);
+            let account = self.ports.permissions.now(&row.key.owner, row.credential, &row.key.client_id);
             let Some(account) = account else {
-                change(SessionChange::Remove(row.key));
+                self.change(SessionChange::Remove(row.key));
                 continue;
             };
             let mut session = Session::new(self.limits.outgoing);
@@ -60,7 +58,7 @@ impl Hub {
                 if let (Some(will), Some(at_ms)) = (&mut row.will, will_at_ms) {
                     will.due_at = Some(TimestampMs(self.to_wall(at_ms)));
                 }
-                change(SessionChange::Put(Box::new(row)));
+                self.change(SessionChange::Put(Box::new(row)));
             }
             table.sessions.restore(&row.key, &Arc::new(account), session, since_ms, will_at_ms);
         }
@@ -71,23 +69,23 @@ impl Hub {
                 Ok(asked) if account.rights.may_subscribe(&asked) => {
                     table.sessions.subscribe(&key, asked, granted_of(&row));
                 }
-                _ => change(SessionChange::Unsubscribe(key, row.filter)),
+                _ => self.change(SessionChange::Unsubscribe(key, row.filter)),
             }
         }
         for row in retained {
             let is_own = &*row.owner == OWN;
-            let is_good = is_own || self.ports.permissions.restored(&row.owner, row.credential, "").is_some();
-            let message = self.message_of(&row.message).filter(|_| is_good);
-            let topic: Arc<str> = row.message.topic.clone();
+            let owner: Owner = (row.owner, row.credential);
+            let message = self.message_of(&row.message).filter(|_| self.may_keep_on(&owner));
+            let topic: Arc<str> = row.message.topic;
             let kept = message.is_some_and(|message| {
-                let (message, owner) = (Arc::new(message), (row.owner.clone(), row.credential));
+                let message = Arc::new(message);
                 table.retained.put_own(is_own, Kept { message, qos: Qos::of_number(row.qos), owner }).is_ok()
             });
             if !kept {
-                change(SessionChange::ForgetRetained(topic));
+                self.change(SessionChange::ForgetRetained(topic));
             }
         }
-        self.note_subscriptions(&mut table);
+        self.sessions_changed(&mut table);
     }
 
     fn restored(&self, row: &OutgoingRow) -> Option<Restored> {

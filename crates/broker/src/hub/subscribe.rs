@@ -99,7 +99,7 @@ impl Hub {
                 Qos::ExactlyOnce => Reason::GrantedQos2,
             });
         }
-        self.note_subscriptions(&mut table);
+        self.sessions_changed(&mut table);
         // The file changes as the table does.
         granting.is_awaited = self.changes(client, changes, ticket);
         drop(table);
@@ -136,7 +136,7 @@ impl Hub {
             let is_unwanted = |own: &Queued| !table.sessions.asks_for(&client.key, &own.message.topic);
             dropped = lock(&client.sender.seat).session.outgoing.drop_where(is_unwanted);
         }
-        self.note_subscriptions(&mut table);
+        self.sessions_changed(&mut table);
         dropped.iter().for_each(|own| self.done(&client.key, own.order));
         // What it had of a group another one of it gets.
         self.give_on(&mut table, dropped);

@@ -6,26 +6,31 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sanimon_domain::TimestampMs;
 use sanimon_domain::mqtt::{RetainedRow, SessionChange, StoredMessage};
+use sanimon_domain::{SessionKey, TimestampMs};
 
 use crate::limit::Limit;
 use crate::link::{Link, Stop};
 use crate::message::Message;
 use crate::packet::Qos;
-use crate::session::Session;
-use crate::sessions::{Passed, lock};
+use crate::sessions::{Passed, SharedSeat, lock};
 use crate::topics::Topic;
 
 use super::token::{Of, Tell};
-use super::{Hub, Token, UNDER_WAY_MS};
+use super::{Hub, OWN, Owner, Token, UNDER_WAY_MS};
 
 /// How often time is looked at.
 pub(crate) const UPKEEP_EVERY: Duration = Duration::from_millis(250);
-/// Whose the product's own messages are: no username has a slash.
-pub(super) const OWN: &str = "/own";
 /// What is done of each kind before others have their turn.
 const STEPS_MAX: usize = 1_000;
+
+/// What waits for a session.
+struct Queue {
+    bytes: usize,
+    is_kept: bool,
+    key: SessionKey,
+    seat: SharedSeat,
+}
 
 impl Hub {
     /// Wills and sessions that are due, messages whose time is over, queues that are too full together.
@@ -38,7 +43,7 @@ impl Hub {
         table.accounts.tidy(now_ms);
         table.forgotten.retain(|_, at| now_ms - *at < UNDER_WAY_MS);
         if !passed.is_empty() {
-            self.note_subscriptions(&mut table);
+            self.sessions_changed(&mut table);
         }
         // The file changes as the table does.
         for passed in &passed {
@@ -60,29 +65,29 @@ impl Hub {
 
     /// Where all queues together hold too much, in memory or in the file, the fullest sessions lose theirs.
     fn bound_queues(&self) {
-        self.bound(self.limits.queue_bytes_total, |_| true);
-        self.bound(self.limits.queue_bytes_stored, Session::is_kept);
+        let table = self.table();
+        let queue = |(key, seat): (&SessionKey, &SharedSeat)| {
+            let session = &lock(seat).session;
+            let (bytes, is_kept) = (session.outgoing.queue_bytes(), session.is_kept());
+            (bytes > 0).then(|| Queue { bytes, is_kept, key: key.clone(), seat: seat.clone() })
+        };
+        let mut queues: Vec<Queue> = table.sessions.seats().filter_map(queue).collect();
+        drop(table);
+        self.shorten(&mut queues, self.limits.queue_bytes_total);
+        queues.retain(|queue| queue.is_kept);
+        self.shorten(&mut queues, self.limits.queue_bytes_stored);
     }
 
-    fn bound(&self, max: usize, is_meant: impl Fn(&Session) -> bool) {
-        let table = self.table();
-        let bytes_of = |session: &Session| if is_meant(session) { session.outgoing.queue_bytes() } else { 0 };
-        let mut queues: Vec<_> = table
-            .sessions
-            .seats()
-            .map(|(key, seat)| (bytes_of(&lock(seat).session), key.clone(), seat.clone()))
-            .filter(|(bytes, ..)| *bytes > 0)
-            .collect();
-        drop(table);
-        let mut total: usize = queues.iter().map(|(bytes, ..)| bytes).sum();
+    /// Leaves those that need not go.
+    fn shorten(&self, queues: &mut Vec<Queue>, max: usize) {
+        let mut total: usize = queues.iter().map(|queue| queue.bytes).sum();
         if total <= max {
             return;
         }
-        queues.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
-        for (bytes, key, seat) in queues {
-            if total <= max {
-                return;
-            }
+        queues.sort_by_key(|queue| queue.bytes);
+        while total > max
+            && let Some(Queue { bytes, key, seat, .. }) = queues.pop()
+        {
             total -= bytes;
             self.met(Limit::QueueBytesTotal, &key.owner);
             let mut seat = lock(&seat);
@@ -101,7 +106,7 @@ impl Hub {
         let mut revoked = Vec::new();
         for (key, seat) in table.sessions.seats() {
             let mut seat = lock(seat);
-            match permissions.now(&seat.account, &key.client_id) {
+            match permissions.now(&seat.account.owner, seat.account.credential, &key.client_id) {
                 Some(now) if now.rights.include(&seat.account.rights) => {
                     if now != *seat.account {
                         seat.account = Arc::new(now);
@@ -113,13 +118,10 @@ impl Hub {
         for (key, _) in &revoked {
             table.sessions.remove(key);
         }
-        let owners = table.retained.owners();
-        let gone = owners.filter(|(owner, credential)| {
-            &**owner != OWN && !owner.is_empty() && permissions.restored(owner, *credential, "").is_none()
-        });
-        let gone: Vec<_> = gone.cloned().collect();
+        let gone: Vec<Owner> =
+            table.retained.owners().filter(|owner| !self.may_keep_on(owner)).cloned().collect();
         let topics: Vec<Topic> = gone.iter().flat_map(|owner| table.retained.revoke(owner)).collect();
-        self.note_subscriptions(&mut table);
+        self.sessions_changed(&mut table);
         for (key, _) in &revoked {
             self.change(SessionChange::Remove(key.clone()));
         }
@@ -168,13 +170,12 @@ impl Hub {
     /// comes. Resolves when it is on disk; false: it cannot be stored now.
     pub async fn publish_own(self: &Arc<Self>, topic: Topic, payload: Bytes, retain: bool) -> bool {
         let now_ms = self.now_ms();
-        let message =
-            Message { topic, payload, properties: None, received_at_ms: now_ms, expires_at_ms: None };
+        let message = Message::new(topic, payload, None, now_ms);
         let row = StoredMessage {
             received_at: TimestampMs(self.ports.intake.wall_ms()),
             ..self.stored_message(&message)
         };
-        let owner: super::Owner = (OWN.into(), None);
+        let owner: Owner = (OWN.into(), None);
         let tell = Tell {
             message,
             qos: Qos::AtLeastOnce,

@@ -65,11 +65,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.line = Some(self.hub.ports.intake.open(&admitted.key));
         let is_awaited = admitted.is_awaited;
         self.admitted = Some(Box::new(admitted));
-        if is_awaited {
-            self.awaited.push((ticket, Awaited::Connack(admission)));
-        } else {
-            self.let_in(&admission);
-        }
+        let effects = self.answer_after(is_awaited, ticket, Awaited::Connack(admission));
+        self.apply(effects);
     }
 
     fn refuse(&mut self, connect: &Connect, reason: Reason) {

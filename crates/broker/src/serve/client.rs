@@ -50,6 +50,11 @@ const fn flushed(is_broken: bool) -> Event {
     if is_broken { Event::Gone } else { Event::Wrote }
 }
 
+/// When a time is over that has begun.
+fn end_ms(since_ms: Option<i64>, time: Duration) -> Option<i64> {
+    since_ms.map(|at| at + time.as_millis() as i64)
+}
+
 /// A connection and all that it has.
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 pub(super) struct Client<S> {
@@ -213,11 +218,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         Poll::Pending
     }
 
-    /// Whether its packets are read now: not while it is slowed, or waits for room.
-    fn is_heard(&self, now_ms: i64) -> bool {
-        self.waiting.is_none() && self.read_at_ms <= now_ms && self.may_read()
-    }
-
     fn may_read(&self) -> bool {
         let waits_for_room = self.hub.is_partial_full() && self.partial > 0;
         let is_paused = self.read_at_ms > 0 && self.read_at_ms > self.hub.now_ms();
@@ -273,9 +273,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     fn time(&mut self) {
         let now_ms = self.now_ms;
         let limits = &self.hub.limits;
-        let is_over = |since: Option<i64>, time: Duration| {
-            since.is_some_and(|at| now_ms - at >= time.as_millis() as i64)
-        };
+        let is_over =
+            |since: Option<i64>, time: Duration| end_ms(since, time).is_some_and(|at_ms| at_ms <= now_ms);
         let owner = self.owner();
         if self.place.is_some() && self.sign_in_ms <= now_ms {
             self.hub.met(Limit::ConnectTime, &owner);
@@ -290,7 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             self.hub.met(Limit::PacketTime, &owner);
             return self.close(Reason::KeepAliveTimeout);
         }
-        if !self.is_heard(now_ms) {
+        if self.waiting.is_some() || !self.may_read() {
             // What is not read is no silence of the client's.
             self.machine.note_heard(now_ms);
         }
@@ -306,11 +305,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             self.stuck_since_ms = Some(self.now_ms);
         }
         let limits = &self.hub.limits;
-        let after = |since: Option<i64>, time: Duration| since.map(|at| at + time.as_millis() as i64);
         let due = [
             self.place.as_ref().map(|_| self.sign_in_ms),
-            after(self.stuck_since_ms, limits.slow_reader),
-            after(self.packet_since_ms, limits.packet_time),
+            end_ms(self.stuck_since_ms, limits.slow_reader),
+            end_ms(self.packet_since_ms, limits.packet_time),
             self.machine.deadline_ms(),
             (self.read_at_ms > self.now_ms).then_some(self.read_at_ms),
             // Nobody tells when there is room for parts of packets again.

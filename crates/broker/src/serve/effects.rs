@@ -3,13 +3,13 @@
 use sanimon_domain::mqtt::SessionChange;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::hub::Admitted;
+use crate::hub::{Admitted, Granting};
 use crate::limit::Limit;
 use crate::link::{Stop, Ticket};
 use crate::packet::{FromClient, PacketId, ToClient};
 use crate::reason::Reason;
 use crate::session::will::End;
-use crate::session::{Acknowledged, Admission, Cursor, Effect, Session};
+use crate::session::{Acknowledged, Admission, Cursor, Effect, Session, Wanted};
 use crate::sessions::lock;
 
 use super::client::Client;
@@ -244,8 +244,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 
     fn committed(&mut self, ticket: Ticket) {
         let Some(place) = self.awaited.iter().position(|(own, _)| *own == ticket) else { return };
+        let answer = self.awaited.remove(place).1;
+        let effects = self.answer(answer);
+        self.apply(effects);
+    }
+
+    /// Answers at once, or when a change is on disk.
+    pub(super) fn answer_after(&mut self, is_awaited: bool, ticket: Ticket, answer: Awaited) -> Vec<Effect> {
+        if is_awaited {
+            self.awaited.push((ticket, answer));
+            return Vec::new();
+        }
+        self.answer(answer)
+    }
+
+    fn answer(&mut self, answer: Awaited) -> Vec<Effect> {
         let mut effects = Vec::new();
-        match self.awaited.remove(place).1 {
+        match answer {
             Awaited::Connack(admission) => self.let_in(&admission),
             Awaited::Suback(id, reasons, cursors) => {
                 self.owe_retained(cursors);
@@ -253,34 +268,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             }
             Awaited::Unsuback(id, reasons) => self.machine.unsubscribed(id, reasons, &mut effects),
         }
-        self.apply(effects);
+        effects
     }
 
-    fn subscribe(&mut self, id: PacketId, wanted: Vec<crate::session::Wanted>) -> Vec<Effect> {
+    fn subscribe(&mut self, id: PacketId, wanted: Vec<Wanted>) -> Vec<Effect> {
         let ticket = self.ticket();
-        let mut effects = Vec::new();
-        let Some(client) = &self.admitted else { return effects };
-        let granting = self.hub.subscribe(client, wanted, ticket);
-        if granting.is_awaited {
-            self.awaited.push((ticket, Awaited::Suback(id, granting.reasons, granting.cursors)));
-        } else {
-            self.owe_retained(granting.cursors);
-            self.machine.subscribed(id, granting.reasons, &mut effects);
-        }
-        effects
+        let Some(client) = &self.admitted else { return Vec::new() };
+        let Granting { reasons, cursors, is_awaited } = self.hub.subscribe(client, wanted, ticket);
+        self.answer_after(is_awaited, ticket, Awaited::Suback(id, reasons, cursors))
     }
 
     fn unsubscribe(&mut self, id: PacketId, filters: &[String]) -> Vec<Effect> {
         let ticket = self.ticket();
-        let mut effects = Vec::new();
-        let Some(client) = &self.admitted else { return effects };
+        let Some(client) = &self.admitted else { return Vec::new() };
         let (reasons, is_awaited) = self.hub.unsubscribe(client, filters, ticket);
-        if is_awaited {
-            self.awaited.push((ticket, Awaited::Unsuback(id, reasons)));
-        } else {
-            self.machine.unsubscribed(id, reasons, &mut effects);
-        }
-        effects
+        self.answer_after(is_awaited, ticket, Awaited::Unsuback(id, reasons))
     }
 
     fn owe_retained(&self, cursors: Vec<Cursor>) {

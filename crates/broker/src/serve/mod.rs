@@ -8,6 +8,7 @@ mod scratch;
 mod websocket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sanimon_domain::mqtt::StoredSessions;
 use sanimon_net::{Anonymous, Door, serve};
@@ -120,7 +121,7 @@ pub(crate) async fn serve_stream<S: tokio::io::AsyncRead + tokio::io::AsyncWrite
 }
 
 /// How often it is looked whether all have gone.
-const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(5);
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
 async fn upkeep(hub: Arc<Hub>) {
     let mut interval = tokio::time::interval(UPKEEP_EVERY);
@@ -132,7 +133,7 @@ async fn upkeep(hub: Arc<Hub>) {
 }
 
 /// How often credentials are looked at that end by their own time.
-const EXPIRY_LOOK: std::time::Duration = std::time::Duration::from_secs(10);
+const EXPIRY_LOOK: Duration = Duration::from_secs(10);
 
 async fn judge(hub: Arc<Hub>, mut rights: watch::Receiver<u64>) {
     loop {

@@ -20,10 +20,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let (Some(client), Some(line)) = (&self.admitted, &mut self.line) else { return effects };
         let account = lock(&client.sender.seat).account.clone();
         let topic = &offer.message.topic;
-        let is_reserved = topic.is_reserved() && !self.hub.ports.permissions.is_bound(topic.as_str());
-        let may = !is_reserved && account.rights.may_publish(topic);
         let mut is_set_aside = false;
-        if !may {
+        if !self.hub.may_publish(&account, topic) {
+            let is_reserved = topic.is_reserved() && !self.hub.is_bound(topic);
             self.hub.ports.notices.denied(&client.key.owner, topic.as_str());
             let closes = !self.machine.is_5() && offer.qos > Qos::AtMostOnce && !is_reserved;
             is_set_aside = closes && self.hub.refuse(&client.key.owner, digest(&client.key, &offer), now_ms);

@@ -83,7 +83,7 @@ impl sanimon_broker::Line for Own {
             is_retained: false,
             connection: self.connection.clone(),
             client_id: is_bound.then(|| self.client_id.clone()),
-            mqtt: part.map(|part| Arc::new(*part)),
+            mqtt: part,
             refused: is_denied.then_some(NOT_YOURS),
             ack: AckWay::Embedded(token),
         };

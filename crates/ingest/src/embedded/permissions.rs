@@ -27,10 +27,6 @@ impl Credentials {
     pub(super) const fn new(shared: Shared, queue: Queue) -> Self {
         Self { shared, queue }
     }
-
-    fn is_bound_to(&self, topic: &str) -> bool {
-        self.queue.decoder().formats().is_bound(topic)
-    }
 }
 
 impl Permissions for Credentials {
@@ -48,11 +44,7 @@ impl Permissions for Credentials {
         }
     }
 
-    fn now(&self, known: &Account, client_id: &str) -> Option<Account> {
-        self.restored(&known.owner, known.credential, client_id)
-    }
-
-    fn restored(&self, owner: &Arc<str>, credential: Option<i64>, client_id: &str) -> Option<Account> {
+    fn now(&self, owner: &Arc<str>, credential: Option<i64>, client_id: &str) -> Option<Account> {
         if let Some(id) = credential {
             let found = self.shared.access.valid_credential(owner, id, self.queue.now())?;
             return Some(account(&found, client_id));
@@ -65,7 +57,7 @@ impl Permissions for Credentials {
     }
 
     fn is_bound(&self, topic: &str) -> bool {
-        self.is_bound_to(topic)
+        self.queue.decoder().formats().is_bound(topic)
     }
 }
 

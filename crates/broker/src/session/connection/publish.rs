@@ -1,7 +1,6 @@
 //! A client's PUBLISH: its topic, what is wrong with it, its place in the line.
 
 use std::num::NonZeroU16;
-use std::sync::Arc;
 
 use crate::limit::Limit;
 use crate::message::Message;
@@ -45,10 +44,7 @@ impl Connection {
         };
         match (topic, refusal) {
             (Ok(topic), None) => {
-                let expires_at_ms = properties.as_deref().and_then(|own| own.expiry_s);
-                let expires_at_ms = expires_at_ms.map(|s| now_ms + i64::from(s.get()) * 1_000);
-                let properties = properties.map(|own| Arc::new(*own));
-                let message = Message { topic, payload, properties, received_at_ms: now_ms, expires_at_ms };
+                let message = Message::new(topic, payload, properties, now_ms);
                 effects.push(Effect::Offer(Offer { ordinal, message, qos, packet_id, dup, retain }));
             }
             (_, refusal) => {

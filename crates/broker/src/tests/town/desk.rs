@@ -224,11 +224,7 @@ impl Permissions for Registry {
         }
     }
 
-    fn now(&self, account: &Account, _: &str) -> Option<Account> {
-        self.restored(&account.owner, account.credential, "")
-    }
-
-    fn restored(&self, owner: &Arc<str>, credential: Option<i64>, _: &str) -> Option<Account> {
+    fn now(&self, owner: &Arc<str>, credential: Option<i64>, _: &str) -> Option<Account> {
         if owner.is_empty() {
             return Some(Account::nameless());
         }
