@@ -6,7 +6,7 @@ use std::time::Duration;
 use sanimon_net::{AdmissionLimits, Allowance};
 
 use crate::retained::RetainedLimits;
-use crate::session::{OutgoingLimits, SessionLimits};
+use crate::session::SessionLimits;
 use crate::sessions::SessionsLimits;
 use crate::wire::WireLimits;
 
@@ -15,7 +15,8 @@ use crate::wire::WireLimits;
 pub struct Limits {
     pub wire: WireLimits,
     pub session: SessionLimits,
-    pub outgoing: OutgoingLimits,
+    pub sessions: SessionsLimits,
+    pub retained: RetainedLimits,
     /// Connections that have not signed in.
     pub admission: AdmissionLimits,
     /// From the connection to CONNACK, TLS and WebSocket included.
@@ -29,13 +30,6 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Of a credential.
     pub connections: usize,
-    pub sessions_kept: usize,
-    pub sessions_kept_per_credential: usize,
-    pub sessions_kept_per_gateway: usize,
-    pub takeovers: u32,
-    pub subscriptions: usize,
-    pub subscriptions_per_gateway: usize,
-    pub subscriptions_total: usize,
     pub retained_per_subscribe: usize,
     /// From a packet's first byte to its last.
     pub packet_time: Duration,
@@ -57,8 +51,6 @@ pub struct Limits {
     pub queue_bytes_stored: usize,
     /// Nothing was taken by a socket that has something to take.
     pub slow_reader: Duration,
-    pub retained: usize,
-    pub retained_bytes: usize,
     pub retained_per_credential: usize,
 }
 
@@ -67,7 +59,8 @@ impl Default for Limits {
         Self {
             wire: WireLimits::default(),
             session: SessionLimits::default(),
-            outgoing: OutgoingLimits::default(),
+            sessions: SessionsLimits::default(),
+            retained: RetainedLimits::default(),
             admission: AdmissionLimits::default(),
             connect_time: Duration::from_secs(20),
             websocket_head_bytes: 8 * 1024,
@@ -76,13 +69,6 @@ impl Default for Limits {
             connections_total: 20_000,
             connections_per_address: 4_096,
             connections: 4,
-            sessions_kept: 20_000,
-            sessions_kept_per_credential: 4,
-            sessions_kept_per_gateway: 64,
-            takeovers: 30,
-            subscriptions: 64,
-            subscriptions_per_gateway: 1_024,
-            subscriptions_total: 200_000,
             retained_per_subscribe: 10_000,
             packet_time: Duration::from_secs(30),
             partial_bytes: 64 * 1024 * 1024,
@@ -95,8 +81,6 @@ impl Default for Limits {
             queue_bytes_total: 256 * 1024 * 1024,
             queue_bytes_stored: 64 * 1024 * 1024,
             slow_reader: Duration::from_secs(10),
-            retained: 20_000,
-            retained_bytes: 64 * 1024 * 1024,
             retained_per_credential: 16,
         }
     }
@@ -129,22 +113,5 @@ impl Limits {
             Allowance { per_s, burst: per_s * BURST_S }
         };
         (allowance(self.messages_per_s), allowance(self.bytes_per_s))
-    }
-
-    pub(crate) const fn sessions(&self) -> SessionsLimits {
-        SessionsLimits {
-            sessions_kept: self.sessions_kept,
-            sessions_kept_per_credential: self.sessions_kept_per_credential,
-            sessions_kept_per_gateway: self.sessions_kept_per_gateway,
-            subscriptions: self.subscriptions,
-            subscriptions_of_gateway: self.subscriptions_per_gateway,
-            subscriptions_total: self.subscriptions_total,
-            takeovers: self.takeovers,
-            outgoing: self.outgoing,
-        }
-    }
-
-    pub(crate) const fn retained(&self) -> RetainedLimits {
-        RetainedLimits { retained: self.retained, retained_bytes: self.retained_bytes }
     }
 }

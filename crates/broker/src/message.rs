@@ -31,9 +31,8 @@ impl Message {
 
     /// What it takes of a queue.
     pub fn bytes(&self) -> usize {
-        let user =
-            |own: &Properties| own.user.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        self.topic.as_str().len() + self.payload.len() + self.properties.as_deref().map_or(0, user)
+        let user = self.properties.as_deref().map_or(0, Properties::user_bytes);
+        self.topic.as_str().len() + self.payload.len() + user
     }
 
     /// What is left of its time, in seconds, rounded up (5.0, 3.3.2-6). A message that is sent has some.

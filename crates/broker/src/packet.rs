@@ -166,6 +166,13 @@ pub struct Properties {
     pub user: Vec<(String, String)>,
 }
 
+impl Properties {
+    /// Of names and values of user properties.
+    pub fn user_bytes(&self) -> usize {
+        self.user.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
 /// PUBACK, PUBREC, PUBREL, PUBCOMP. 3.1.1: the reason is [`Reason::Success`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {

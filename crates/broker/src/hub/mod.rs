@@ -91,8 +91,8 @@ impl Hub {
         let (committed, settled) = mpsc::unbounded_channel();
         let began_ms = ports.intake.wall_ms();
         let table = Table {
-            sessions: Sessions::new(limits.sessions()),
-            retained: Retained::new(limits.retained()),
+            sessions: Sessions::new(limits.sessions),
+            retained: Retained::new(limits.retained),
             accounts: Accounts::default(),
             forgotten: BTreeMap::new(),
         };

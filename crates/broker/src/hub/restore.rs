@@ -38,9 +38,9 @@ impl Hub {
                 self.change(SessionChange::Remove(row.key));
                 continue;
             };
-            let mut session = Session::new(self.limits.outgoing);
+            let mut session = Session::new(self.limits.sessions.outgoing);
             session.outgoing =
-                Outgoing::restored(self.limits.outgoing, owed.remove(&row.key).unwrap_or_default());
+                Outgoing::restored(self.limits.sessions.outgoing, owed.remove(&row.key).unwrap_or_default());
             session.incoming = Incoming::restored(received.remove(&row.key).unwrap_or_default());
             (session.expiry_s, session.version) = (row.expiry_s, version_of(&row));
             session.will = row.will.as_deref().map(|own| Box::new(will_of(own)));

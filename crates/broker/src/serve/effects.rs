@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Some(session) => self.machine.wants_input(session),
                 None => false,
             },
-            None => self.machine.wants_input(&Session::new(self.hub.limits.outgoing)),
+            None => self.machine.wants_input(&Session::new(self.hub.limits.sessions.outgoing)),
         }
     }
 
@@ -67,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             self.admitted.as_ref().map(|client| (lock(&client.sender.seat), client.sender.generation));
         let session = match &mut seat {
             Some((seat, generation)) => seat.of(*generation),
-            None => Some(nobody.insert(Session::new(self.hub.limits.outgoing))),
+            None => Some(nobody.insert(Session::new(self.hub.limits.sessions.outgoing))),
         };
         // Without a session it was taken over or revoked: the notice of it is on its way.
         let Some(session) = session else { return false };

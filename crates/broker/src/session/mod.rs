@@ -11,7 +11,7 @@ pub mod will;
 
 use std::collections::VecDeque;
 
-use crate::packet::{Properties, Version, Will};
+use crate::packet::{Version, Will};
 use crate::subscriptions::Granted;
 use crate::topics::{Filter, Topic};
 
@@ -29,8 +29,6 @@ pub struct SessionLimits {
     /// Each way.
     pub topic_aliases: u16,
     pub filters_per_packet: usize,
-    pub user_properties: usize,
-    pub user_property_bytes: usize,
 }
 
 impl Default for SessionLimits {
@@ -41,16 +39,7 @@ impl Default for SessionLimits {
             session_expiry_max_s: 7 * 24 * 3_600,
             topic_aliases: 16,
             filters_per_packet: 256,
-            user_properties: 16,
-            user_property_bytes: 4 * 1024,
         }
-    }
-}
-
-impl SessionLimits {
-    fn takes_user_properties(&self, own: &Properties) -> bool {
-        let bytes: usize = own.user.iter().map(|(name, value)| name.len() + value.len()).sum();
-        own.user.len() <= self.user_properties && bytes <= self.user_property_bytes
     }
 }
 

@@ -10,7 +10,7 @@ mod to_client;
 use bytes::BytesMut;
 
 use crate::limit::Limit;
-use crate::packet::{FromClient, ToClient, Version};
+use crate::packet::{FromClient, Properties, ToClient, Version};
 use crate::reason::Reason;
 
 use raw::{Header, Level};
@@ -96,6 +96,12 @@ impl Wire {
     /// The largest packet that is taken; told in CONNACK.
     pub const fn packet_bytes(&self) -> usize {
         self.limits.packet_bytes
+    }
+
+    /// Whether a message has no more user properties than one may have.
+    pub fn takes_user_properties(&self, own: &Properties) -> bool {
+        let WireLimits { user_properties, user_property_bytes, .. } = self.limits;
+        own.user.len() <= user_properties && own.user_bytes() <= user_property_bytes
     }
 
     /// Whether the client takes a packet of that size.

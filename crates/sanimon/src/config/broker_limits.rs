@@ -1,6 +1,7 @@
 //! `[mqtt.embedded.limits]`: each limit of the embedded broker by its name (docs/MQTT.md lists them with their defaults).
 
 use std::num::NonZeroU16;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use sanimon_broker::Limits;
@@ -24,26 +25,28 @@ pub(super) fn broker_limits(section: &mut Section<'_>) -> Limits {
     limits
 }
 
-fn put(
+/// The ranges are within what the limits' types hold.
+fn put<T: TryFrom<i64>>(
     section: &mut Section<'_>,
     key: &'static str,
-    range: std::ops::RangeInclusive<i64>,
-    limit: &mut usize,
+    range: RangeInclusive<i64>,
+    limit: &mut T,
 ) {
-    if let Some(value) = section.integer(key, range) {
-        *limit = usize::try_from(value).unwrap_or(usize::MAX);
+    let value = section.integer(key, range).and_then(|value| T::try_from(value).ok());
+    if let Some(value) = value {
+        *limit = value;
     }
 }
 
 fn sizes(section: &mut Section<'_>, limits: &mut Limits) {
-    let Limits { wire, session, outgoing, .. } = limits;
+    let Limits { wire, session, sessions, retained, .. } = limits;
+    let outgoing = &mut sessions.outgoing;
     put(section, "connect_bytes", 256..=MIB, &mut wire.connect_bytes);
     put(section, "packet_bytes", KIB..=16 * MIB, &mut wire.packet_bytes);
     put(section, "control_bytes", KIB..=MIB, &mut wire.control_bytes);
     put(section, "property_bytes", 256..=MIB, &mut wire.property_bytes);
     put(section, "user_properties", 0..=1_000, &mut wire.user_properties);
     put(section, "user_property_bytes", 0..=MIB, &mut wire.user_property_bytes);
-    (session.user_properties, session.user_property_bytes) = (wire.user_properties, wire.user_property_bytes);
     put(section, "client_id_bytes", 23..=KIB, &mut session.client_id_bytes);
     put(section, "filters_per_packet", 1..=10_000, &mut session.filters_per_packet);
     put(section, "queue_messages", 1..=1_000_000, &mut outgoing.queue_messages);
@@ -53,7 +56,7 @@ fn sizes(section: &mut Section<'_>, limits: &mut Limits) {
     put(section, "partial_bytes", MIB..=16 * GIB, &mut limits.partial_bytes);
     put(section, "queue_bytes_total", MIB..=64 * GIB, &mut limits.queue_bytes_total);
     put(section, "queue_bytes_stored", MIB..=16 * GIB, &mut limits.queue_bytes_stored);
-    put(section, "retained_bytes", 0..=16 * GIB, &mut limits.retained_bytes);
+    put(section, "retained_bytes", 0..=16 * GIB, &mut retained.retained_bytes);
 }
 
 fn counts(section: &mut Section<'_>, limits: &mut Limits) {
@@ -63,21 +66,17 @@ fn counts(section: &mut Section<'_>, limits: &mut Limits) {
     put(section, "connections_total", 1..=1_000_000, &mut limits.connections_total);
     put(section, "connections_per_address", 1..=1_000_000, &mut limits.connections_per_address);
     put(section, "connections", 1..=10_000, &mut limits.connections);
-    put(section, "sessions_kept", 0..=1_000_000, &mut limits.sessions_kept);
-    put(section, "sessions_kept_per_credential", 0..=10_000, &mut limits.sessions_kept_per_credential);
-    put(section, "sessions_kept_per_gateway", 0..=100_000, &mut limits.sessions_kept_per_gateway);
-    put(section, "subscriptions", 1..=100_000, &mut limits.subscriptions);
-    put(section, "subscriptions_per_gateway", 1..=1_000_000, &mut limits.subscriptions_per_gateway);
-    put(section, "subscriptions_total", 1..=10_000_000, &mut limits.subscriptions_total);
+    put(section, "sessions_kept", 0..=1_000_000, &mut limits.sessions.sessions_kept);
+    put(section, "sessions_kept_per_credential", 0..=10_000, &mut limits.sessions.sessions_kept_per_credential);
+    put(section, "sessions_kept_per_gateway", 0..=100_000, &mut limits.sessions.sessions_kept_per_gateway);
+    put(section, "subscriptions", 1..=100_000, &mut limits.sessions.subscriptions);
+    put(section, "subscriptions_per_gateway", 1..=1_000_000, &mut limits.sessions.subscriptions_of_gateway);
+    put(section, "subscriptions_total", 1..=10_000_000, &mut limits.sessions.subscriptions_total);
     put(section, "retained_per_subscribe", 0..=1_000_000, &mut limits.retained_per_subscribe);
-    put(section, "retained", 0..=1_000_000, &mut limits.retained);
+    put(section, "retained", 0..=1_000_000, &mut limits.retained.retained);
     put(section, "retained_per_credential", 0..=100_000, &mut limits.retained_per_credential);
-    let mut takeovers = limits.takeovers as usize;
-    put(section, "takeovers", 1..=10_000, &mut takeovers);
-    limits.takeovers = takeovers as u32;
-    let mut aliases = usize::from(limits.session.topic_aliases);
-    put(section, "topic_aliases", 0..=65_535, &mut aliases);
-    limits.session.topic_aliases = aliases as u16;
+    put(section, "takeovers", 1..=10_000, &mut limits.sessions.takeovers);
+    put(section, "topic_aliases", 0..=65_535, &mut limits.session.topic_aliases);
     for (key, limit) in [
         ("receive_max", &mut limits.receive_max),
         ("receive_max_per_gateway", &mut limits.receive_max_of_gateway),
@@ -98,13 +97,8 @@ fn times(section: &mut Section<'_>, limits: &mut Limits) {
             *limit = Duration::from_secs(seconds as u64);
         }
     }
-    let session = &mut limits.session;
-    if let Some(seconds) = section.integer("keep_alive_max", 10..=65_535) {
-        session.keep_alive_max_s = seconds as u16;
-    }
-    if let Some(seconds) = section.integer("session_expiry_max", 0..=i64::from(u32::MAX)) {
-        session.session_expiry_max_s = seconds as u32;
-    }
+    put(section, "keep_alive_max", 10..=65_535, &mut limits.session.keep_alive_max_s);
+    put(section, "session_expiry_max", 0..=i64::from(u32::MAX), &mut limits.session.session_expiry_max_s);
 }
 
 fn rates(section: &mut Section<'_>, limits: &mut Limits) {

@@ -29,7 +29,7 @@ impl Connection {
             return self.close(Reason::ProtocolError, effects);
         }
         let refusal = topic.as_ref().err().copied().map(|unsound| (Reason::TopicNameInvalid, Some(unsound)));
-        let has_too_many = properties.as_deref().is_some_and(|own| !self.limits.takes_user_properties(own));
+        let has_too_many = properties.as_deref().is_some_and(|own| !self.wire.takes_user_properties(own));
         let refusal = refusal.or(has_too_many.then_some((Reason::QuotaExceeded, None)));
         if has_too_many {
             effects.push(Effect::Count(Limit::UserProperties));

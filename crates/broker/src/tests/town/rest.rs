@@ -16,7 +16,7 @@ const ROUNDS: usize = 3_000;
 impl Town {
     /// After each step: nothing is above its limit.
     pub(super) fn look_at_limits(&self) {
-        let (outgoing, table) = (self.limits.outgoing, self.hub().table());
+        let (outgoing, table) = (self.limits.sessions.outgoing, self.hub().table());
         for (key, seat) in table.sessions.seats() {
             let seat = lock(seat);
             let own = &seat.session.outgoing;
@@ -27,7 +27,7 @@ impl Town {
             assert!(is_bounded, "{key:?}: {} bytes wait", own.queue_bytes());
             assert!(own.in_flight() <= outgoing.in_flight_out, "{key:?}: {} under way", own.in_flight());
         }
-        assert!(table.retained.len() <= self.limits.retained, "{} are kept", table.retained.len());
+        assert!(table.retained.len() <= self.limits.retained.retained, "{} are kept", table.retained.len());
     }
 
     pub(super) async fn rest(&mut self) {
