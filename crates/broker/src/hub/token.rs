@@ -65,7 +65,7 @@ pub(super) struct Tell {
     /// Whether the publisher set the flag.
     pub(super) is_retained: bool,
     pub(super) publisher: Option<SessionKey>,
-    /// What is in its transaction: who is owed it, under which order, and whose turn it was in groups.
+    /// What is in its transaction: who is owed it, under which order and QoS, and whose turn it was in groups.
     pub(super) owed: Vec<(SessionKey, u64, Qos)>,
     pub(super) chosen: Vec<Choice>,
     /// The order of copies for kept sessions that were not found before the commit.
