@@ -168,7 +168,9 @@ impl Incoming {
                 known.stage = Stage::Releasing;
                 Taken::Offer(self.push(Answer::Pubcomp(id), None))
             }
-            Some(_) => {
+            Some(known) => {
+                // Released again it is unknown: its second PUBCOMP must not end the next message under the id.
+                known.stage = Stage::Releasing;
                 self.push(Answer::Pubcomp(id), Some(Reason::Success));
                 Taken::Answered
             }

@@ -203,8 +203,10 @@ impl Sessions {
                     (will_at_ms.is_some() && (is_clean || is_over), is_over)
                 }
             };
-            // Another credential of the same name may less: what the old one was granted ends with it.
-            let is_over = is_over || !account.rights.include(&seat.account.rights);
+            // What an old credential of this name had ends with it, in the file as well; and one that may less now finds
+            // nothing of what it was granted.
+            let is_other = account.credential != seat.account.credential;
+            let is_over = is_over || is_other || !account.rights.include(&seat.account.rights);
             let own = seat.session.will.take().filter(|_| is_due);
             will = own.map(|will| DueWill { will, key: key.clone(), account: seat.account.clone() });
             taken_over = seat.leave();

@@ -180,6 +180,28 @@ fn n141_a_client_of_3_1_1_is_not_read_beyond_the_maximum() {
 }
 
 #[test]
+fn n134_an_id_that_is_released_twice_ends_one_message_only() {
+    for is_kept in [true, false] {
+        let mut incoming = Incoming::default();
+        let ordinal = publish(&mut incoming, Qos::ExactlyOnce, 1);
+        commit(&mut incoming, ordinal);
+        publish(&mut incoming, Qos::AtMostOnce, 0);
+        let released = incoming.release(id(1), is_kept);
+        assert_eq!(incoming.release(id(1), is_kept), Taken::Answered);
+        commit(&mut incoming, 1);
+        if let Taken::Offer(ordinal) = released {
+            commit(&mut incoming, ordinal);
+        }
+        let unknown = Reason::PacketIdNotFound;
+        assert_eq!(
+            answers(&mut incoming),
+            [("PUBREC", 1, OK), ("PUBCOMP", 1, OK), ("PUBCOMP", 1, unknown)]
+        );
+        assert_eq!(incoming.under_way(), 0);
+    }
+}
+
+#[test]
 fn n139_packets_that_do_not_count_are_taken_but_not_without_an_end() {
     let mut incoming = Incoming::default();
     publish(&mut incoming, Qos::AtLeastOnce, 1);

@@ -244,7 +244,9 @@ impl Oracle {
             let since = self.since.get(&(place, own.epoch, *filter));
             matches(filter, said.topic) && since.is_some_and(|since| *since <= said.number)
         };
-        if !is_first || is_shared || !own.subscriptions.keys().any(asked_before) {
+        // A copy of QoS 0 that was lost may come when its publisher sends again.
+        let may_be_late = qos == 0 && said.qos == 1;
+        if !is_first || is_shared || may_be_late || !own.subscriptions.keys().any(asked_before) {
             return;
         }
         let session = (said.qos > 0).then_some(Chain::Session(said.epoch));
