@@ -193,10 +193,7 @@ fn n134_an_id_that_is_released_twice_ends_one_message_only() {
             commit(&mut incoming, ordinal);
         }
         let unknown = Reason::PacketIdNotFound;
-        assert_eq!(
-            answers(&mut incoming),
-            [("PUBREC", 1, OK), ("PUBCOMP", 1, OK), ("PUBCOMP", 1, unknown)]
-        );
+        assert_eq!(answers(&mut incoming), [("PUBREC", 1, OK), ("PUBCOMP", 1, OK), ("PUBCOMP", 1, unknown)]);
         assert_eq!(incoming.under_way(), 0);
     }
 }
