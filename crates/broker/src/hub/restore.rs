@@ -13,8 +13,8 @@ use crate::retained::Kept;
 use crate::session::{Incoming, Outgoing, Queued, Restored, Session};
 use crate::topics::Asked;
 
-use super::{Hub, OWN, Owner};
 use super::rows::{granted_of, version_of, will_of};
+use super::{Hub, OWN, Owner};
 
 impl Hub {
     /// Puts all of it in. Every client is away, since its row says or else since `stopped_ms`. What belongs to a credential that

@@ -67,7 +67,12 @@ fn counts(section: &mut Section<'_>, limits: &mut Limits) {
     put(section, "connections_per_address", 1..=1_000_000, &mut limits.connections_per_address);
     put(section, "connections", 1..=10_000, &mut limits.connections);
     put(section, "sessions_kept", 0..=1_000_000, &mut limits.sessions.sessions_kept);
-    put(section, "sessions_kept_per_credential", 0..=10_000, &mut limits.sessions.sessions_kept_per_credential);
+    put(
+        section,
+        "sessions_kept_per_credential",
+        0..=10_000,
+        &mut limits.sessions.sessions_kept_per_credential,
+    );
     put(section, "sessions_kept_per_gateway", 0..=100_000, &mut limits.sessions.sessions_kept_per_gateway);
     put(section, "subscriptions", 1..=100_000, &mut limits.sessions.subscriptions);
     put(section, "subscriptions_per_gateway", 1..=1_000_000, &mut limits.sessions.subscriptions_of_gateway);
