@@ -14,12 +14,20 @@ pub struct Account {
     pub rights: Rights,
     /// It speaks for many, and may have more of everything.
     pub is_gateway: bool,
+    /// It ends by its own time, which is looked at now and then.
+    pub may_expire: bool,
 }
 
 impl Account {
     /// A client without a name: all of them are one.
     pub fn nameless() -> Self {
-        Self { owner: "".into(), credential: None, rights: Rights::everything(), is_gateway: true }
+        Self {
+            owner: "".into(),
+            credential: None,
+            rights: Rights::everything(),
+            is_gateway: true,
+            may_expire: false,
+        }
     }
 
     pub fn is_nameless(&self) -> bool {

@@ -21,6 +21,8 @@ pub struct SessionRow {
     pub key: SessionKey,
     /// The number of its device's credential; `None`: it has none of those.
     pub credential: Option<i64>,
+    /// Which session of this key: the next one after a clean start has another number.
+    pub incarnation: i64,
     /// 3, 4, 5
     pub version: u8,
     pub expiry_s: u32,
@@ -101,10 +103,19 @@ pub struct MqttPart {
     pub properties: Option<Bytes>,
     pub expires_at: Option<TimestampMs>,
     pub owed_to: Vec<Owed>,
-    /// The packet id of a QoS 2 publish of a kept session: seen until it is released.
-    pub received_by: Option<(SessionKey, u16)>,
+    /// A QoS 2 publish of a kept session.
+    pub received_by: Option<ReceivedBy>,
     /// It is kept for its topic; an empty payload removes what was kept.
     pub retained: Option<Retain>,
+}
+
+/// A packet id of a QoS 2 publish: its session has seen it until it is released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedBy {
+    pub key: SessionKey,
+    /// A later session of this key has not seen it.
+    pub incarnation: i64,
+    pub packet_id: u16,
 }
 
 /// Whose a retained message is.

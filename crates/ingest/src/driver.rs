@@ -224,12 +224,13 @@ impl Worker {
     /// Sends out what was committed. None of it can fail.
     fn send(&self, outputs: Outputs<Ack>, reply: &mut Option<Reply>) {
         let Outputs { acknowledged, answer, feed, wake_outbox, job } = outputs;
+        // Before the acknowledgements: who has one and looks at once sees what it sent.
+        self.shared.feed.publish(feed);
         let mut settled = Vec::new();
         let count =
             acknowledged.into_iter().map(|ack| ack.release(&mut settled)).filter(|told| *told).count();
         Token::settle(settled);
         Counters::add(&self.shared.health.counters.acknowledged, count as u64);
-        self.shared.feed.publish(feed);
         if wake_outbox {
             self.shared.wake_outbox();
         }

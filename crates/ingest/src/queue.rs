@@ -9,6 +9,7 @@ mod line;
 mod lines;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,8 +32,13 @@ const PLACES_OF_CLIENT_MAX: usize = PLACES_MAX / 4;
 const COMMANDS_MAX: usize = 64;
 /// Steps of jobs waiting at most: each may hold a megabyte.
 const REPORTS_MAX: usize = 2;
-/// Changes of sessions waiting at most: each is small, and a client's answer waits for most of them.
-const SESSION_CHANGES_MAX: usize = 65_536;
+/// Changes of sessions in a group at most. While more wait, groups have no messages: what a message is stored for must be there.
+const SESSION_CHANGES_OF_GROUP_MAX: usize = 2_048;
+/// When so many changes of sessions wait, no client of the embedded broker is read any further.
+const SESSION_CHANGES_CROWD: usize = 16_384;
+/// Changes of sessions waiting at most. What lies above the crowd is for what comes from no client: connections that end, and
+/// messages that were committed meanwhile.
+const SESSION_CHANGES_MAX: usize = 131_072;
 
 /// The way of an answer back to who asked.
 pub(crate) type Reply = oneshot::Sender<Answer>;
@@ -78,9 +84,11 @@ enum Phase {
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 struct Lanes {
     lines: Lines,
-    sessions: Vec<Changed<Ack>>,
+    sessions: VecDeque<Changed<Ack>>,
     /// Somebody waits for one of these changes.
     is_change_awaited: bool,
+    /// A change found no room, and that was told.
+    is_overflow_told: bool,
     asked: VecDeque<Asked>,
     reports: VecDeque<(JobId, JobOutcome)>,
     has_tick: bool,
@@ -99,6 +107,8 @@ struct Inner {
     arrived: Condvar,
     /// A report was taken: there is room for the next one.
     taken: Condvar,
+    /// Of [`SESSION_CHANGES_CROWD`]: it is asked for each packet, without the lock.
+    is_crowded: AtomicBool,
     places: Arc<Semaphore>,
     commands: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -120,6 +130,7 @@ impl Queue {
             lanes: Mutex::default(),
             arrived: Condvar::new(),
             taken: Condvar::new(),
+            is_crowded: AtomicBool::new(false),
             places: Arc::new(Semaphore::new(PLACES_MAX)),
             commands: Arc::new(Semaphore::new(COMMANDS_MAX)),
             clock,
@@ -155,15 +166,26 @@ impl Queue {
             return drop(lanes);
         }
         if lanes.sessions.len() >= SESSION_CHANGES_MAX {
+            let is_told = std::mem::replace(&mut lanes.is_overflow_told, true);
             drop(lanes);
-            tracing::warn!(%change, "a change of a session is not stored: too many wait");
+            if !is_told {
+                tracing::error!(%change, "changes of MQTT sessions are not stored: too many wait for the disk");
+            }
             return;
         }
-        lanes.sessions.push(Changed { change, ack });
+        lanes.sessions.push_back(Changed { change, ack });
+        if lanes.sessions.len() == SESSION_CHANGES_CROWD {
+            self.0.is_crowded.store(true, Ordering::Relaxed);
+        }
         if is_awaited {
             lanes.is_change_awaited = true;
             self.wake(lanes);
         }
+    }
+
+    /// So many changes wait that nobody may cause more.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.0.is_crowded.load(Ordering::Relaxed)
     }
 
     /// Asks for a change and waits for the answer.
@@ -258,6 +280,9 @@ impl Queue {
                 if matches!(work, Work::Job(..)) {
                     self.0.taken.notify_all();
                 }
+                if lanes.sessions.len() < SESSION_CHANGES_CROWD / 2 {
+                    self.0.is_crowded.store(false, Ordering::Relaxed);
+                }
                 return work;
             }
             lanes.is_driver_asleep = true;
@@ -304,7 +329,8 @@ impl Queue {
 
 impl Lanes {
     fn has_messages(&self, takes_messages: bool) -> bool {
-        self.is_change_awaited || takes_messages && !self.lines.is_empty()
+        let are_changes_due = self.is_change_awaited || self.phase > Phase::Open && !self.sessions.is_empty();
+        are_changes_due || takes_messages && !self.lines.is_empty()
     }
 
     fn take(&mut self, takes_messages: bool) -> Option<Work> {
@@ -319,10 +345,107 @@ impl Lanes {
             return Some(Work::Asked(asked));
         }
         if has_messages || self.has_tick {
-            (self.has_tick, self.are_messages_next, self.is_change_awaited) = (false, false, false);
-            let messages = if takes_messages { self.lines.group() } else { Vec::new() };
-            return Some(Work::Messages(Group { messages, sessions: std::mem::take(&mut self.sessions) }));
+            (self.has_tick, self.are_messages_next) = (false, false);
+            return Some(Work::Messages(self.group(takes_messages)));
         }
         (self.phase > Phase::Open).then_some(Work::Stop)
+    }
+
+    fn group(&mut self, takes_messages: bool) -> Group<Ack> {
+        let number = self.sessions.len().min(SESSION_CHANGES_OF_GROUP_MAX);
+        let sessions: Vec<_> = self.sessions.drain(..number).collect();
+        self.is_change_awaited = !self.sessions.is_empty();
+        if self.is_change_awaited {
+            return Group { messages: Vec::new(), sessions };
+        }
+        self.sessions.shrink_to(SESSION_CHANGES_OF_GROUP_MAX);
+        self.is_overflow_told = false;
+        Group { messages: if takes_messages { self.lines.group() } else { Vec::new() }, sessions }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sanimon_codec::Formats;
+    use sanimon_domain::{SessionKey, SiteCalendar};
+    use sanimon_store::Store;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> TimestampMs {
+            TimestampMs(0)
+        }
+    }
+
+    fn queue() -> Queue {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shared = Store::open(folder.path(), None).expect("a store").shared;
+        let decoder = Decoder::new(Formats::new(Vec::new(), SiteCalendar::utc()), Vec::new(), &shared);
+        Queue::new(Arc::new(Stopped), decoder)
+    }
+
+    fn released(number: usize) -> SessionChange {
+        SessionChange::Released(SessionKey { owner: "".into(), client_id: "c".into() }, number as u16)
+    }
+
+    fn group(queue: &Queue) -> Group<Ack> {
+        match queue.next(true) {
+            Work::Messages(group) => group,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Many changes are many groups, in order, and messages come when all of them are in: they may be about these sessions.
+    #[tokio::test]
+    async fn changes_of_sessions_are_bounded_in_a_group_and_go_before_messages() {
+        let queue = queue();
+        let number = 2 * SESSION_CHANGES_OF_GROUP_MAX + 1;
+        (0..number).for_each(|own| queue.change(released(own), Ack::none()));
+        let arrival = Arrival {
+            source: "test".into(),
+            topic: "sanitation/z/bin/b/telemetry".into(),
+            payload: "1".into(),
+            qos: sanimon_writer::Qos::AtMostOnce,
+            is_retained: false,
+            connection: sanimon_writer::Connection::Broker,
+            client_id: None,
+            mqtt: None,
+            refused: None,
+            ack: crate::message::AckWay::None,
+        };
+        queue.line().message(arrival).await.expect("it is open");
+        let groups: Vec<Group<Ack>> = (0..3).map(|_| group(&queue)).collect();
+        let sizes: Vec<_> = groups.iter().map(|own| (own.sessions.len(), own.messages.len())).collect();
+        assert_eq!(sizes, [(SESSION_CHANGES_OF_GROUP_MAX, 0), (SESSION_CHANGES_OF_GROUP_MAX, 0), (1, 1)]);
+        let changes = groups.into_iter().flat_map(|own| own.sessions).map(|own| own.change);
+        assert!(changes.eq((0..number).map(released)), "in their order");
+    }
+
+    #[test]
+    fn a_crowd_of_changes_is_told_and_is_over_when_half_of_it_is_taken() {
+        let queue = queue();
+        (0..SESSION_CHANGES_CROWD - 1).for_each(|own| queue.change(released(own), Ack::none()));
+        assert!(!queue.is_crowded());
+        queue.change(released(0), Ack::none());
+        assert!(queue.is_crowded());
+        queue.tick().expect("it is open");
+        let mut left = SESSION_CHANGES_CROWD;
+        while queue.is_crowded() {
+            left -= group(&queue).sessions.len();
+        }
+        assert!(left < SESSION_CHANGES_CROWD / 2 && left > SESSION_CHANGES_CROWD / 4, "{left}");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_still_written_when_sanimon_stops() {
+        let queue = queue();
+        queue.change(released(1), Ack::none());
+        queue.stop();
+        assert_eq!(group(&queue).sessions.len(), 1);
+        assert!(matches!(queue.next(true), Work::Stop));
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::rate::network;
+
 /// How many may wait; past a limit the oldest gives its place to the newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdmissionLimits {
@@ -55,6 +57,7 @@ impl Admission {
 
     /// Takes a place; the second answer says how many lost theirs.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> (Place, usize) {
+        let address = network(address);
         let (held, lost) = oneshot::channel();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let mut evicted = 0;

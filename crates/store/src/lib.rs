@@ -55,10 +55,10 @@ pub use model::{
     Account, Alert, AuditEntry, CalibrationPoint, CaseSetting, Credential, DeliveryOutcome, DeliveryResult,
     Device, DeviceEvent, DeviceState, Doubted, LastKnown, LatLon, Latest, MessageState, MqttPart, NewAudit,
     NewCredential, NewPhoto, NewReport, NewRound, NewRules, NewSession, NewToken, NewWindow, OutboxMessage,
-    OutgoingRow, Owed, PhotoEntry, Place, PlaceCode, PlannedStop, Point, Quarantined, ReplacedHardware,
-    Report, Retain, RetainedRow, Round, RoundStop, RulesVersion, SavedDocument, Session, SessionChange,
-    SessionRow, Step, StopMark, StopState, StoredMessage, StoredSessions, SubscriptionRow, Token,
-    WaitingMessage, WillRow, WindowEntry, Zone,
+    OutgoingRow, Owed, PhotoEntry, Place, PlaceCode, PlannedStop, Point, Quarantined, ReceivedBy,
+    ReplacedHardware, Report, Retain, RetainedRow, Round, RoundStop, RulesVersion, SavedDocument, Session,
+    SessionChange, SessionRow, Step, StopMark, StopState, StoredMessage, StoredSessions, SubscriptionRow,
+    Token, WaitingMessage, WillRow, WindowEntry, Zone,
 };
 pub use parts::in_parts;
 pub use read::{

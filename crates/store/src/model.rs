@@ -10,7 +10,7 @@ pub use conduct::{
     PlaceCode, Report, RulesVersion, WaitingMessage, WindowEntry,
 };
 pub use sanimon_domain::mqtt::{
-    MqttPart, OutgoingRow, Owed, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage,
+    MqttPart, OutgoingRow, Owed, ReceivedBy, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage,
     StoredSessions, SubscriptionRow, WillRow,
 };
 pub use setup::{

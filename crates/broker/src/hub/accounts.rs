@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::HashMap;
-use sanimon_net::{Allowance, Bucket};
+use sanimon_net::{Addresses, Allowance, Bucket};
 
 use crate::account::Account;
 use crate::limit::Limit;
@@ -16,7 +16,7 @@ use crate::reason::Reason;
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     by_owner: HashMap<Arc<str>, Known>,
-    by_address: HashMap<IpAddr, usize>,
+    addresses: Addresses,
     connected: usize,
     /// All clients without a name are one.
     nameless: Known,
@@ -90,20 +90,18 @@ impl Accounts {
         }
     }
 
-    /// One more connection. Gives how fast it may speak; `None`: as fast as it likes.
+    /// One more connection. Gives how fast it may speak; `None`: as fast as it likes. `is_again`: another one goes for it.
     pub(crate) fn enter(
         &mut self,
         limits: &Limits,
-        account: &Account,
-        address: IpAddr,
+        (account, address): (&Account, IpAddr),
+        is_again: bool,
         now_ms: i64,
     ) -> Result<Option<Arc<Pace>>, (Limit, Reason)> {
-        if self.connected >= limits.connections_total {
+        if self.connected >= limits.connections_total && !is_again {
             return Err((Limit::ConnectionsTotal, Reason::ServerBusy));
         }
-        let of_address = self.by_address.get(&address).copied().unwrap_or(0);
-        // A proxy or a bridge on this machine speaks for many.
-        if of_address >= limits.connections_per_address && !address.is_loopback() {
+        if !self.addresses.has_room(address, limits.connections_per_address) && !is_again {
             return Err((Limit::ConnectionsPerAddress, Reason::ConnectionRateExceeded));
         }
         let max = limits.connections_of(account.is_gateway);
@@ -120,13 +118,13 @@ impl Accounts {
                     refused_at_ms: 0,
                 }
             });
-            if known.connections >= max {
+            if known.connections >= max && !is_again {
                 return Err((Limit::Connections, Reason::QuotaExceeded));
             }
             known.connections += 1;
             known.pace.clone()
         };
-        *self.by_address.entry(address).or_default() += 1;
+        self.addresses.enter(address);
         self.connected += 1;
         Ok(pace)
     }
@@ -136,12 +134,7 @@ impl Accounts {
         if let Some(known) = self.by_owner.get_mut(owner) {
             known.connections -= 1;
         }
-        if let Some(number) = self.by_address.get_mut(&address) {
-            *number -= 1;
-            if *number == 0 {
-                self.by_address.remove(&address);
-            }
-        }
+        self.addresses.leave(address);
     }
 
     /// A message is about to be refused by closing. True: that was done often enough, and it is to be set aside instead.

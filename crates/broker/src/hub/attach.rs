@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sanimon_domain::SessionKey;
 use sanimon_domain::mqtt::SessionChange;
@@ -16,7 +17,7 @@ use crate::session::will::End;
 use crate::sessions::{Attached, Newcomer, lock};
 
 use super::token::{Of, Sender};
-use super::{Hub, Pace, Token};
+use super::{Hub, Pace, Token, WILLS_MAX};
 
 /// Random bits of a client id that we give, as hexadecimal digits.
 const ASSIGNED_DIGITS: usize = 32;
@@ -41,6 +42,8 @@ pub(crate) struct Admitted {
     pub(crate) assigned_client_id: Option<String>,
     pub(crate) receive_max: NonZeroU16,
     pub(crate) pace: Option<Arc<Pace>>,
+    /// Of its session.
+    pub(crate) incarnation: i64,
     /// Its row is in the file.
     pub(crate) is_stored: bool,
     /// What it is told waits for a commit.
@@ -60,9 +63,16 @@ impl Hub {
         let client_id = assigned.as_deref().unwrap_or(&connect.client_id);
         let key = SessionKey { owner: account.owner.clone(), client_id: client_id.into() };
         let now_ms = self.now_ms();
+        if connect.will.is_some() && self.wills.load(Ordering::Relaxed) >= WILLS_MAX {
+            return Err(Reason::ServerBusy);
+        }
         let mut table = self.table();
-        let account = table.accounts.shared(account);
-        let entered = table.accounts.enter(&self.limits, &account, address, now_ms);
+        // Revoked since it signed in: who takes rights away looks for sessions after this, and finds them.
+        let account = self.ports.permissions.now(&account.owner, account.credential, client_id);
+        let account = table.accounts.shared(account.ok_or(Reason::NotAuthorized)?);
+        // Who comes again takes the place of its old connection.
+        let is_again = table.sessions.is_here(&key);
+        let entered = table.accounts.enter(&self.limits, (&account, address), is_again, now_ms);
         let refused = |limit, reason| {
             self.met(limit, &key.owner);
             reason
@@ -84,6 +94,7 @@ impl Hub {
         let mut own = lock(&seat);
         let was_stored = has_ended || own.is_stored;
         own.is_stored = is_stored;
+        let incarnation = own.session.incarnation;
         (own.session.expiry_s, own.session.version) = (expiry_s, connect.version);
         let token = || Some(Token::new(self, Of::Change(link.clone(), ticket)));
         // The file changes as the table does: a change that overtakes another would bring back what has ended.
@@ -115,6 +126,7 @@ impl Hub {
             assigned_client_id: assigned,
             receive_max: self.limits.receive_max_of(account.is_gateway),
             pace,
+            incarnation,
             is_stored,
             is_awaited: is_stored || was_stored,
             is_bridge: connect.is_bridge,

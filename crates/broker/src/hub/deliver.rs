@@ -47,12 +47,8 @@ fn settle_some(tokens: Vec<Token>) {
                         woken.push(from.link);
                     }
                 } else {
-                    if let Some((id, key)) = qos2 {
+                    if let Some(id) = qos2 {
                         seat.session.incoming.received_before(id);
-                        if let Some(key) = key.filter(|_| !seat.is_stored) {
-                            // The session has ended: another one under its key has not seen this id.
-                            hub.change(SessionChange::Released(key, id.get()));
-                        }
                         // Whoever came after it has waited for this.
                         woken.extend(seat.link().cloned());
                     }
@@ -75,6 +71,7 @@ fn settle_some(tokens: Vec<Token>) {
             Of::Change(link, ticket) => link.committed(ticket),
             Of::Will(tell, key) => {
                 tell.into_iter().for_each(|tell| hub.deliver(*tell));
+                hub.will_settled();
                 hub.forget_will(&key);
             }
             Of::Own(tell, link) => {
@@ -100,6 +97,7 @@ impl Hub {
             self.keep(&mut table, Kept { message: message.clone(), qos, owner });
         }
         drop(table);
+        let mut orphans = Vec::new();
         for copy in copies {
             // A session may get two: one of its own, and one of a group.
             let place = owed.iter().position(|(key, ..)| *key == copy.key);
@@ -109,7 +107,7 @@ impl Hub {
             let lower = qos.min(copy.qos).min(row.map_or(qos, |(.., stored)| stored));
             let is_stored = lower > Qos::AtMostOnce;
             self.done(&copy.key, order.filter(|_| !is_stored));
-            self.push(
+            let undelivered = self.push(
                 &copy,
                 Queued {
                     message: message.clone(),
@@ -122,6 +120,10 @@ impl Hub {
                 // It stands where its message does, but a session's second copy has a place of its own.
                 if copy.shared.is_none() { late } else { self.next_order() },
             );
+            orphans.extend(undelivered);
+        }
+        if !orphans.is_empty() {
+            self.give_on(&mut self.table(), orphans);
         }
         // Who is owed it no longer asks for it.
         owed.iter().for_each(|(key, order, _)| self.done(key, Some(*order)));
@@ -135,7 +137,8 @@ impl Hub {
             let lower = queued.qos.min(copy.qos);
             let subscription_ids = copy.subscription_ids.clone();
             let queued = Queued { qos: lower, subscription_ids, order: None, ..queued };
-            self.push(&copy, queued, self.next_order());
+            // Under the table's lock no session ends.
+            let _ = self.push(&copy, queued, self.next_order());
         }
     }
 
@@ -148,15 +151,11 @@ impl Hub {
             table.retained.remove(&topic);
             return self.forget_retained(table, topic);
         }
-        let mut again = None;
-        if let Some(at_ms) = table.forgotten.get_mut(&topic)
-            && kept.message.received_at_ms <= *at_ms
-        {
-            // It may be out of the file again; and what it is put in the place of comes after it.
-            *at_ms = self.now_ms();
+        // It may be out of the file again.
+        let again = table.forgotten.may_have(&topic, kept.message.received_at_ms).then(|| {
             let (message, qos) = (self.stored_message(&kept.message), kept.qos as u8);
-            again = Some(RetainedRow { message, qos, owner: owner.clone(), credential: kept.owner.1 });
-        }
+            RetainedRow { message, qos, owner: owner.clone(), credential: kept.owner.1 }
+        });
         if table.retained.put_own(is_own, kept).is_err() {
             // There was room before its commit, and others took it. In the file it is in the place of the one before.
             self.met(Limit::Retained, &owner);
@@ -164,11 +163,17 @@ impl Hub {
             self.forget_retained(table, topic);
         } else if let Some(row) = again {
             self.change(SessionChange::Retain(Box::new(row)));
+            // What it is put in the place of may come after it, and be under way as well.
+            table.forgotten.enter(topic, self.now_ms());
         }
     }
 
-    fn push(&self, copy: &Copy, mut queued: Queued, late: u64) {
+    /// Gives back what a session can no longer get that has ended meanwhile, where it is one of a group.
+    fn push(&self, copy: &Copy, mut queued: Queued, late: u64) -> Option<Queued> {
         let mut seat = lock(&copy.seat);
+        if seat.is_over {
+            return Some(queued).filter(|own| own.shared.is_some());
+        }
         let link = seat.link().cloned();
         if seat.is_stored {
             self.owe(&copy.key, &mut queued, late);
@@ -186,6 +191,7 @@ impl Hub {
             }
         }
         link.iter().for_each(|link| link.wake());
+        None
     }
 
     /// What a kept session must get is in the file, also what was not known before the message's commit: a client may have a

@@ -15,7 +15,7 @@ mod subscribe;
 mod token;
 mod upkeep;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +47,9 @@ pub(crate) type Owner = (Arc<str>, Option<i64>);
 
 /// Whose the product's own messages are: no username has a slash.
 const OWN: &str = "/own";
+/// Wills that wait for their commit before nobody with a will is let in: a client that comes and goes while the disk is slow
+/// leaves one each time.
+const WILLS_MAX: usize = 4_096;
 /// Addresses whose wrong passwords are remembered.
 const FAILURES_KEPT: usize = 16_384;
 
@@ -56,12 +59,34 @@ pub(crate) struct Table {
     pub(crate) sessions: Sessions,
     pub(crate) retained: Retained<Owner>,
     pub(crate) accounts: Accounts,
-    /// Topics whose message was taken out of the file, and when: one that was under way meanwhile has to be put in again.
-    forgotten: BTreeMap<Topic, i64>,
+    forgotten: Forgotten,
 }
 
-/// How long a message may be under way.
-const UNDER_WAY_MS: i64 = 600_000;
+/// Topics whose message was taken out of the file, and when: one that was under way meanwhile has to be put in again.
+#[derive(Debug, Default)]
+struct Forgotten {
+    by_topic: HashMap<Topic, i64>,
+    /// All that are older may have been forgotten: writing one once more does no harm.
+    until_ms: i64,
+}
+
+/// Forgotten topics that are known one by one.
+const FORGOTTEN_MAX: usize = 4_096;
+
+impl Forgotten {
+    fn enter(&mut self, topic: Topic, now_ms: i64) {
+        if self.by_topic.len() >= FORGOTTEN_MAX {
+            (self.by_topic, self.until_ms) = (HashMap::new(), now_ms);
+        }
+        self.by_topic.insert(topic, now_ms);
+    }
+
+    /// Whether a message for the topic that came at this time may have been taken out of the file since.
+    fn may_have(&self, topic: &Topic, received_at_ms: i64) -> bool {
+        let own_ms = self.by_topic.get(topic).copied().unwrap_or(i64::MIN);
+        received_at_ms <= own_ms.max(self.until_ms)
+    }
+}
 
 /// All of it.
 #[derive(Debug)]
@@ -74,6 +99,8 @@ pub struct Hub {
     kept_subscriptions: AtomicUsize,
     /// The place of the next message that is owed to a kept session.
     next_order: AtomicU64,
+    /// Wills on their way to their commit.
+    wills: AtomicUsize,
     /// Bytes of packets that have not come to their end.
     partial_bytes: AtomicUsize,
     /// Addresses that said wrong passwords.
@@ -94,7 +121,7 @@ impl Hub {
             sessions: Sessions::new(limits.sessions),
             retained: Retained::new(limits.retained),
             accounts: Accounts::default(),
-            forgotten: BTreeMap::new(),
+            forgotten: Forgotten::default(),
         };
         let hub = Self {
             limits,
@@ -103,6 +130,7 @@ impl Hub {
             subscriptions: AtomicUsize::new(0),
             kept_subscriptions: AtomicUsize::new(0),
             next_order: AtomicU64::new(1),
+            wills: AtomicUsize::new(0),
             partial_bytes: AtomicUsize::new(0),
             failures: Limiter::new(FAILURES_KEPT),
             committed,
@@ -149,6 +177,11 @@ impl Hub {
         self.partial_bytes.load(Ordering::Relaxed) > self.limits.partial_bytes
     }
 
+    /// Nothing more is read of anybody before the writer has caught up.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.ports.intake.is_crowded()
+    }
+
     #[cfg(test)]
     pub(crate) fn partial_bytes(&self) -> usize {
         self.partial_bytes.load(Ordering::Relaxed)
@@ -157,7 +190,7 @@ impl Hub {
     /// What is kept for a topic no longer is, in memory: nor in the file.
     fn forget_retained(&self, table: &mut Table, topic: Topic) {
         self.change(SessionChange::ForgetRetained(topic.as_str().into()));
-        table.forgotten.insert(topic, self.now_ms());
+        table.forgotten.enter(topic, self.now_ms());
     }
 
     /// Whether what somebody left may still be kept: the product's own, and what its credential allows.

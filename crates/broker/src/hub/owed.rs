@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use sanimon_domain::mqtt::{MqttPart, Owed, Retain};
+use sanimon_domain::mqtt::{MqttPart, Owed, ReceivedBy, Retain};
 use sanimon_domain::{SessionKey, TimestampMs};
 
 use crate::account::Account;
 use crate::hub::ports::Published;
 use crate::limit::Limit;
 use crate::message::Message;
-use crate::packet::{PacketId, Qos};
+use crate::packet::Qos;
 use crate::retained::NoRoom;
 use crate::session::Offer;
 use crate::session::will::End;
@@ -31,7 +31,7 @@ struct Said<'a> {
     key: &'a SessionKey,
     account: &'a Account,
     /// QoS 2 of a kept session.
-    received_as: Option<PacketId>,
+    received_by: Option<ReceivedBy>,
 }
 
 impl Hub {
@@ -45,10 +45,13 @@ impl Hub {
         let Offer { ordinal, message, qos, packet_id, dup, retain } = offer;
         let (topic, payload) = (message.topic.clone(), message.payload.clone());
         let qos2 = packet_id.filter(|_| qos == Qos::ExactlyOnce);
-        let received_as = qos2.filter(|_| client.is_stored);
-        let said = Said { message, qos, retain, key: &client.key, account, received_as };
+        let received_by = qos2.filter(|_| client.is_stored).map(|id| ReceivedBy {
+            key: client.key.clone(),
+            incarnation: client.incarnation,
+            packet_id: id.get(),
+        });
+        let said = Said { message, qos, retain, key: &client.key, account, received_by };
         let (part, tell) = if is_denied { (None, None) } else { self.prepared(said) };
-        let qos2 = qos2.map(|id| (id, received_as.map(|_| client.key.clone())));
         let token = Token::new(
             self,
             Of::Publish {
@@ -73,9 +76,9 @@ impl Hub {
     }
 
     fn prepared(&self, said: Said<'_>) -> (Option<Arc<MqttPart>>, Option<Box<Tell>>) {
-        let Said { message, qos, retain, key, account, received_as } = said;
+        let Said { message, qos, retain, key, account, received_by } = said;
         let is_heard = self.subscriptions.load(Ordering::Acquire) > 0;
-        if !retain && !is_heard && received_as.is_none() {
+        if !retain && !is_heard && received_by.is_none() {
             return (None, None);
         }
         let owner: Owner = (key.owner.clone(), account.credential);
@@ -99,14 +102,14 @@ impl Hub {
             }
         }
         let orders = owed.iter().map(|own| (own.key.clone(), own.order, Qos::of_number(own.qos))).collect();
-        let is_stored = keeps || !owed.is_empty() || received_as.is_some();
+        let is_stored = keeps || !owed.is_empty() || received_by.is_some();
         let part = is_stored.then(|| {
             let stores_message = keeps || !owed.is_empty();
             Arc::new(MqttPart {
                 properties: message.properties.as_deref().filter(|_| stores_message).and_then(written),
                 expires_at: message.expires_at_ms.map(|at| TimestampMs(self.to_wall(at))),
                 owed_to: owed,
-                received_by: received_as.map(|id| (key.clone(), id.get())),
+                received_by,
                 retained: keeps.then(|| Retain {
                     qos: qos as u8,
                     owner: owner.0.clone(),
@@ -165,7 +168,7 @@ impl Hub {
         let message = Message::new(topic.clone(), will.payload.clone(), will.properties, now_ms);
         let (qos, retain) = (will.qos, will.retain);
         let (part, tell) =
-            self.prepared(Said { message, qos, retain, key: &key, account: &account, received_as: None });
+            self.prepared(Said { message, qos, retain, key: &key, account: &account, received_by: None });
         let published = Published {
             topic,
             payload: will.payload,
@@ -176,6 +179,7 @@ impl Hub {
             is_denied: false,
         };
         let mut line = self.ports.intake.open(&key);
+        self.wills.fetch_add(1, Ordering::Relaxed);
         if let Some(waiting) = line.offer(published, Token::new(self, Of::Will(tell, key))) {
             tokio::spawn(waiting);
         }

@@ -74,6 +74,9 @@ pub trait Intake: Send + Sync + 'static {
     /// A change of what is stored of sessions, in the next group. Without a token nobody waits for it.
     fn change(&self, change: SessionChange, token: Option<Token>);
 
+    /// So many changes wait for their commit that no client may cause more: none is read before there are fewer.
+    fn is_crowded(&self) -> bool;
+
     /// The wall's time, UTC milliseconds.
     fn wall_ms(&self) -> i64;
 }

@@ -11,10 +11,11 @@ use sanimon_domain::{SessionKey, TimestampMs};
 use crate::packet::Qos;
 use crate::retained::Kept;
 use crate::session::{Incoming, Outgoing, Queued, Restored, Session};
+use crate::sessions::lock;
 use crate::topics::Asked;
 
 use super::rows::{granted_of, version_of, will_of};
-use super::{Hub, OWN, Owner};
+use super::{Hub, OWN, Owner, Table};
 
 impl Hub {
     /// Puts all of it in. Every client is away, since its row says or else since `stopped_ms`. What belongs to a credential that
@@ -43,6 +44,7 @@ impl Hub {
                 Outgoing::restored(self.limits.sessions.outgoing, owed.remove(&row.key).unwrap_or_default());
             session.incoming = Incoming::restored(received.remove(&row.key).unwrap_or_default());
             (session.expiry_s, session.version) = (row.expiry_s, version_of(&row));
+            session.incarnation = row.incarnation;
             session.will = row.will.as_deref().map(|own| Box::new(will_of(own)));
             let since_ms = self.of_wall(row.away_since.map_or(stopped_ms, |at| at.0));
             let will_at_ms = row.will.as_ref().map(|own| {
@@ -64,7 +66,7 @@ impl Hub {
         }
         for (key, row) in subscriptions {
             let Some(seat) = table.sessions.seat(&key) else { continue };
-            let account = crate::sessions::lock(seat).account.clone();
+            let account = lock(seat).account.clone();
             match Asked::parse(&row.filter) {
                 Ok(asked) if account.rights.may_subscribe(&asked) => {
                     table.sessions.subscribe(&key, asked, granted_of(&row));
@@ -72,6 +74,7 @@ impl Hub {
                 _ => self.change(SessionChange::Unsubscribe(key, row.filter)),
             }
         }
+        self.drop_unwanted(&table);
         for row in retained {
             let is_own = &*row.owner == OWN;
             let owner: Owner = (row.owner, row.credential);
@@ -86,6 +89,20 @@ impl Hub {
             }
         }
         self.sessions_changed(&mut table);
+    }
+
+    /// What a session had collected by a filter that it may no longer have.
+    fn drop_unwanted(&self, table: &Table) {
+        for (key, seat) in table.sessions.seats() {
+            let mut seat = lock(seat);
+            let account = seat.account.clone();
+            let is_unwanted = |own: &Queued| {
+                let topic = &own.message.topic;
+                !account.rights.may_hear(topic) || !table.sessions.asks_for(key, topic)
+            };
+            let dropped = seat.session.outgoing.drop_where(is_unwanted);
+            dropped.into_iter().for_each(|own| self.done(key, own.order));
+        }
     }
 
     fn restored(&self, row: &OutgoingRow) -> Option<Restored> {

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use sanimon_domain::mqtt::{SessionChange, SessionRow, StoredMessage, SubscriptionRow, WillRow};
@@ -27,11 +28,16 @@ impl Hub {
         SessionRow {
             key: key.clone(),
             credential: seat.account.credential,
+            incarnation: session.incarnation,
             version: session.version.level(),
             expiry_s: session.expiry_s,
             away_since: away_since_ms.map(|at| TimestampMs(self.to_wall(at))),
             will,
         }
+    }
+
+    pub(super) fn will_settled(&self) {
+        self.wills.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A will was published: its session's row no longer has it. Until then it had, for a crash between would lose it.

@@ -31,8 +31,8 @@ pub(super) enum Of {
         from: Sender,
         ordinal: Ordinal,
         is_awaited: bool,
-        /// Its id, and whose it is in the file.
-        qos2: Option<(PacketId, Option<SessionKey>)>,
+        /// Its id, where it is QoS 2.
+        qos2: Option<PacketId>,
         tell: Option<Box<Tell>>,
     },
     /// Something else that stands in a connection's line.
@@ -116,14 +116,14 @@ impl Drop for Token {
         match own.of {
             Of::Publish { from, qos2, .. } => {
                 from.link.stop(Stop::CannotStore);
-                let Some((id, _)) = qos2 else { return };
+                let Some(id) = qos2 else { return };
                 let mut seat = lock(&from.seat);
                 seat.session.incoming.lost(id);
                 seat.link().into_iter().for_each(|link| link.wake());
             }
             Of::Place { from, .. } | Of::Stage(from, _) => from.link.stop(Stop::CannotStore),
             Of::Change(link, _) | Of::Own(_, link) => link.stop(Stop::CannotStore),
-            Of::Will(..) => {}
+            Of::Will(..) => own.hub.will_settled(),
         }
     }
 }

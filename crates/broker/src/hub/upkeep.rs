@@ -9,6 +9,7 @@ use bytes::Bytes;
 use sanimon_domain::mqtt::{RetainedRow, SessionChange, StoredMessage};
 use sanimon_domain::{SessionKey, TimestampMs};
 
+use crate::account::Account;
 use crate::limit::Limit;
 use crate::link::{Link, Stop};
 use crate::message::Message;
@@ -17,7 +18,7 @@ use crate::sessions::{Passed, SharedSeat, lock};
 use crate::topics::Topic;
 
 use super::token::{Of, Tell};
-use super::{Hub, OWN, Owner, Token, UNDER_WAY_MS};
+use super::{Hub, OWN, Owner, Token};
 
 /// How often time is looked at.
 pub(crate) const UPKEEP_EVERY: Duration = Duration::from_millis(250);
@@ -41,7 +42,6 @@ impl Hub {
         let passed = table.sessions.pass(now_ms, STEPS_MAX);
         let expired = table.retained.expire(now_ms, STEPS_MAX);
         table.accounts.tidy(now_ms);
-        table.forgotten.retain(|_, at| now_ms - *at < UNDER_WAY_MS);
         if !passed.is_empty() {
             self.sessions_changed(&mut table);
         }
@@ -99,37 +99,35 @@ impl Hub {
         }
     }
 
-    /// Rights have changed: who may no longer do what it did loses its connection, its session and what it left.
-    pub(crate) fn judge_again(&self) {
-        let permissions = &self.ports.permissions;
+    /// Who may no longer do what it did loses its connection, its session and what it left. `have_changed`: somebody's rights did;
+    /// otherwise only a credential's own time can be over.
+    pub(crate) fn judge_again(&self, have_changed: bool) {
+        let revoked = self.revoked(have_changed);
+        let owners: Vec<Owner> = self.table().retained.owners().cloned().collect();
+        let gone: Vec<Owner> = owners.into_iter().filter(|owner| !self.may_keep_on(owner)).collect();
+        if revoked.is_empty() && gone.is_empty() {
+            return;
+        }
         let mut table = self.table();
-        let mut revoked = Vec::new();
-        for (key, seat) in table.sessions.seats() {
-            let mut seat = lock(seat);
-            match permissions.now(&seat.account.owner, seat.account.credential, &key.client_id) {
-                Some(now) if now.rights.include(&seat.account.rights) => {
-                    if now != *seat.account {
-                        seat.account = Arc::new(now);
-                    }
-                }
-                _ => revoked.push((key.clone(), seat.link().cloned())),
+        let mut stopped = Vec::new();
+        for (key, account) in revoked {
+            let Some(seat) = table.sessions.seat(&key).map(lock) else { continue };
+            // It may have signed in anew meanwhile, and was judged then.
+            if !Arc::ptr_eq(&seat.account, &account) {
+                continue;
             }
+            stopped.push((key.clone(), seat.link().cloned()));
+            drop(seat);
+            table.sessions.remove(&key);
+            self.change(SessionChange::Remove(key));
         }
-        for (key, _) in &revoked {
-            table.sessions.remove(key);
-        }
-        let gone: Vec<Owner> =
-            table.retained.owners().filter(|owner| !self.may_keep_on(owner)).cloned().collect();
-        let topics: Vec<Topic> = gone.iter().flat_map(|owner| table.retained.revoke(owner)).collect();
         self.sessions_changed(&mut table);
-        for (key, _) in &revoked {
-            self.change(SessionChange::Remove(key.clone()));
-        }
+        let topics: Vec<Topic> = gone.iter().flat_map(|owner| table.retained.revoke(owner)).collect();
         for topic in topics {
             self.forget_retained(&mut table, topic);
         }
         drop(table);
-        for (key, link) in revoked {
+        for (key, link) in stopped {
             tracing::info!(
                 client_id = &*key.client_id,
                 owner = &*key.owner,
@@ -137,6 +135,32 @@ impl Hub {
             );
             link.iter().for_each(|link| link.stop(Stop::Revoked));
         }
+    }
+
+    /// Sessions of accounts that may do less now. Others have the table's lock meanwhile.
+    fn revoked(&self, have_changed: bool) -> Vec<(SessionKey, Arc<Account>)> {
+        let table = self.table();
+        let seats = table.sessions.seats().map(|(key, seat)| (key.clone(), seat.clone()));
+        let seats: Vec<(SessionKey, SharedSeat)> = seats.collect();
+        drop(table);
+        let mut revoked = Vec::new();
+        for (key, seat) in seats {
+            let account = lock(&seat).account.clone();
+            if !have_changed && !account.may_expire {
+                continue;
+            }
+            match self.ports.permissions.now(&account.owner, account.credential, &key.client_id) {
+                Some(now) if now == *account => {}
+                Some(now) if now.rights.include(&account.rights) => {
+                    let mut seat = lock(&seat);
+                    if Arc::ptr_eq(&seat.account, &account) {
+                        seat.account = Arc::new(now);
+                    }
+                }
+                _ => revoked.push((key, account)),
+            }
+        }
+        revoked
     }
 
     /// The product is about to stop: kept sessions are away since now, in the file.

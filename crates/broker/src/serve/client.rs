@@ -28,8 +28,8 @@ const OUTPUT_BYTES: usize = 64 * 1024;
 const BUFFER_KEPT: usize = 4 * 1024;
 /// How long a connection that we close may take to hear why.
 const LINGER: Duration = Duration::from_secs(1);
-/// How often it is looked whether there is room for parts of packets again.
-const PARTIAL_LOOK_MS: i64 = 250;
+/// How often it is looked whether others have left room again: nobody tells.
+const ROOM_LOOK_MS: i64 = 250;
 /// A moment that does not come.
 const NEVER_MS: i64 = i64::MAX;
 
@@ -174,6 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 self.waiting = None;
                 return Poll::Ready(Event::Resumed);
             }
+        } else if self.waits_for_others() {
+            self.arm_for(self.hub.now_ms(), ROOM_LOOK_MS);
         } else if self.may_read()
             && let Poll::Ready(event) = self.read(cx)
         {
@@ -218,12 +220,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         Poll::Pending
     }
 
+    /// All connections together hold too much: parts of packets, or changes that wait for the disk.
+    fn waits_for_others(&self) -> bool {
+        self.hub.is_crowded() || self.hub.is_partial_full() && self.partial > 0
+    }
+
     fn may_read(&self) -> bool {
-        let waits_for_room = self.hub.is_partial_full() && self.partial > 0;
         let is_paused = self.read_at_ms > 0 && self.read_at_ms > self.hub.now_ms();
         // Answers are always written: who asks and does not read is not read, either.
         let reads = self.output.len() < OUTPUT_BYTES;
-        !self.is_closing && reads && !waits_for_room && !is_paused && self.wants_input()
+        !self.is_closing && reads && !self.waits_for_others() && !is_paused && self.wants_input()
     }
 
     /// Bytes come into a buffer that all connections of this thread share: one that is silent has none.
@@ -285,7 +291,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             self.output.clear();
             return self.leave(End::Lost(Reason::QuotaExceeded));
         }
-        if is_over(self.packet_since_ms, limits.packet_time) && self.read_at_ms <= now_ms {
+        let is_read = self.read_at_ms <= now_ms && !self.hub.is_crowded();
+        if is_over(self.packet_since_ms, limits.packet_time) && is_read {
             self.hub.met(Limit::PacketTime, &owner);
             return self.close(Reason::KeepAliveTimeout);
         }
@@ -311,14 +318,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             end_ms(self.packet_since_ms, limits.packet_time),
             self.machine.deadline_ms(),
             (self.read_at_ms > self.now_ms).then_some(self.read_at_ms),
-            // Nobody tells when there is room for parts of packets again.
-            (self.partial > 0 && self.hub.is_partial_full()).then_some(self.now_ms + PARTIAL_LOOK_MS),
         ];
         let Some(due_ms) = due.into_iter().flatten().min() else { return };
-        // A later moment is armed when the earlier one has come: most packets move it on.
+        self.arm_for(self.now_ms, due_ms - self.now_ms);
+    }
+
+    /// A later moment is armed when the earlier one has come: most packets move it on.
+    fn arm_for(&mut self, now_ms: i64, in_ms: i64) {
+        let due_ms = now_ms + in_ms;
         if due_ms < self.timer_ms {
-            let in_ms = (due_ms - self.now_ms).max(1) as u64;
-            self.timer.as_mut().reset(Instant::now() + Duration::from_millis(in_ms));
+            self.timer.as_mut().reset(Instant::now() + Duration::from_millis(in_ms.max(1) as u64));
             self.timer_ms = due_ms;
         }
     }

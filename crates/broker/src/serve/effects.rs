@@ -58,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             return false;
         }
         let now_ms = self.now_ms;
-        if self.read_at_ms > now_ms {
+        if self.read_at_ms > now_ms || self.hub.is_crowded() {
             return false;
         }
         let (mut effects, room) = (scratch::take_effects(), self.room());
@@ -80,13 +80,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 return false;
             }
             Ok(Some(packet)) => {
-                let is_control = is_control(&packet);
+                let cost = control_cost(&packet);
                 self.machine.set_room(room);
                 self.machine.packet(session, now_ms, (self.wire, packet), &mut effects);
                 drop(seat);
                 self.packet_ended();
                 let allowance = self.hub.limits.control_packets;
-                if is_control && !self.control.take(allowance, 1.0, now_ms as u64) {
+                if cost > 0.0 && !self.control.take(allowance, cost, now_ms as u64) {
                     self.hub.met(Limit::ControlPacketsPerS, &self.owner());
                     self.close(Reason::MessageRateTooHigh);
                     return false;
@@ -298,12 +298,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     }
 }
 
-/// What is bounded by its number in a second: neither messages nor answers to ours.
-const fn is_control(packet: &FromClient) -> bool {
-    matches!(
-        packet,
-        FromClient::Pingreq | FromClient::Subscribe(_) | FromClient::Unsubscribe(_) | FromClient::Auth
-    )
+/// Filters of a packet that are as dear as a packet of its own.
+const FILTERS_OF_CONTROL_PACKET: f64 = 16.0;
+
+/// What is bounded by its number in a second, neither messages nor answers to ours, and for how many it counts.
+fn control_cost(packet: &FromClient) -> f64 {
+    let with_filters = |number: usize| 1.0 + number as f64 / FILTERS_OF_CONTROL_PACKET;
+    match packet {
+        FromClient::Pingreq | FromClient::Auth => 1.0,
+        FromClient::Subscribe(subscribe) => with_filters(subscribe.filters.len()),
+        FromClient::Unsubscribe(unsubscribe) => with_filters(unsubscribe.filters.len()),
+        _ => 0.0,
+    }
 }
 
 fn is_acknowledgement(packet: &ToClient) -> bool {

@@ -137,9 +137,13 @@ const EXPIRY_LOOK: Duration = Duration::from_secs(10);
 
 async fn judge(hub: Arc<Hub>, mut rights: watch::Receiver<u64>) {
     loop {
-        // Nobody changes them any more once the product stops.
-        let _ = tokio::time::timeout(EXPIRY_LOOK, rights.changed()).await;
-        hub.judge_again();
+        let have_changed = match tokio::time::timeout(EXPIRY_LOOK, rights.changed()).await {
+            Ok(Ok(())) => true,
+            // Nobody changes them any more.
+            Ok(Err(_)) => return std::future::pending().await,
+            Err(_) => false,
+        };
+        hub.judge_again(have_changed);
     }
 }
 

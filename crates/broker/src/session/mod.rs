@@ -50,6 +50,8 @@ pub struct Session {
     pub outgoing: Outgoing,
     /// Of the connection that there is, or was.
     pub will: Option<Box<Will>>,
+    /// Which one of its key it is.
+    pub incarnation: i64,
     /// How long it is kept once the client is away.
     pub expiry_s: u32,
     /// Which MQTT its client spoke last.
@@ -75,6 +77,7 @@ impl Session {
             incoming: Incoming::default(),
             outgoing: Outgoing::new(limits),
             will: None,
+            incarnation: 0,
             expiry_s: 0,
             version: Version::V311,
             owed_retained: VecDeque::new(),

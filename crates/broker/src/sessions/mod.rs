@@ -149,6 +149,8 @@ pub struct Sessions {
     entered: usize,
     entered_kept: usize,
     generation: u64,
+    /// The newest session's.
+    incarnation: i64,
     /// What sessions that have ended had of groups: others get it.
     orphans: Vec<Queued>,
 }
@@ -163,6 +165,7 @@ impl Sessions {
             entered: 0,
             entered_kept: 0,
             generation: 0,
+            incarnation: 0,
             orphans: Vec::new(),
         }
     }
@@ -236,10 +239,13 @@ impl Sessions {
     }
 
     fn enter(&mut self, key: &SessionKey, account: &Arc<Account>) -> &mut Slot {
-        let outgoing = self.limits.outgoing;
+        let mut session = Session::new(self.limits.outgoing);
+        self.incarnation += 1;
+        session.incarnation = self.incarnation;
         self.slots.entry(key.clone()).or_insert_with(|| Slot {
             seat: Arc::new(Mutex::new(Seat {
-                session: Session::new(outgoing),
+                session,
+                is_over: false,
                 account: account.clone(),
                 is_stored: false,
                 generation: None,
@@ -263,7 +269,9 @@ impl Sessions {
         let until_ms = since_ms + i64::from(session.expiry_s) * 1_000;
         let slot = self.enter(key, account);
         slot.presence = Presence::Away { since_ms, until_ms, will_at_ms };
-        let mut seat = lock(&slot.seat);
+        let seat = slot.seat.clone();
+        self.incarnation = self.incarnation.max(session.incarnation);
+        let mut seat = lock(&seat);
         (seat.session, seat.is_stored) = (session, true);
         drop(seat);
         self.away.enter(key, since_ms, will_at_ms.unwrap_or(until_ms));
@@ -272,6 +280,11 @@ impl Sessions {
     /// A session, whoever is connected.
     pub fn seat(&self, key: &SessionKey) -> Option<&SharedSeat> {
         self.slots.get(key).map(|slot| &slot.seat)
+    }
+
+    /// Whether its client is connected.
+    pub fn is_here(&self, key: &SessionKey) -> bool {
+        self.slots.get(key).is_some_and(|slot| matches!(slot.presence, Presence::Here(_)))
     }
 
     /// Since when its client is away; `None`: it is here, or there is no such session.
@@ -413,7 +426,7 @@ impl Sessions {
         }
         let mut seat = lock(&slot.seat);
         seat.leave();
-        seat.is_stored = false;
+        (seat.is_stored, seat.is_over) = (false, true);
         self.orphans.extend(seat.session.outgoing.take_shared());
         drop(seat);
         Some(slot.seat)

@@ -18,6 +18,8 @@ pub struct Seat {
     pub account: Arc<Account>,
     /// It has a row in the file, or one on its way there.
     pub is_stored: bool,
+    /// The session has ended: what is given to it now is lost.
+    pub is_over: bool,
     pub(super) generation: Option<Generation>,
     pub(super) link: Option<Arc<Link>>,
 }

@@ -25,7 +25,7 @@ fn sessions() -> Sessions {
 
 fn account(owner: &str) -> Arc<Account> {
     let rights = Rights::everything();
-    Arc::new(Account { owner: owner.into(), credential: None, rights, is_gateway: false })
+    Arc::new(Account { owner: owner.into(), credential: None, rights, is_gateway: false, may_expire: false })
 }
 
 fn newcomer(key: SessionKey, is_clean: bool) -> Newcomer {

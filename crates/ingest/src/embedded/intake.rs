@@ -55,6 +55,10 @@ impl Intake for Writing {
         self.queue.change(change, token.map_or_else(Ack::none, Ack::embedded));
     }
 
+    fn is_crowded(&self) -> bool {
+        self.queue.is_crowded()
+    }
+
     fn wall_ms(&self) -> i64 {
         wall_ms()
     }

@@ -76,9 +76,10 @@ impl Embedded {
     pub async fn start(options: EmbeddedOptions, queue: Queue, shared: &Shared) -> Result<Self, IngestError> {
         let stored = shared.mqtt_sessions().map_err(IngestError::Sessions)?;
         let notices = Arc::new(Counted::new(shared.clone()));
+        let permissions = Credentials::new(shared.clone(), queue.clone(), options.anonymous);
         let ports = Ports {
             intake: Arc::new(Writing::new(queue.clone())),
-            permissions: Arc::new(Credentials::new(shared.clone(), queue.clone())),
+            permissions: Arc::new(permissions),
             notices: notices.clone(),
         };
         let room = options.sockets_max.saturating_sub(SOCKETS_OF_OTHERS).max(CONNECTIONS_MIN);

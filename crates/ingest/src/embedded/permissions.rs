@@ -21,11 +21,13 @@ const CERTIFICATE: &str = "certificate/";
 pub(super) struct Credentials {
     shared: Shared,
     queue: Queue,
+    /// Some listener lets clients in that have no name.
+    has_nameless: bool,
 }
 
 impl Credentials {
-    pub(super) const fn new(shared: Shared, queue: Queue) -> Self {
-        Self { shared, queue }
+    pub(super) const fn new(shared: Shared, queue: Queue, has_nameless: bool) -> Self {
+        Self { shared, queue, has_nameless }
     }
 }
 
@@ -52,7 +54,7 @@ impl Permissions for Credentials {
         match owner.strip_prefix(CERTIFICATE) {
             // Whether a certificate was revoked is asked at its next handshake.
             Some(name) => Some(certified(name, client_id)),
-            None => owner.is_empty().then(Account::nameless),
+            None => (self.has_nameless && owner.is_empty()).then(Account::nameless),
         }
     }
 
@@ -62,7 +64,7 @@ impl Permissions for Credentials {
 }
 
 fn account(credential: &Credential, client_id: &str) -> Account {
-    let Credential { id, username, publish, subscribe, .. } = credential;
+    let Credential { id, username, publish, subscribe, expires_at, .. } = credential;
     let (own_publish, own_subscribe) = own(username, client_id);
     let named = |texts: &[String], own: Vec<Filter>| -> Vec<Filter> {
         // A filter that an earlier version took, and that is none, gives no right.
@@ -82,6 +84,7 @@ fn account(credential: &Credential, client_id: &str) -> Account {
         credential: Some(*id),
         rights: Rights::new(named(publish, own_publish), asked),
         is_gateway: !(publish.is_empty() && subscribe.is_empty()),
+        may_expire: expires_at.is_some(),
     }
 }
 
@@ -92,6 +95,7 @@ fn certified(name: &str, client_id: &str) -> Account {
         credential: None,
         rights: Rights::new(publish, subscribe),
         is_gateway: false,
+        may_expire: false,
     }
 }
 

@@ -4,7 +4,6 @@
 //! it gets room of its own. What an address may have at once is bounded, too; addresses of this machine are not, for a
 //! proxy in front speaks for everybody.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +18,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use sanimon_api::OverTls;
 use sanimon_domain::Heartbeat;
-use sanimon_net::{Admission, AdmissionLimits, Anonymous, Door, HANDSHAKES_MAX, Notices, TlsSource};
+use sanimon_net::{
+    Addresses, Admission, AdmissionLimits, Anonymous, Door, HANDSHAKES_MAX, Notices, TlsSource,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::Service;
@@ -40,7 +41,7 @@ pub(crate) struct Server {
     admission: Arc<Admission>,
     handshakes: Arc<Semaphore>,
     room: Arc<Semaphore>,
-    of_address: Mutex<HashMap<IpAddr, usize>>,
+    addresses: Mutex<Addresses>,
 }
 
 /// What a connection with a request holds.
@@ -52,13 +53,7 @@ struct Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        let mut counts = lock(&self.server.of_address);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
+        lock(&self.server.addresses).leave(self.address);
     }
 }
 
@@ -69,19 +64,18 @@ impl Server {
             admission: Arc::new(Admission::new(AdmissionLimits::default())),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
             room: Arc::new(Semaphore::new(ROOM)),
-            of_address: Mutex::default(),
+            addresses: Mutex::default(),
         })
     }
 
     fn room(self: &Arc<Self>, address: IpAddr) -> Option<Room> {
         let permit = self.room.clone().try_acquire_owned().ok()?;
-        let mut counts = lock(&self.of_address);
-        let count = counts.entry(address).or_default();
-        if *count >= ROOM_OF_ADDRESS && !address.is_loopback() {
+        let mut addresses = lock(&self.addresses);
+        if !addresses.has_room(address, ROOM_OF_ADDRESS) {
             return None;
         }
-        *count += 1;
-        drop(counts);
+        addresses.enter(address);
+        drop(addresses);
         Some(Room { server: self.clone(), address, _permit: permit })
     }
 

@@ -95,6 +95,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     Ok(SessionRow {
         key: SessionKey { owner: text(row, "owner")?, client_id: text(row, "client_id")? },
         credential: row.get("credential")?,
+        incarnation: row.get("incarnation")?,
         version: row.get("version")?,
         expiry_s: row.get("expiry_s")?,
         away_since: optional_time(row, "away_since")?,

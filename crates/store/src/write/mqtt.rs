@@ -5,7 +5,8 @@ use sanimon_domain::SessionKey;
 
 use crate::error::Result;
 use crate::model::{
-    MqttPart, Owed, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage, SubscriptionRow, WillRow,
+    MqttPart, Owed, ReceivedBy, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage,
+    SubscriptionRow, WillRow,
 };
 use crate::sqlite::Tx;
 
@@ -70,13 +71,13 @@ impl Tx<'_> {
         if !owed_to.is_empty() {
             self.put_owed(message, owed_to)?;
         }
-        if let Some((key, packet_id)) = received_by {
+        if let Some(ReceivedBy { key, incarnation, packet_id }) = received_by {
             self.one(
                 INCOMING,
                 "INSERT INTO mqtt_incoming (session_id, packet_id)
-                 SELECT id, ?3 FROM mqtt_session WHERE owner = ?1 AND client_id = ?2
+                 SELECT id, ?4 FROM mqtt_session WHERE owner = ?1 AND client_id = ?2 AND incarnation = ?3
                  ON CONFLICT (session_id, packet_id) DO NOTHING",
-                params![&*key.owner, &*key.client_id, packet_id],
+                params![&*key.owner, &*key.client_id, incarnation, packet_id],
             )?;
         }
         retained.as_ref().map_or(Ok(()), |retain| self.put_retained(message, retain))
@@ -91,19 +92,19 @@ impl Tx<'_> {
 
     /// A credential that is revoked may still be named by what was on its way meanwhile: that is left out.
     fn put_mqtt_session(&self, row: &SessionRow) -> Result<()> {
-        let SessionRow { key, credential, version, expiry_s, away_since, will } = row;
+        let SessionRow { key, credential, incarnation, version, expiry_s, away_since, will } = row;
         let will = will.as_deref();
         let message = will.map(|will| &will.message);
         self.one(
             "write an MQTT session",
             "INSERT INTO mqtt_session (owner, client_id, credential, version, expiry_s, away_since, will_topic,
                will_payload, will_properties, will_received_at, will_expires_at, will_qos, will_retain, will_delay_s,
-               will_due_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
+               will_due_at, incarnation)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16
              WHERE ?3 IS NULL OR EXISTS (SELECT 1 FROM device_credential WHERE id = ?3)
              ON CONFLICT (owner, client_id) DO UPDATE SET credential = ?3, version = ?4, expiry_s = ?5, away_since = ?6,
                will_topic = ?7, will_payload = ?8, will_properties = ?9, will_received_at = ?10, will_expires_at = ?11,
-               will_qos = ?12, will_retain = ?13, will_delay_s = ?14, will_due_at = ?15",
+               will_qos = ?12, will_retain = ?13, will_delay_s = ?14, will_due_at = ?15, incarnation = ?16",
             params![
                 &*key.owner,
                 &*key.client_id,
@@ -120,6 +121,7 @@ impl Tx<'_> {
                 will.map(|will| will.retain),
                 will.map(|will| will.delay_s),
                 will.and_then(|WillRow { due_at, .. }| *due_at).map(|at| at.0),
+                incarnation,
             ],
         )
     }

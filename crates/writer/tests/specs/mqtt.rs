@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use sanimon_domain::SessionKey;
 use sanimon_store::{
-    MqttPart, NewCredential, Owed, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage,
+    MqttPart, NewCredential, Owed, ReceivedBy, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage,
     StoredSessions, SubscriptionRow,
 };
 use sanimon_writer::{Changed, Group, Input, Message, PutCredentials, RevokeCredential};
@@ -20,7 +20,7 @@ fn key(client_id: &str) -> SessionKey {
 
 fn session(client_id: &str) -> SessionRow {
     let (credential, away_since, will) = (None, None, None);
-    SessionRow { key: key(client_id), credential, version: 5, expiry_s: 60, away_since, will }
+    SessionRow { key: key(client_id), credential, incarnation: 1, version: 5, expiry_s: 60, away_since, will }
 }
 
 fn put(client_id: &str) -> SessionChange {
@@ -38,7 +38,7 @@ fn part(order: u64) -> MqttPart {
     let owed = Owed { key: key("a"), order, qos: 1, retain: false, subscription_ids: vec![3] };
     MqttPart {
         owed_to: vec![owed],
-        received_by: Some((key("b"), order as u16)),
+        received_by: Some(ReceivedBy { key: key("b"), incarnation: 1, packet_id: order as u16 }),
         retained: Some(Retain { qos: 2, owner: "gw-1".into(), credential: None }),
         ..MqttPart::default()
     }

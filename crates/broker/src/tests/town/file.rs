@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sanimon_domain::mqtt::{
-    MqttPart, OutgoingRow, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage, StoredSessions,
-    SubscriptionRow,
+    MqttPart, OutgoingRow, ReceivedBy, Retain, RetainedRow, SessionChange, SessionRow, StoredMessage,
+    StoredSessions, SubscriptionRow,
 };
 use sanimon_domain::{SessionKey, TimestampMs};
 
@@ -121,9 +121,11 @@ impl File {
             let (owed, message) = (owed.clone(), message.clone());
             self.owe(&OutgoingRow { owed, packet_id: None, is_released: false, message });
         }
-        if let Some((key, id)) = received_by {
+        if let Some(ReceivedBy { key, incarnation, packet_id }) = received_by {
             self.of(key, |own| {
-                own.incoming.insert(*id);
+                if own.row.incarnation == *incarnation {
+                    own.incoming.insert(*packet_id);
+                }
             });
         }
         retained.iter().for_each(|retain| self.retain(&message, retain));

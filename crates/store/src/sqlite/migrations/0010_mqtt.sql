@@ -6,6 +6,7 @@ CREATE TABLE mqtt_session (
   owner            TEXT NOT NULL,         -- a client id belongs to its credential: both are the key
   client_id        TEXT NOT NULL,
   credential       INTEGER,               -- device_credential.id; null: none of those
+  incarnation      INTEGER NOT NULL,      -- the next session of the same key has another one
   version          INTEGER NOT NULL,      -- 3, 4, 5
   expiry_s         INTEGER NOT NULL,
   away_since       INTEGER,               -- null: its client was connected when this was written

@@ -33,6 +33,7 @@ fn session(client_id: &str) -> SessionRow {
     SessionRow {
         key: key(client_id),
         credential: None,
+        incarnation: 1,
         version: 5,
         expiry_s: u32::MAX,
         away_since: None,
@@ -54,6 +55,10 @@ fn with_will(client_id: &str) -> SessionRow {
 fn subscription(filter: &str, id: Option<u32>) -> SubscriptionRow {
     let (no_local, retain_as_published) = (id.is_some(), id.is_none());
     SubscriptionRow { filter: filter.into(), qos: 1, no_local, retain_as_published, id }
+}
+
+fn received(client_id: &str, packet_id: u16) -> ReceivedBy {
+    ReceivedBy { key: key(client_id), incarnation: 1, packet_id }
 }
 
 fn owed(client_id: &str, order: u64) -> Owed {
@@ -116,7 +121,7 @@ fn every_kind_of_row_comes_back_as_it_was() {
     let message = Arc::new(stored("t/1"));
     let part = MqttPart {
         owed_to: vec![owed("a", 7), Owed { subscription_ids: Vec::new(), ..owed("b", 8) }],
-        received_by: Some((key("b"), u16::MAX)),
+        received_by: Some(received("b", u16::MAX)),
         retained: Some(Retain { qos: 1, owner: "gw-1".into(), credential }),
         ..MqttPart::default()
     };
@@ -177,11 +182,13 @@ fn a_message_to_a_session_goes_through_its_stages() {
     assert_eq!(stages.collect::<Vec<_>>(), [(1, Some(5), true), (2, Some(6), false)]);
     assert_eq!(found.last_order, 2);
 
-    let received = |client_id| MqttPart { received_by: Some((key(client_id), 9)), ..MqttPart::default() };
+    let part = |received_by| MqttPart { received_by: Some(received_by), ..MqttPart::default() };
     // The same id of another session is another one; seen twice it is one.
     for client_id in ["a", "a", "b"] {
-        publish(&mut store, &stored("t/1"), &received(client_id));
+        publish(&mut store, &stored("t/1"), &part(received(client_id, 9)));
     }
+    // And a session that has ended says nothing of the one that came after it.
+    publish(&mut store, &stored("t/1"), &part(ReceivedBy { incarnation: 2, ..received("b", 10) }));
     change(&mut store, &[SessionChange::Released(key("a"), 9)]);
     assert_eq!(read(&store).incoming, [(key("b"), 9)]);
 }
@@ -226,7 +233,7 @@ fn a_session_goes_with_all_that_hangs_on_it_and_nothing_of_another_one() {
     for client_id in ["a", "b"] {
         let subscribe = SessionChange::Subscribe(key(client_id), subscription("#", None));
         change(&mut store, &[put(with_will(client_id)), subscribe]);
-        let received_by = Some((key(client_id), 1));
+        let received_by = Some(received(client_id, 1));
         let part = MqttPart { owed_to: vec![owed(client_id, 1)], received_by, ..MqttPart::default() };
         publish(&mut store, &stored("t/1"), &part);
     }
@@ -254,8 +261,11 @@ fn changes_that_are_about_unknown_rows_do_nothing() {
         SessionChange::ForgetRetained("t/1".into()),
     ];
     change(&mut store, &of_no_session);
-    let part =
-        MqttPart { owed_to: vec![owed("gone", 1)], received_by: Some((gone(), 1)), ..MqttPart::default() };
+    let part = MqttPart {
+        owed_to: vec![owed("gone", 1)],
+        received_by: Some(received("gone", 1)),
+        ..MqttPart::default()
+    };
     publish(&mut store, &stored("t/1"), &part);
     assert_eq!(read(&store), StoredSessions::default());
     assert_eq!(count(&mut store, "mqtt_message"), 0, "nobody must get it");
