@@ -9,6 +9,7 @@ mod flow;
 mod form;
 mod keepalive;
 mod leaving;
+mod limits;
 mod parse;
 mod properties;
 mod publish;

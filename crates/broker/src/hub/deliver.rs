@@ -19,6 +19,7 @@ use super::owed::own_payload;
 use super::token::{Inner, Of, Tell};
 use super::{Hub, OWN, Owner, Table, Token};
 
+const NOT_KEPT: &str = "stored, but not kept for its topic: too many messages are";
 /// Tokens that are taken before connections are woken, and others have the table's lock.
 const SETTLED_AT_ONCE: usize = 256;
 
@@ -37,10 +38,11 @@ fn settle_some(tokens: Vec<Token>) {
     let mut woken: Vec<Arc<Link>> = Vec::with_capacity(tokens.len());
     for Inner { hub, of } in tokens.into_iter().filter_map(Token::into_inner).map(|own| *own) {
         match of {
-            Of::Publish { from, ordinal, qos2, tell, .. } => {
+            Of::Publish { from, ordinal, qos2, is_not_kept, tell, .. } => {
                 let mut seat = lock(&from.seat);
                 if let Some(session) = seat.of(from.generation) {
-                    session.incoming.committed(ordinal, Reason::Success, None);
+                    let text = is_not_kept.then(|| NOT_KEPT.to_owned());
+                    session.incoming.committed(ordinal, Reason::Success, text);
                     drop(seat);
                     // One connection's messages stand together.
                     if !woken.last().is_some_and(|last| Arc::ptr_eq(last, &from.link)) {

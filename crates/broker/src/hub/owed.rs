@@ -32,6 +32,8 @@ struct Said<'a> {
     account: &'a Account,
     /// QoS 2 of a kept session.
     received_by: Option<ReceivedBy>,
+    /// It is kept for its topic.
+    keeps: bool,
 }
 
 impl Hub {
@@ -50,7 +52,9 @@ impl Hub {
             incarnation: client.incarnation,
             packet_id: id.get(),
         });
-        let said = Said { message, qos, retain, key: &client.key, account, received_by };
+        let keeps = retain && !is_denied && self.may_keep(&message, account);
+        let is_not_kept = retain && !is_denied && !keeps;
+        let said = Said { message, qos, retain, key: &client.key, account, received_by, keeps };
         let (part, tell) = if is_denied { (None, None) } else { self.prepared(said) };
         let token = Token::new(
             self,
@@ -59,6 +63,7 @@ impl Hub {
                 ordinal,
                 is_awaited: qos > Qos::AtMostOnce,
                 qos2,
+                is_not_kept,
                 tell,
             },
         );
@@ -76,13 +81,12 @@ impl Hub {
     }
 
     fn prepared(&self, said: Said<'_>) -> (Option<Arc<MqttPart>>, Option<Box<Tell>>) {
-        let Said { message, qos, retain, key, account, received_by } = said;
+        let Said { message, qos, retain, key, account, received_by, keeps } = said;
         let is_heard = self.subscriptions.load(Ordering::Acquire) > 0;
         if !retain && !is_heard && received_by.is_none() {
             return (None, None);
         }
         let owner: Owner = (key.owner.clone(), account.credential);
-        let keeps = retain && self.may_keep(&message, &owner, account.is_gateway);
         let (mut owed, mut chosen) = (Vec::new(), Vec::new());
         if self.kept_subscriptions.load(Ordering::Acquire) > 0 {
             let mut table = self.table();
@@ -135,14 +139,15 @@ impl Hub {
     }
 
     /// Whether a message is kept for its topic: an empty one removes what was there, and always may.
-    fn may_keep(&self, message: &Message, owner: &Owner, is_gateway: bool) -> bool {
+    fn may_keep(&self, message: &Message, account: &Account) -> bool {
         if message.payload.is_empty() {
             return true;
         }
+        let owner: Owner = (account.owner.clone(), account.credential);
         let table = self.table();
         // What bounds a credential does not bound those without a name.
-        let max = if owner.0.is_empty() { usize::MAX } else { self.limits.retained_of(is_gateway) };
-        let room = table.retained.has_room(&message.topic, message.bytes(), owner, max);
+        let max = if owner.0.is_empty() { usize::MAX } else { self.limits.retained_of(account.is_gateway) };
+        let room = table.retained.has_room(&message.topic, message.bytes(), &owner, max);
         drop(table);
         let limit = match room {
             Ok(()) => return true,
@@ -167,8 +172,9 @@ impl Hub {
         let now_ms = self.now_ms();
         let message = Message::new(topic.clone(), will.payload.clone(), will.properties, now_ms);
         let (qos, retain) = (will.qos, will.retain);
-        let (part, tell) =
-            self.prepared(Said { message, qos, retain, key: &key, account: &account, received_by: None });
+        let keeps = retain && self.may_keep(&message, &account);
+        let said = Said { message, qos, retain, key: &key, account: &account, received_by: None, keeps };
+        let (part, tell) = self.prepared(said);
         let published = Published {
             topic,
             payload: will.payload,

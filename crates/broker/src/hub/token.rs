@@ -33,6 +33,8 @@ pub(super) enum Of {
         is_awaited: bool,
         /// Its id, where it is QoS 2.
         qos2: Option<PacketId>,
+        /// Its sender wanted it to be kept for its topic, and there is no room.
+        is_not_kept: bool,
         tell: Option<Box<Tell>>,
     },
     /// Something else that stands in a connection's line.
