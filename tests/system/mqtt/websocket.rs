@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::bytes::{PINGREQ, connect, v4, v5};
+use super::bytes::{CONNECT, PINGREQ, PUBLISH, connect, number, text, v4, v5};
 use super::raw::Raw;
 use crate::harness::{Site, free_port, wait_for};
 
@@ -214,15 +214,62 @@ fn n198_n199_n200_what_is_asked_for_and_from_where() {
     }
     let (head, _stream) = ask(port, "/mqtt", "Sec-WebSocket-Protocol: mqttv3.1\r\n");
     assert!(head.contains("sec-websocket-protocol: mqttv3.1\r\n"), "{head}");
-    // A frame above the packet's limit is not read.
-    let mut raw = open(port, 5);
-    raw.send(&v5("n200").bytes());
-    assert_eq!(raw.connack().code, 0);
-    let head =
-        [vec![LAST | BINARY, 0x80 | 0x7f], (2_u64 * 1024 * 1024 + 1).to_be_bytes().to_vec(), vec![0; 4]]
-            .concat();
-    raw.stream.stream.write_all(&head).unwrap();
-    while let Some(packet) = raw.packet() {
-        assert_eq!(packet.first, 0xe0);
+}
+
+/// The first bytes of a frame that says it has `length`, and of what is in it.
+fn begun(length: u64, payload: &[u8]) -> Vec<u8> {
+    [vec![LAST | BINARY, 0x80 | 0x7f], length.to_be_bytes().to_vec(), vec![0; 4], payload.to_vec()].concat()
+}
+
+const MIB: usize = 1024 * 1024;
+
+#[test]
+fn n200_a_frame_is_no_way_round_what_a_connect_may_have() {
+    let (site, port) = site();
+    // The frame does not end, and neither does the CONNECT.
+    let mut raw = open(port, 4);
+    let connect = [&[CONNECT][..], &number(2 * MIB), &text("MQTT"), &[4, 2]].concat();
+    raw.stream.stream.write_all(&begun(2 * MIB as u64, &connect)).unwrap();
+    assert_eq!(raw.packet(), None);
+    assert_eq!(raw.stream.others, [(LAST | CLOSE, 1_000_u16.to_be_bytes().to_vec())]);
+    wait_for("it is counted", || {
+        (site.metric("sanimon_mqtt_limit_total{limit=\"connect_bytes\"}") == Some(1)).then_some(())
+    });
+    // What is no CONNECT ends it with its first byte, whatever the frame says.
+    let mut raw = open(port, 4);
+    raw.stream.stream.write_all(&begun(2 * MIB as u64, &[PUBLISH])).unwrap();
+    assert_eq!(raw.packet(), None);
+}
+
+#[test]
+fn n200_a_packet_in_a_frame_that_does_not_end_has_its_time_as_over_tcp() {
+    let port = free_port();
+    let limits = "[mqtt.embedded.limits]\npacket_time = 1\n";
+    let site = Site::started(&format!("websocket = \"127.0.0.1:{port}\"\n{limits}"));
+    let unfinished = [&[PUBLISH][..], &number(MIB), &text("n200")].concat();
+    for version in [4, 5] {
+        let mut tcp = Raw::join(site.mqtt, &connect(version, "n200-tcp"));
+        tcp.send(&unfinished);
+        let mut raw = open(port, version);
+        raw.send(&connect(version, "n200").bytes());
+        assert_eq!(raw.connack().code, 0);
+        raw.stream.stream.write_all(&begun(MIB as u64 + 4, &unfinished)).unwrap();
+        tcp.ends(0x8d);
+        raw.ends(0x8d);
+        assert_eq!(raw.stream.others.len(), 1, "a close frame");
+    }
+}
+
+#[test]
+fn n196_frames_that_break_the_rules_end_it_with_1002() {
+    let (_site, port) = site();
+    let unmasked = vec![LAST | BINARY, 2, 0xc0, 0];
+    for bytes in [unmasked, frame(LAST | 0x40 | BINARY, PINGREQ), frame(LAST | CONTINUED, PINGREQ)] {
+        let mut raw = open(port, 4);
+        raw.send(&v4("n196-rules").bytes());
+        assert_eq!(raw.connack().code, 0);
+        raw.stream.stream.write_all(&bytes).unwrap();
+        assert_eq!(raw.packet(), None);
+        assert_eq!(raw.stream.others, [(LAST | CLOSE, 1_002_u16.to_be_bytes().to_vec())]);
     }
 }

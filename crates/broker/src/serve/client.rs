@@ -42,6 +42,8 @@ enum Event {
     /// What it waited for is there.
     Resumed,
     Time,
+    /// The peer says nothing more.
+    Ended,
     /// The peer has gone, or its place was needed.
     Gone,
 }
@@ -151,6 +153,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Event::Wrote => self.flush(),
                 Event::Resumed => self.resumed(),
                 Event::Time => self.time(),
+                Event::Ended => {
+                    self.leave(LOST);
+                    return Box::pin(self.linger()).await;
+                }
                 Event::Gone => return self.leave(LOST),
             }
             if self.is_closing && self.output.is_empty() && !self.needs_flush {
@@ -240,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 return Poll::Ready(Event::Gone);
             };
             if buffer.filled().is_empty() {
-                return Poll::Ready(Event::Gone);
+                return Poll::Ready(Event::Ended);
             }
             self.input.extend_from_slice(buffer.filled());
             Poll::Ready(Event::Read)
