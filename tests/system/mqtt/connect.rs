@@ -2,7 +2,7 @@
 
 use super::bytes::{
     ALIAS_MAX, ASSIGNED_ID, AUTH_METHOD, CONNECT, PACKET_MAX, PINGREQ, PROBLEM_INFORMATION, PUBACK, PUBREC,
-    RECEIVE_MAX, RESPONSE_INFORMATION, SESSION_EXPIRY, SUBACK, WILL, connect, packet, property, text,
+    RECEIVE_MAX, RESPONSE_INFORMATION, SESSION_EXPIRY, SUBACK, WILL, connect, number, packet, property, text,
     text_property, u16_property, u32_property, v4, v5,
 };
 use super::parse::property_of;
@@ -124,6 +124,23 @@ fn n033_n037_a_client_id_has_up_to_256_bytes() {
         let code = if version == 5 { 0x85 } else { 2 };
         refused(version, &connect(version, &"x".repeat(257)).bytes(), Some(code));
     }
+}
+
+/// 3.1.1 has no word for it. The rest is not waited for.
+#[test]
+fn n038_a_connect_that_is_too_large_is_told_so() {
+    let _site = site();
+    for (version, code) in [(3, None), (4, None), (5, Some(0x95))] {
+        let mut own = connect(version, "n038");
+        own.flags |= 0x80;
+        own.payload.extend(text("x".repeat(16 * 1024)));
+        refused(version, &own.bytes(), code);
+        // Its length, and what tells the version: a byte of the header, three of the length, the name and the level.
+        let head = 1 + 3 + 2 + own.name.len() + 1;
+        refused(version, &own.bytes()[..head], code);
+    }
+    refused(5, &[&[0x10][..], &number(17_000), &text("MQTT"), &[6]].concat(), Some(0x84));
+    refused(5, &[&[0x10][..], &number(17_000), &text("HTTP"), &[5]].concat(), None);
 }
 
 #[test]

@@ -227,13 +227,18 @@ const MIB: usize = 1024 * 1024;
 fn n200_a_frame_is_no_way_round_what_a_connect_may_have() {
     let (site, port) = site();
     // The frame does not end, and neither does the CONNECT.
-    let mut raw = open(port, 4);
-    let connect = [&[CONNECT][..], &number(2 * MIB), &text("MQTT"), &[4, 2]].concat();
-    raw.stream.stream.write_all(&begun(2 * MIB as u64, &connect)).unwrap();
-    assert_eq!(raw.packet(), None);
-    assert_eq!(raw.stream.others, [(LAST | CLOSE, 1_000_u16.to_be_bytes().to_vec())]);
+    for version in [4, 5] {
+        let mut raw = open(port, version);
+        let connect = [&[CONNECT][..], &number(2 * MIB), &text("MQTT"), &[version, 2]].concat();
+        raw.stream.stream.write_all(&begun(2 * MIB as u64, &connect)).unwrap();
+        if version == 5 {
+            assert_eq!(raw.connack().code, 0x95);
+        }
+        assert_eq!(raw.packet(), None);
+        assert_eq!(raw.stream.others, [(LAST | CLOSE, 1_000_u16.to_be_bytes().to_vec())]);
+    }
     wait_for("it is counted", || {
-        (site.metric("sanimon_mqtt_limit_total{limit=\"connect_bytes\"}") == Some(1)).then_some(())
+        (site.metric("sanimon_mqtt_limit_total{limit=\"connect_bytes\"}") == Some(2)).then_some(())
     });
     // What is no CONNECT ends it with its first byte, whatever the frame says.
     let mut raw = open(port, 4);

@@ -129,7 +129,14 @@ impl Wire {
             Some(_) if is_connect => return Err(Fault::PROTOCOL),
             _ => {}
         }
-        header.check(&self.limits)?;
+        if let Err(fault) = header.check(&self.limits) {
+            if self.version.is_none() {
+                // Which version it is says how it is told.
+                let Some(level) = Level::of_begun(&input[header.len..])? else { return Ok(None) };
+                self.speak(level)?;
+            }
+            return Err(fault);
+        }
         if input.len() < header.total {
             return Ok(None);
         }
@@ -143,14 +150,20 @@ impl Wire {
         }
     }
 
-    fn connect(&mut self, header: Header, mut frame: BytesMut) -> Result<FromClient, Fault> {
-        let level = Level::read(&frame[header.len..])?;
+    /// From now on this version is spoken.
+    fn speak(&mut self, level: Level) -> Result<Version, Fault> {
         let Some(version) = level.version else {
             // It is told in the form that it most likely understands.
             self.version = Some(if level.number > 5 { Version::V5 } else { Version::V311 });
             return Err(Fault::new(Reason::UnsupportedVersion));
         };
         self.version = Some(version);
+        Ok(version)
+    }
+
+    fn connect(&mut self, header: Header, mut frame: BytesMut) -> Result<FromClient, Fault> {
+        let level = Level::read(&frame[header.len..])?;
+        let version = self.speak(level)?;
         raw::inspect(version, header, &frame[header.len..], &self.limits)?;
         let (level_at, flags_at) = (header.len + level.at, header.len + level.at + 1);
         let Some(flags) = frame.get(flags_at).copied() else { return Err(Fault::MALFORMED) };

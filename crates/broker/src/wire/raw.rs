@@ -52,6 +52,9 @@ impl Header {
     }
 }
 
+/// Of a protocol's name, `MQIsdp`.
+const NAME_MAX: usize = 6;
+
 /// What the level byte of a CONNECT says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Level {
@@ -64,6 +67,17 @@ pub(super) struct Level {
 }
 
 impl Level {
+    /// The same of a body that has not come whole. `None`: more bytes are needed, and never more than a few.
+    pub(super) fn of_begun(body: &[u8]) -> Result<Option<Self>, Fault> {
+        let Some(length) = body.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length))) else {
+            return Ok(None);
+        };
+        if length > NAME_MAX {
+            return Err(Fault::SILENT);
+        }
+        if body.len() < 2 + length + 1 { Ok(None) } else { Self::read(body).map(Some) }
+    }
+
     pub(super) fn read(body: &[u8]) -> Result<Self, Fault> {
         let mut reader = Reader(body);
         let name = reader.text().ok_or(Fault::SILENT)?;

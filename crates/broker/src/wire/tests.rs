@@ -295,10 +295,36 @@ fn bytes_behind_a_connect_that_belong_to_nothing_are_an_error() {
     refused(connect(b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x01cxx"), Reason::MalformedPacket);
 }
 
+/// Who is told 0x95 must be known: the name and the level are waited for, and nothing else.
+#[test]
+fn n038_a_connect_that_is_too_large_is_refused_once_it_says_its_version() {
+    for (body, version, reason) in [
+        (&b"\x00\x04MQTT\x05"[..], Some(Version::V5), Reason::PacketTooLarge),
+        (b"\x00\x04MQTT\x04", Some(Version::V311), Reason::PacketTooLarge),
+        (b"\x00\x06MQIsdp\x03", Some(Version::V31), Reason::PacketTooLarge),
+        (b"\x00\x04MQTT\x06", Some(Version::V5), Reason::UnsupportedVersion),
+        (b"\x00\x04MQTX\x05", None, Reason::ProtocolError),
+        (b"\x00\x07", None, Reason::ProtocolError),
+    ] {
+        let mut wire = Wire::new(WireLimits::default());
+        let (last, rest) = body.split_last().expect("it is not empty");
+        let mut input = BytesMut::from(&b"\x10\xff\xff\x01"[..]);
+        for byte in rest {
+            assert_eq!(wire.take(&mut input), Ok(None), "{input:x?}");
+            input.extend_from_slice(&[*byte]);
+        }
+        assert_eq!(wire.take(&mut input), Ok(None), "{input:x?}");
+        input.extend_from_slice(&[*last]);
+        let fault = wire.take(&mut input).expect_err("it is refused");
+        let is_too_large = reason == Reason::PacketTooLarge;
+        assert_eq!((wire.version(), fault.reason, fault.is_silent), (version, reason, version.is_none()));
+        assert_eq!(fault.limit, is_too_large.then_some(Limit::ConnectBytes));
+    }
+}
+
 #[test]
 fn limits_are_met_before_anything_is_decoded_and_named() {
     let limit = |result: Result<FromClient, Fault>| result.map(|_| ()).expect_err("it is refused").limit;
-    assert_eq!(connect(b"\x10\xff\xff\x01").expect_err("too large").limit, Some(Limit::ConnectBytes));
     assert_eq!(limit(after(CONNECT_5, b"\x30\xff\xff\xff\x7f")), Some(Limit::PacketBytes));
     assert_eq!(limit(after(CONNECT_5, b"\x82\xff\xff\x7f")), Some(Limit::ControlBytes));
     let many = b"\x26\x00\x00\x00\x00".repeat(17);
