@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sanimon_domain::Heartbeat;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -26,6 +27,12 @@ pub const HANDSHAKES_MAX: usize = 64;
 const HANDSHAKE_TURN: Duration = Duration::from_millis(100);
 /// When the system gives no more sockets: a pause, so that others end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection that is silent for so long is asked by the system whether anybody is there: a device whose battery was taken out says
+/// nothing, and without a keep-alive of its protocol's own nobody else would ever find out.
+const SILENCE: Duration = Duration::from_mins(10);
+/// How often it is asked again, and how many times, before the connection is given up.
+const ASK_EVERY: Duration = Duration::from_secs(30);
+const ASK_TIMES: u32 = 5;
 
 /// Who is at the other end.
 #[derive(Debug, Clone)]
@@ -90,6 +97,10 @@ impl std::fmt::Debug for Door {
     }
 }
 
+const fn keep_alive() -> TcpKeepalive {
+    TcpKeepalive::new().with_time(SILENCE).with_interval(ASK_EVERY).with_retries(ASK_TIMES)
+}
+
 /// Accepts until it is told to stop, and hands each connection to `handle` in a task of its own; those tasks go on.
 pub async fn serve<H, F>(door: Door, stop: impl Future, handle: H)
 where
@@ -138,6 +149,7 @@ fn open(
 ) -> impl Future<Output = Option<Anonymous>> + Send + use<> {
     door.notices.accepted();
     let _ = socket.set_nodelay(true);
+    let _ = SockRef::from(&socket).set_tcp_keepalive(&keep_alive());
     let (mut place, evicted) = door.admission.enter(address.ip().to_canonical());
     if evicted > 0 {
         door.notices.evicted(evicted);

@@ -245,3 +245,23 @@ async fn a_connection_that_stays_costs_no_handshake() {
     assert!(of_handshake > ADDED_MAX, "{of_handshake}");
     assert!(task < size_of::<Anonymous>() + ADDED_MAX, "{task}");
 }
+
+fn is_asked(socket: &TcpStream) {
+    let socket = SockRef::from(socket);
+    assert!(socket.keepalive().unwrap());
+    assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_mins(10));
+    assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(30));
+    assert_eq!(socket.tcp_keepalive_retries().unwrap(), 5);
+}
+
+#[tokio::test]
+async fn n053_a_silent_connection_is_asked_by_the_system_whether_anybody_is_there() {
+    let mut house = House::open(false, 8, 1, LONG).await;
+    let _client = house.connect().await;
+    let Stream::Plain(socket) = house.came.recv().await.unwrap().stream else { panic!("a plain stream") };
+    is_asked(&socket);
+    let mut house = House::open(true, 8, 1, LONG).await;
+    let _client = house.connect_over_tls().await.unwrap();
+    let Stream::Tls(stream) = house.came.recv().await.unwrap().stream else { panic!("TLS") };
+    is_asked(stream.get_ref().0);
+}
