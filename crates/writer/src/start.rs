@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sanimon_alerting::{Engine, RuleSet};
-use sanimon_domain::{AlertId, DeviceNo, TimestampMs};
+use sanimon_domain::{AlertId, TimestampMs};
 use sanimon_store::{Counters, Store};
 
 use crate::admit::{Clocks, Discoveries};
@@ -111,9 +111,7 @@ impl Site {
 
     /// Nobody knows when the site went down: it heard something shortly before.
     fn note_downtime(&mut self, now: TimestampMs) {
-        let recent = self.memory.reader().hot.read();
-        let devices = self.memory.reader().directory.read().devices().len() as u32;
-        if let Some(newest) = (0..devices).filter_map(|no| recent.heard_at(DeviceNo(no))).max() {
+        if let Some(newest) = self.memory.reader().heard_until() {
             self.outages.add(newest, now);
         }
     }
