@@ -21,6 +21,7 @@ mod health;
 mod limits;
 mod measures;
 mod messages;
+mod mqtt;
 mod openapi;
 mod photos;
 mod quarantine;
@@ -112,6 +113,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/trends", get(trends::trends))
         .route("/quarantine", get(quarantine::list))
         .route("/stats", get(quarantine::stats))
+        .route("/mqtt/limits", get(mqtt::limits))
         .route("/events", get(events::events))
         .merge(setup_routes())
         .merge(alert_routes())

@@ -7,7 +7,7 @@ use utoipa::openapi::{Content, Ref, RefOr, Response};
 
 use crate::error::Problem;
 use crate::{
-    alerts, credentials, devices, duties, events, health, measures, messages, photos, quarantine, reports,
+    alerts, credentials, devices, duties, events, health, measures, messages, mqtt, photos, quarantine, reports,
     rounds, rules, setup,
     signin::{oidc, session, token},
     site, telemetry, trends, windows,
@@ -105,6 +105,7 @@ use crate::{
         reports::signs::signs,
         quarantine::list,
         quarantine::stats,
+        mqtt::limits,
         events::events,
         health::healthz,
         health::readyz,

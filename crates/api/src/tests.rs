@@ -383,6 +383,7 @@ async fn trends_are_grouped_as_asked() {
 }
 mod access;
 mod alerts;
+mod mqtt;
 mod oidc;
 mod port;
 mod registry;

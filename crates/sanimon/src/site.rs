@@ -130,7 +130,7 @@ impl Site {
         let served = Served::start(doors.http, doors.tls, router, &supervisor, &http_stopped)?;
 
         let embedded = doors.embedded.map(|config| embedded_options(&config, served.tls.as_deref()));
-        let embedded = embed(embedded, &queue, &shared, &supervisor).await?;
+        let embedded = embed(embedded, (&queue, &shared, &clock), &supervisor).await?;
         let brokers = Brokers { embedded: embedded.as_ref().map(Embedded::hub), external: &parts.brokers };
         let delivery = DeliveryParts { site, shared: shared.clone(), clock, outcomes: way };
         let channels = deliver(brokers.channels(parts.channels), &delivery, &supervisor, &sources_stopped);
@@ -242,12 +242,11 @@ async fn tick(queue: Queue, heartbeat: Arc<Heartbeat>) {
 /// Starts the embedded broker, if there is to be one.
 async fn embed(
     options: Option<EmbeddedOptions>,
-    queue: &Queue,
-    shared: &Shared,
+    (queue, shared, clock): (&Queue, &Shared, &Arc<dyn Clock>),
     supervisor: &Supervisor,
 ) -> anyhow::Result<Option<Embedded>> {
     let Some(options) = options else { return Ok(None) };
-    let mut embedded = Embedded::start(options, queue.clone(), shared).await?;
+    let mut embedded = Embedded::start(options, queue.clone(), shared, clock.clone()).await?;
     supervisor.watch("broker", embedded.take_tasks());
     Ok(Some(embedded))
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
+use sanimon_domain::TimestampMs;
+
 mod parts;
 
 pub use parts::{Part, Parts};
@@ -90,6 +92,21 @@ impl LimitCounters {
     }
 }
 
+/// Who met a limit last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offender {
+    /// A user name, or an address where there is none; empty: a client without a name.
+    pub who: String,
+    /// By the site's clock.
+    pub at: TimestampMs,
+}
+
+impl Default for Offender {
+    fn default() -> Self {
+        Self { who: String::new(), at: TimestampMs(0) }
+    }
+}
+
 /// Whether a source of messages is up, and what it says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceState {
@@ -104,8 +121,8 @@ pub struct Health {
     pub limits: LimitCounters,
     /// Of the embedded broker.
     pub mqtt_limits: LimitCounters,
-    /// Who met each of them last.
-    offenders: Mutex<BTreeMap<&'static str, String>>,
+    /// Who met each of them last, and when.
+    offenders: Mutex<BTreeMap<&'static str, Offender>>,
     pub parts: Parts,
     /// Why commits fail at the moment, in one line; `None` when they succeed.
     store_fault: RwLock<Option<String>>,
@@ -123,14 +140,16 @@ pub struct Health {
 
 impl Health {
     /// Somebody met a limit of the embedded broker.
-    pub fn note_mqtt_limit(&self, limit: &'static str, who: &str) {
+    pub fn note_mqtt_limit(&self, limit: &'static str, who: &str, at: TimestampMs) {
         self.mqtt_limits.count(limit, 1);
         let mut offenders = self.offenders.lock().unwrap_or_else(PoisonError::into_inner);
-        who.clone_into(offenders.entry(limit).or_default());
+        let last = offenders.entry(limit).or_default();
+        who.clone_into(&mut last.who);
+        last.at = at;
     }
 
-    /// Who met each limit of the embedded broker last.
-    pub fn mqtt_offenders(&self) -> BTreeMap<&'static str, String> {
+    /// Who met each limit of the embedded broker last; a limit that nobody has met is not there.
+    pub fn mqtt_offenders(&self) -> BTreeMap<&'static str, Offender> {
         self.offenders.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -44,7 +44,7 @@ pub use directory::{Directory, DirectoryState};
 pub use error::{Result, StoreError};
 pub use failure::Class;
 pub use feed::{Committed, Event, Feed, FeedReading, Subscription};
-pub use health::{Counters, Health, LimitCounters, Part, Parts, SourceState};
+pub use health::{Counters, Health, LimitCounters, Offender, Part, Parts, SourceState};
 pub use hot::{Hot, HotState};
 pub use influx::deliver::{Delivery, DeliveryJob, DeliveryStep};
 pub use influx::lines::line;

@@ -180,6 +180,7 @@ pub const ACCESS: &[Access] = &[
     row("GET", "/api/v1/messages", Viewer, Site, Read),
     row("POST", "/api/v1/messages/{id}/retry", Manager, Site, Setup),
     row("GET", "/api/v1/quarantine", Viewer, Site, Read),
+    row("GET", "/api/v1/mqtt/limits", Viewer, Site, Read),
 
     row("GET", "/api/v1/users", Admin, Site, Never),
     row("PUT", "/api/v1/users/{name}", Admin, Site, Never),

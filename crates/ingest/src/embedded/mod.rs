@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sanimon_broker::{Broker, Carrier, Hub, Limits, Listener, Ports};
+use sanimon_domain::Clock;
 use sanimon_net::{Admission, Door, HANDSHAKES_MAX, TlsSource};
 use sanimon_store::{Shared, SourceState};
 use tokio::net::TcpListener;
@@ -73,9 +74,15 @@ struct Doors {
 
 impl Embedded {
     /// Puts in what was stored, binds the listeners and serves.
-    pub async fn start(options: EmbeddedOptions, queue: Queue, shared: &Shared) -> Result<Self, IngestError> {
+    /// `clock`: the site's.
+    pub async fn start(
+        options: EmbeddedOptions,
+        queue: Queue,
+        shared: &Shared,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, IngestError> {
         let stored = shared.mqtt_sessions().map_err(IngestError::Sessions)?;
-        let notices = Arc::new(Counted::new(shared.clone()));
+let notices = Arc::new(Counted::new(shared.clone(), clock));
         let permissions = Credentials::new(shared.clone(), queue.clone(), options.anonymous);
         let ports = Ports {
             intake: Arc::new(Writing::new(queue.clone())),

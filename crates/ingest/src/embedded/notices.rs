@@ -1,27 +1,32 @@
 //! What the embedded broker counts.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sanimon_broker::{Limit, Notices, Reason};
+use sanimon_domain::Clock;
 use sanimon_store::{Counters, Shared};
 
 /// Counters of `/metrics`, and the page "Data health".
 #[derive(Debug)]
-pub(super) struct Counted(Shared);
+pub(super) struct Counted {
+    shared: Shared,
+    clock: Arc<dyn Clock>,
+}
 
 impl Counted {
-    pub(super) fn new(shared: Shared) -> Self {
+    pub(super) fn new(shared: Shared, clock: Arc<dyn Clock>) -> Self {
         // Each is told before it is met.
         Limit::ALL.iter().for_each(|limit| shared.health.mqtt_limits.count(limit.name(), 0));
-        Self(shared)
+        Self { shared, clock }
     }
 }
 
 impl Notices for Counted {
     fn limit(&self, limit: Limit, who: &str) {
-        let health = &self.0.health;
-        health.note_mqtt_limit(limit.name(), who);
+        let health = &self.shared.health;
+        health.note_mqtt_limit(limit.name(), who, self.clock.now());
         if limit == Limit::MessagesPerS {
             Counters::add(&health.counters.mqtt_slowed, 1);
         }
@@ -29,36 +34,36 @@ impl Notices for Counted {
     }
 
     fn refused(&self, who: &str, reason: Reason) {
-        Counters::add(&self.0.health.counters.mqtt_refused, 1);
+        Counters::add(&self.shared.health.counters.mqtt_refused, 1);
         tracing::debug!(who, ?reason, "sign-in refused");
     }
 
     fn denied(&self, who: &str, topic: &str) {
-        Counters::add(&self.0.health.counters.mqtt_denied, 1);
+        Counters::add(&self.shared.health.counters.mqtt_denied, 1);
         tracing::debug!(who, topic, "no right to this topic");
     }
 
     fn connected(&self, number: usize) {
-        self.0.health.counters.mqtt_signed_in.store(number as u64, Ordering::Relaxed);
+        self.shared.health.counters.mqtt_signed_in.store(number as u64, Ordering::Relaxed);
     }
 
     fn acknowledged(&self, number: usize) {
         // The other witness of the promise, besides the writer's count of commits.
-        Counters::add(&self.0.health.counters.acknowledgements_out, number as u64);
+        Counters::add(&self.shared.health.counters.acknowledgements_out, number as u64);
     }
 }
 
 impl sanimon_net::Notices for Counted {
     fn accepted(&self) {
-        Counters::add(&self.0.health.counters.mqtt_connections, 1);
+        Counters::add(&self.shared.health.counters.mqtt_connections, 1);
     }
 
     fn evicted(&self, number: usize) {
-        Counters::add(&self.0.health.counters.mqtt_evicted, number as u64);
+        Counters::add(&self.shared.health.counters.mqtt_evicted, number as u64);
     }
 
     fn not_signed_in(&self, address: SocketAddr, error: &std::io::Error) {
-        Counters::add(&self.0.health.counters.mqtt_not_signed_in, 1);
+        Counters::add(&self.shared.health.counters.mqtt_not_signed_in, 1);
         tracing::debug!(%address, %error, "connection ended before its sign-in");
     }
 }

@@ -8,6 +8,7 @@ export type Change = components['schemas']['Change'];
 export type Device = components['schemas']['DeviceBody'];
 export type Me = components['schemas']['Me'];
 export type QuarantinePage = components['schemas']['QuarantinePage'];
+export type MetLimit = components['schemas']['MetLimit'];
 export type Readiness = components['schemas']['Readiness'];
 export type Site = components['schemas']['SiteBody'];
 export type Step = 'acknowledge' | 'dispatch' | 'arrive' | 'handle' | 'verify' | 'reopen' | 'dismiss';
@@ -129,6 +130,7 @@ export const api = {
     request<MeasureAnswer>('GET', `/api/v1/measures?${new URLSearchParams(query)}`),
   teams: () => request<Team[]>('GET', '/api/v1/teams'),
   stats: () => request<Stats>('GET', '/api/v1/stats'),
+  mqttLimits: () => request<components['schemas']['MetLimits']>('GET', '/api/v1/mqtt/limits'),
   alerts: (filter: Record<string, string | number | undefined>) =>
     request<AlertPage>('GET', `/api/v1/alerts${query(filter)}`),
   alertCounts: () => request<AlertCounts>('GET', '/api/v1/alerts/counts'),

@@ -1,3 +1,4 @@
+import { limits } from './en.limits';
 import { review } from './en.review';
 import { setup } from './en.setup';
 import { work } from './en.work';
@@ -5,6 +6,7 @@ import { work } from './en.work';
 /** Every text of the console in English; the other languages have the same keys. */
 export const en = {
   ...work,
+  ...limits,
   ...review,
   ...setup,
   'app.tagline': 'Town sanitation monitor',

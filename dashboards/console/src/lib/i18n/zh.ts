@@ -1,4 +1,5 @@
 import type { Key } from './en';
+import { limits } from './zh.limits';
 import { review } from './zh.review';
 import { setup } from './zh.setup';
 import { work } from './zh.work';
@@ -6,6 +7,7 @@ import { work } from './zh.work';
 /** 简体中文。 */
 export const zh: Record<Key, string> = {
   ...work,
+  ...limits,
   ...review,
   ...setup,
   'app.tagline': '城镇环卫监测',
