@@ -21,10 +21,10 @@ use crate::sensor::connect_packet;
 const TOPIC: &str = "sanitation/east/bin/b-1/telemetry";
 
 /// A CA with what it signed, as files.
-struct Ca {
+pub(crate) struct Ca {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
-    root: CertificateDer<'static>,
+    pub(crate) root: CertificateDer<'static>,
 }
 
 impl Ca {
@@ -40,7 +40,7 @@ impl Ca {
     }
 
     /// Writes a certificate and its key as `{file}.pem` and `{file}.key`.
-    fn sign(&self, file: &str, common_name: &str) {
+    pub(crate) fn sign(&self, file: &str, common_name: &str) {
         let key = KeyPair::generate().unwrap();
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
@@ -53,16 +53,16 @@ impl Ca {
 }
 
 /// A site over TLS: its CA, and the ports.
-struct Secure {
-    site: Site,
-    ca: Ca,
-    mqtts: u16,
+pub(crate) struct Secure {
+    pub(crate) site: Site,
+    pub(crate) ca: Ca,
+    pub(crate) mqtts: u16,
     wss: u16,
     https: u16,
 }
 
 impl Secure {
-    fn new(more: &str) -> Self {
+    pub(crate) fn new(more: &str) -> Self {
         let (mqtts, wss, https) = (free_port(), free_port(), free_port());
         let config = format!(
             "tls_listen = \"127.0.0.1:{mqtts}\"\ntls_websocket = \"127.0.0.1:{wss}\"\n[tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n{more}"
@@ -83,15 +83,15 @@ impl Secure {
         secure
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.site.folder.path().join(name).display().to_string()
     }
 }
 
-const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+pub(crate) const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// Speaks TLS to a port; `None` when that is refused.
-fn connect(
+pub(crate) fn connect(
     port: u16,
     root: &CertificateDer<'static>,
     versions: &[&'static SupportedProtocolVersion],

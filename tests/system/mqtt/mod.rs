@@ -17,6 +17,7 @@ mod qos;
 mod raw;
 mod restart;
 mod retained;
+mod rights;
 mod session;
 mod shared;
 mod subscribe;
