@@ -7,8 +7,8 @@ use utoipa::openapi::{Content, Ref, RefOr, Response};
 
 use crate::error::Problem;
 use crate::{
-    alerts, credentials, devices, duties, events, health, measures, messages, mqtt, photos, quarantine, reports,
-    rounds, rules, setup,
+    alerts, credentials, devices, duties, events, health, measures, messages, mqtt, photos, quarantine,
+    reports, rounds, rules, setup,
     signin::{oidc, session, token},
     site, telemetry, trends, windows,
 };
