@@ -23,19 +23,18 @@ const NOT_KEPT: &str = "stored, but not kept for its topic: too many messages ar
 /// Tokens that are taken before connections are woken, and others have the table's lock.
 const SETTLED_AT_ONCE: usize = 256;
 
-/// Takes what is committed and is for others, too, in the commit's order, until the writer has ended.
+/// Takes what is committed, in the commit's order, until the writer has ended.
 pub(crate) async fn settle(mut committed: mpsc::UnboundedReceiver<Vec<Token>>) {
     while let Some(mut tokens) = committed.recv().await {
         while !tokens.is_empty() {
             let rest = tokens.split_off(tokens.len().min(SETTLED_AT_ONCE));
-            settle_now(std::mem::replace(&mut tokens, rest));
+            settle_some(std::mem::replace(&mut tokens, rest));
             tokio::task::consume_budget().await;
         }
     }
 }
 
-/// Marks what is committed, and tells who waits.
-pub(super) fn settle_now(tokens: Vec<Token>) {
+fn settle_some(tokens: Vec<Token>) {
     let mut woken: Vec<Arc<Link>> = Vec::with_capacity(tokens.len());
     for Inner { hub, of } in tokens.into_iter().filter_map(Token::into_inner).map(|own| *own) {
         match of {

@@ -1,8 +1,8 @@
 //! What all connections share: the table of sessions, what is kept by topic, the ways out.
 //!
-//! A publish goes from its connection to the writer with a [`Token`], which comes back after the commit ([`Token::settle`]): what
-//! is committed is marked, for the connection to acknowledge. Where others are to hear it, one task gives it to them before that,
-//! in the commit's order. Lock order: the table, then a seat.
+//! A publish goes from its connection to the writer with a [`Token`], which comes back after the commit. One task takes them
+//! in the commit's order ([`settle`]): it marks what is committed, for the connection to acknowledge, and gives the message to
+//! who asked for it. Lock order: the table, then a seat.
 
 mod accounts;
 mod attach;
@@ -113,7 +113,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// What is committed and is for others comes out of the receiver, for [`settle`].
+    /// What is committed comes out of the receiver, for [`settle`].
     pub fn new(limits: Limits, ports: Ports) -> (Arc<Self>, mpsc::UnboundedReceiver<Vec<Token>>) {
         let (committed, settled) = mpsc::unbounded_channel();
         let began_ms = ports.intake.wall_ms();

@@ -10,7 +10,6 @@ use crate::packet::{PacketId, Qos};
 use crate::session::{Ordinal, ToStore};
 use crate::sessions::{Choice, Generation, SharedSeat, lock};
 
-use super::deliver::settle_now;
 use super::{Hub, Owner};
 
 /// A publish or a change on its way to its commit. Settled after it; dropped before, it was not stored, and whoever waits for
@@ -84,23 +83,12 @@ impl Token {
         self.0.take()
     }
 
-    /// What these stand for is on disk, in this order. Does not block: what is to be told to others is told by a task.
+    /// What these stand for is on disk, in this order. Does not block.
     pub fn settle(tokens: Vec<Self>) {
-        let (told, alone): (Vec<Self>, Vec<Self>) = tokens.into_iter().partition(Self::is_told);
-        settle_now(alone);
-        let Some(committed) = told.first().and_then(|token| token.0.as_ref()) else { return };
+        let Some(committed) = tokens.first().and_then(|token| token.0.as_ref()) else { return };
         let committed = committed.hub.committed.clone();
         // At the end of the process nobody takes them any more.
-        let _ = committed.send(told);
-    }
-
-    /// Others hear of it. It is acknowledged after that: who has the acknowledgement finds what is retained.
-    fn is_told(&self) -> bool {
-        self.0.as_ref().is_some_and(|own| match &own.of {
-            Of::Publish { tell, .. } => tell.is_some(),
-            Of::Will(..) | Of::Own(..) => true,
-            Of::Place { .. } | Of::Stage(..) | Of::Change(..) => false,
-        })
+        let _ = committed.send(tokens);
     }
 
     /// Whether somebody waits for an acknowledgement.

@@ -82,7 +82,7 @@ impl Embedded {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, IngestError> {
         let stored = shared.mqtt_sessions().map_err(IngestError::Sessions)?;
-let notices = Arc::new(Counted::new(shared.clone(), clock));
+        let notices = Arc::new(Counted::new(shared.clone(), clock));
         let permissions = Credentials::new(shared.clone(), queue.clone(), options.anonymous);
         let ports = Ports {
             intake: Arc::new(Writing::new(queue.clone())),
