@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_sanimon");
@@ -28,9 +29,18 @@ pub(crate) fn wait_at_most<T>(what: &str, limit: Duration, mut condition: impl F
     }
 }
 
-/// A port that nobody uses at the moment.
+/// Ports for servers: below those that the system gives to clients, which come and go all the time.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+/// A port that nobody uses at the moment, and that no other test is given.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let number = PORTS.len() as u32;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    // Where two runs go on at a time they begin at different ports.
+    let port = |given: u32| PORTS.start + ((std::process::id() * 97 + given) % number) as u16;
+    let next = || port(GIVEN.fetch_add(1, Ordering::Relaxed));
+    (0..number).map(|_| next()).find(is_free).expect("a free port")
 }
 
 /// A process that ends with its test.

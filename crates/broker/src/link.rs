@@ -11,7 +11,7 @@ use futures_util::task::AtomicWaker;
 pub enum Stop {
     /// The same client has come again; whether it starts clean.
     TakenOver { is_clean: bool },
-    /// Its credential may no longer what it did.
+    /// Its credential may no longer do what it did.
     Revoked,
     /// It does not take what waits for it.
     Overflow,

@@ -85,8 +85,8 @@ enum Phase {
 struct Lanes {
     lines: Lines,
     sessions: VecDeque<Changed<Ack>>,
-    /// Somebody waits for one of these changes.
-    is_change_awaited: bool,
+    /// Somebody waits for one of these changes, or more are left than a group takes.
+    are_changes_due: bool,
     /// A change found no room, and that was told.
     is_overflow_told: bool,
     asked: VecDeque<Asked>,
@@ -175,10 +175,15 @@ impl Queue {
         }
         lanes.sessions.push_back(Changed { change, ack });
         if lanes.sessions.len() == SESSION_CHANGES_CROWD {
-            self.0.is_crowded.store(true, Ordering::Relaxed);
+            let was_crowded = self.0.is_crowded.swap(true, Ordering::Relaxed);
+            if !was_crowded {
+                tracing::warn!(
+                    "the disk does not keep up with the changes of MQTT sessions: no client is read before it has"
+                );
+            }
         }
         if is_awaited {
-            lanes.is_change_awaited = true;
+            lanes.are_changes_due = true;
             self.wake(lanes);
         }
     }
@@ -329,7 +334,7 @@ impl Queue {
 
 impl Lanes {
     fn has_messages(&self, takes_messages: bool) -> bool {
-        let are_changes_due = self.is_change_awaited || self.phase > Phase::Open && !self.sessions.is_empty();
+        let are_changes_due = self.are_changes_due || self.phase > Phase::Open && !self.sessions.is_empty();
         are_changes_due || takes_messages && !self.lines.is_empty()
     }
 
@@ -354,8 +359,8 @@ impl Lanes {
     fn group(&mut self, takes_messages: bool) -> Group<Ack> {
         let number = self.sessions.len().min(SESSION_CHANGES_OF_GROUP_MAX);
         let sessions: Vec<_> = self.sessions.drain(..number).collect();
-        self.is_change_awaited = !self.sessions.is_empty();
-        if self.is_change_awaited {
+        self.are_changes_due = !self.sessions.is_empty();
+        if self.are_changes_due {
             return Group { messages: Vec::new(), sessions };
         }
         self.sessions.shrink_to(SESSION_CHANGES_OF_GROUP_MAX);

@@ -143,6 +143,9 @@ fn n018_trap_22_a_mosquitto_that_bridges_with_its_defaults() {
     assert_eq!([here.got(), there.got()], ["1 0 kept", "1 0 kept"]);
     let mut late = Sub::start(bridge.port, "mqttv5", "down/x", &[]);
     assert_eq!(late.got(), "1 1 kept");
+    // What it tells of itself is acknowledged and dropped, and nothing of a device's is lost by that.
+    assert!(site.metric("sanimon_mqtt_denied_total") > Some(0));
+    assert_eq!(site.metric("sanimon_messages_lost_total"), Some(0));
 }
 
 /// A script beside this file. `None`: what it needs is not there, and that is said; under CI it must be there.

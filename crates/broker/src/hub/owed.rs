@@ -191,9 +191,14 @@ impl Hub {
         }
         line.flush();
     }
+
+    /// A will is stored, or cannot be.
+    pub(super) fn will_settled(&self) {
+        self.wills.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
-/// How a connection's end is called that nobody gave a reason for.
+/// The end of a connection for which nobody gave a reason.
 pub(crate) const LOST: End = End::Lost(crate::reason::Reason::Unspecified);
 
 /// What a message is worth keeping on its own: read buffers are shared, and a small part would hold the whole.

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use sanimon_domain::mqtt::{SessionChange, SessionRow, StoredMessage, SubscriptionRow, WillRow};
@@ -34,10 +33,6 @@ impl Hub {
             away_since: away_since_ms.map(|at| TimestampMs(self.to_wall(at))),
             will,
         }
-    }
-
-    pub(super) fn will_settled(&self) {
-        self.wills.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A will was published: its session's row no longer has it. Until then it had, for a crash between would lose it.

@@ -91,13 +91,9 @@ impl Token {
         let _ = committed.send(tokens);
     }
 
-    /// Whether somebody waits for an acknowledgement.
+    /// Whether it is a publish that its client gets an acknowledgement for.
     pub fn is_awaited(&self) -> bool {
-        self.0.as_ref().is_some_and(|own| match &own.of {
-            Of::Publish { is_awaited, .. } => *is_awaited,
-            Of::Place { .. } | Of::Stage(..) | Of::Change(..) | Of::Own(..) => true,
-            Of::Will(..) => false,
-        })
+        self.0.as_ref().is_some_and(|own| matches!(&own.of, Of::Publish { is_awaited: true, .. }))
     }
 
     /// Nobody waits for it any more: its connection has gone, and the client will send it again.

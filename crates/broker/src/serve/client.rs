@@ -29,7 +29,7 @@ const BUFFER_KEPT: usize = 4 * 1024;
 /// How long a connection that we close may take to hear why.
 const LINGER: Duration = Duration::from_secs(1);
 /// How often it is looked whether others have left room again: nobody tells.
-const ROOM_LOOK_MS: i64 = 250;
+pub(super) const ROOM_LOOK_MS: i64 = 250;
 /// A moment that does not come.
 const NEVER_MS: i64 = i64::MAX;
 
@@ -289,7 +289,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             |since: Option<i64>, time: Duration| end_ms(since, time).is_some_and(|at_ms| at_ms <= now_ms);
         let owner = self.owner();
         if self.place.is_some() && self.sign_in_ms <= now_ms {
-            self.hub.met(Limit::ConnectTime, &owner);
+            if !self.hub.is_crowded() {
+                self.hub.met(Limit::ConnectTime, &owner);
+            }
             return self.leave(LOST);
         }
         if is_over(self.stuck_since_ms, limits.slow_reader) {

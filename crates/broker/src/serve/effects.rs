@@ -12,7 +12,7 @@ use crate::session::will::End;
 use crate::session::{Acknowledged, Admission, Cursor, Effect, Session, Wanted};
 use crate::sessions::lock;
 
-use super::client::Client;
+use super::client::{Client, ROOM_LOOK_MS};
 use super::scratch;
 
 /// What is done once a change is on disk.
@@ -27,7 +27,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     pub(super) fn owner(&self) -> String {
         match &self.admitted {
             Some(client) if !client.key.owner.is_empty() => client.key.owner.to_string(),
-            _ => self.peer.address.ip().to_string(),
+            _ => self.peer.address.ip().to_canonical().to_string(),
         }
     }
 
@@ -58,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             return false;
         }
         let now_ms = self.now_ms;
-        if self.read_at_ms > now_ms || self.hub.is_crowded() {
+        if self.read_at_ms > now_ms || self.must_wait() {
             return false;
         }
         let (mut effects, room) = (scratch::take_effects(), self.room());
@@ -153,7 +153,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         if !self.machine.is_connected() {
             return;
         }
-        let room = self.room();
+        // What a kept session is sent is written to the file.
+        let room = if client.is_stored && self.hub.is_crowded() { 0 } else { self.room() };
         let mut effects = scratch::take_effects();
         let mut seat = lock(&client.sender.seat);
         if room > 0 && !seat.session.owed_retained.is_empty() {
@@ -167,8 +168,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let Some(session) = seat.of(client.sender.generation) else { return };
         self.machine.set_room(room);
         self.machine.flush(session, self.now_ms, &mut effects);
+        let acknowledged = session.incoming.take_acknowledged();
         drop(seat);
+        if acknowledged > 0 {
+            self.hub.ports.notices.acknowledged(acknowledged);
+        }
+        if room == 0 {
+            self.must_wait();
+        }
         self.apply(effects);
+    }
+
+    /// Whether the writer has to catch up first: then it is looked again after a while, for nobody tells.
+    fn must_wait(&mut self) -> bool {
+        let is_crowded = self.hub.is_crowded();
+        if is_crowded {
+            self.read_at_ms = self.read_at_ms.max(self.now_ms + ROOM_LOOK_MS);
+        }
+        is_crowded
     }
 
     /// What it waited for is there: room in the queue, or the end of a pause.
@@ -183,13 +200,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         if effects.is_empty() {
             return scratch::give_back(effects);
         }
-        let (mut acknowledged, mut unsent) = (0, None);
+        let mut unsent = None;
         let mut effects = std::collections::VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Send(_) if unsent.is_some() => {}
                 Effect::Send(packet) => {
-                    acknowledged += usize::from(is_acknowledgement(&packet));
                     let is_sent = self.wire.write(&packet, &mut self.output).is_ok();
                     // A message that the client does not take was left out before.
                     unsent = (!is_sent && !matches!(packet, ToClient::Disconnect(..))).then_some(packet);
@@ -219,9 +235,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             }
         }
         scratch::give_back(effects.into());
-        if acknowledged > 0 {
-            self.hub.ports.notices.acknowledged(acknowledged);
-        }
         match unsent {
             None => {}
             // It is the first packet, or there is none.
@@ -310,8 +323,4 @@ fn control_cost(packet: &FromClient) -> f64 {
         FromClient::Unsubscribe(unsubscribe) => with_filters(unsubscribe.filters.len()),
         _ => 0.0,
     }
-}
-
-fn is_acknowledgement(packet: &ToClient) -> bool {
-    matches!(packet, ToClient::Puback(ack) | ToClient::Pubrec(ack) if !ack.reason.is_failure())
 }

@@ -34,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 };
                 if is_reserved && !self.machine.is_5() {
                     // A 3.1.1 client would say it again for ever.
-                    self.machine.committed(session, now_ms, (offer.ordinal, Reason::Success), &mut effects);
+                    self.machine.drop_offer(session, now_ms, offer.ordinal, &mut effects);
                 } else {
                     self.machine.denied(session, now_ms, (&offer, Reason::NotAuthorized), &mut effects);
                 }

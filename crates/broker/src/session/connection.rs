@@ -182,7 +182,7 @@ impl Connection {
         self.end(Reason::SessionTakenOver, End::TakenOver { is_clean }, effects);
     }
 
-    /// Its credential was taken away, or may no longer what it did.
+    /// Its credential was taken away, or may no longer do what it did.
     pub fn revoked(&mut self, effects: &mut Vec<Effect>) {
         self.end(Reason::NotAuthorized, End::Revoked, effects);
     }
@@ -398,6 +398,18 @@ impl Connection {
         effects: &mut Vec<Effect>,
     ) {
         session.incoming.committed(ordinal, reason, None);
+        self.flush(session, now_ms, effects);
+    }
+
+    /// An offer is not stored, and answered as if it were.
+    pub fn drop_offer(
+        &mut self,
+        session: &mut Session,
+        now_ms: i64,
+        ordinal: Ordinal,
+        effects: &mut Vec<Effect>,
+    ) {
+        session.incoming.drop_offer(ordinal);
         self.flush(session, now_ms, effects);
     }
 

@@ -44,6 +44,8 @@ struct Entry {
     text: Option<String>,
     /// It was offered: a repeat counts for nothing.
     is_offer: bool,
+    /// Answered as if it were stored, and dropped.
+    is_dropped: bool,
 }
 
 /// How far a QoS 2 publish has come.
@@ -78,6 +80,7 @@ pub struct Incoming {
     /// Offered on a connection that has gone, and not decided. Nothing is read before they are: sent again they would be
     /// other messages.
     left: usize,
+    acknowledged: usize,
 }
 
 impl Incoming {
@@ -131,7 +134,13 @@ impl Incoming {
                     // Not delivered again. While the first one waits, its fate is this one's.
                     let outcome = (known.stage != Stage::Offered).then_some(Reason::Success);
                     let answer = Answer::Pubrec(id);
-                    self.line.push_back(Entry { answer, outcome, text: None, is_offer: false });
+                    self.line.push_back(Entry {
+                        answer,
+                        outcome,
+                        text: None,
+                        is_offer: false,
+                        is_dropped: false,
+                    });
                     return Taken::Answered;
                 }
                 Answer::Pubrec(id)
@@ -152,7 +161,8 @@ impl Incoming {
     }
 
     fn push(&mut self, answer: Answer, outcome: Option<Reason>) -> Ordinal {
-        self.line.push_back(Entry { answer, outcome, text: None, is_offer: outcome.is_none() });
+        let is_offer = outcome.is_none();
+        self.line.push_back(Entry { answer, outcome, text: None, is_offer, is_dropped: false });
         self.front + self.line.len() as u64 - 1
     }
 
@@ -199,11 +209,26 @@ impl Incoming {
         }
     }
 
+    /// An offer is not stored, and answered as if it were: its client would send it again for ever.
+    pub fn drop_offer(&mut self, ordinal: Ordinal) {
+        self.committed(ordinal, Reason::Success, None);
+        let place = ordinal.checked_sub(self.front).and_then(|place| self.line.get_mut(place as usize));
+        place.into_iter().for_each(|entry| entry.is_dropped = true);
+    }
+
+    /// Acknowledgements of what is stored that were taken since this was asked.
+    pub const fn take_acknowledged(&mut self) -> usize {
+        std::mem::replace(&mut self.acknowledged, 0)
+    }
+
     /// The next answer that is due: from the front of the line only.
     pub fn answer(&mut self) -> Option<ToClient> {
         while let Some(reason) = self.line.front().and_then(|entry| entry.outcome) {
-            let Entry { answer, text, is_offer, .. } = self.line.pop_front()?;
+            let Entry { answer, text, is_offer, is_dropped, .. } = self.line.pop_front()?;
             self.front += 1;
+            let is_publish = matches!(answer, Answer::Puback(_) | Answer::Pubrec(_));
+            let is_stored = is_offer && !is_dropped && !reason.is_failure();
+            self.acknowledged += usize::from(is_publish && is_stored);
             let ack = |packet_id| Ack { packet_id, reason, text: text.clone() };
             return Some(match answer {
                 Answer::None => {

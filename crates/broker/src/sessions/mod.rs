@@ -193,6 +193,10 @@ impl Sessions {
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.count_takeover(self.limits.takeovers, now_ms)?;
             let mut seat = lock(&slot.seat);
+            // What an old credential of this name had ends with it, in the file as well; and one that may less now finds
+            // nothing of what it was granted.
+            let is_other = account.credential != seat.account.credential;
+            let is_clean = is_clean || is_other || !account.rights.include(&seat.account.rights);
             let (end, expiry_s) = (End::TakenOver { is_clean }, seat.session.expiry_s);
             let (is_due, is_over) = match slot.presence {
                 Presence::Here(_) => {
@@ -206,10 +210,6 @@ impl Sessions {
                     (will_at_ms.is_some() && (is_clean || is_over), is_over)
                 }
             };
-            // What an old credential of this name had ends with it, in the file as well; and one that may less now finds
-            // nothing of what it was granted.
-            let is_other = account.credential != seat.account.credential;
-            let is_over = is_over || is_other || !account.rights.include(&seat.account.rights);
             let own = seat.session.will.take().filter(|_| is_due);
             will = own.map(|will| DueWill { will, key: key.clone(), account: seat.account.clone() });
             taken_over = seat.leave();

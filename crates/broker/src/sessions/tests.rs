@@ -206,11 +206,13 @@ fn a_credential_of_the_same_name_that_may_less_finds_nothing_of_what_the_old_one
 #[test]
 fn another_credential_of_the_same_name_finds_nothing_of_the_old_one_which_is_revoked_with_its_rows() {
     let mut sessions = sessions();
-    let own = arrive(&mut sessions, "a", (false, 60, None), 0);
+    let own = arrive(&mut sessions, "a", (false, 60, Some(30)), 0);
     sessions.detach(&key("a"), own.generation, LOST, 0);
     let next = Account { credential: Some(2), ..(*account("gw")).clone() };
     let next = Newcomer { account: Arc::new(next), ..newcomer(key("a"), false) };
-    assert!(!sessions.attach(next, 1).expect("it may come").session_present);
+    let attached = sessions.attach(next, 1).expect("it may come");
+    assert!(!attached.session_present);
+    assert!(attached.will.is_some(), "n088: the session's end is the end of its will's delay");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sanimon_net::{Admission, AdmissionLimits, Peer};
@@ -36,6 +37,7 @@ use crate::serve::{Broker, serve_stream};
 
 use super::dice::Dice;
 use super::number;
+use desk::CROWDS;
 pub(super) use desk::{Desk, Registry};
 use file::File;
 use limits::EXPIRY_MAX_S;
@@ -282,6 +284,7 @@ fn n077_n081_n123_to_n141_a_town_of_clients_loses_nothing_and_comes_to_rest() {
             std::panic::resume_unwind(panic);
         }
     });
+    assert!(CROWDS.load(Ordering::Relaxed) > 0, "in some town nobody was read for a while");
     eprintln!("proof broker-towns {{towns: {towns}, s: {}}}", began.elapsed().as_secs());
 }
 

@@ -95,6 +95,12 @@ impl Tx<'_> {
         let SessionRow { key, credential, incarnation, version, expiry_s, away_since, will } = row;
         let will = will.as_deref();
         let message = will.map(|will| &will.message);
+        // What an earlier session of this key had is not this one's.
+        self.one(
+            "remove an earlier MQTT session",
+            "DELETE FROM mqtt_session WHERE owner = ?1 AND client_id = ?2 AND incarnation <> ?3",
+            params![&*key.owner, &*key.client_id, incarnation],
+        )?;
         self.one(
             "write an MQTT session",
             "INSERT INTO mqtt_session (owner, client_id, credential, version, expiry_s, away_since, will_topic,

@@ -116,7 +116,12 @@ impl Decoder {
         if at + 1 < 2 + digits + 4 {
             return Ok(());
         }
-        if length >> 63 != 0 {
+        let is_longer_than_needed = match digits {
+            2 => length < 126,
+            8 => u16::try_from(length).is_ok(),
+            _ => false,
+        };
+        if length >> 63 != 0 || is_longer_than_needed {
             return Err(PROTOCOL_ERROR);
         }
         self.mask.copy_from_slice(&self.head[2 + digits..][..4]);

@@ -91,6 +91,20 @@ fn n133_after_a_refusal_the_id_is_new() {
 }
 
 #[test]
+fn only_what_is_stored_counts_as_acknowledged() {
+    let mut incoming = Incoming::default();
+    let [stored, dropped, refused] = [1, 2, 3].map(|number| publish(&mut incoming, Qos::AtLeastOnce, number));
+    let twice = publish(&mut incoming, Qos::ExactlyOnce, 4);
+    assert_eq!(incoming.publish(Qos::ExactlyOnce, Some(id(4)), 64), Taken::Answered);
+    commit(&mut incoming, stored);
+    incoming.drop_offer(dropped);
+    incoming.committed(refused, Reason::NotAuthorized, None);
+    commit(&mut incoming, twice);
+    assert_eq!(answers(&mut incoming).len(), 5);
+    assert_eq!((incoming.take_acknowledged(), incoming.take_acknowledged()), (2, 0));
+}
+
+#[test]
 fn n134_a_kept_sessions_id_is_new_once_its_removal_is_committed() {
     let mut incoming = Incoming::default();
     let ordinal = publish(&mut incoming, Qos::ExactlyOnce, 1);

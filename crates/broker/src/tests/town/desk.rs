@@ -1,6 +1,7 @@
 //! A model of the writer and of who knows the rights: the broker's ports.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sanimon_domain::mqtt::SessionChange;
@@ -21,7 +22,9 @@ use super::file::File;
 /// What one client's line takes.
 const LINE_MAX: usize = 6;
 /// So many changes, and nobody is read: in most towns it happens now and then.
-const CROWD: usize = 24;
+const CROWD: usize = 8;
+/// How often somebody found it so, in all towns.
+pub(in crate::tests) static CROWDS: AtomicU64 = AtomicU64::new(0);
 /// When the town begins, by the wall's clock.
 const BEGIN_MS: i64 = 1_772_323_200_000;
 
@@ -147,7 +150,9 @@ impl Intake for Desk {
     }
 
     fn is_crowded(&self) -> bool {
-        self.waits().changes.len() >= CROWD
+        let is_crowded = self.waits().changes.len() >= CROWD;
+        CROWDS.fetch_add(u64::from(is_crowded), Ordering::Relaxed);
+        is_crowded
     }
 
     fn wall_ms(&self) -> i64 {

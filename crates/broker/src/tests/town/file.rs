@@ -44,6 +44,7 @@ impl File {
                     outgoing: BTreeMap::new(),
                     incoming: BTreeSet::new(),
                 };
+                self.sessions.retain(|key, own| *key != row.key || own.row.incarnation == row.incarnation);
                 self.sessions.entry(row.key.clone()).or_insert_with(new).row = (**row).clone();
             }
             SessionChange::Put(_) => {}

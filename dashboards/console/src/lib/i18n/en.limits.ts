@@ -1,7 +1,7 @@
 /** Limits of the embedded broker, by their names: what it means that one was met. */
 export const limits = {
   'limits.title': 'Limits of the MQTT broker that were met',
-  'limits.text': 'Clients that meet a limit are refused, slowed down or disconnected. If they are right and the limit is too low, raise the key that is named here, in [mqtt.embedded.limits] of the configuration.',
+  'limits.text': 'Clients that meet a limit are refused, slowed down or disconnected. If they are right and the limit is too low, raise the key that is named here, in [mqtt.embedded.limits] of the configuration, and restart sanimon.',
   'limits.limit': 'Limit',
   'limits.by': 'Last by',
   'limits.nameless': 'a client without a name',
@@ -28,7 +28,7 @@ export const limits = {
   'limit.user_properties': 'A packet had too many or too large user properties.',
   'limit.control_packets_per_s': 'A client sent too many packets that are no messages.',
   'limit.messages_per_s': 'A user name sent too fast and was slowed down.',
-  'limit.queue_messages': 'A subscriber was too slow, and its queue was full.',
+  'limit.queue_messages': 'A subscriber was too slow, or away for too long, and its queue was full.',
   'limit.queue_bytes_total': 'All queues together were too large; the fullest were dropped.',
   'limit.slow_reader': 'A client took nothing of what was sent to it.',
   'limit.retained': 'There were too many retained messages in all; one was processed and not kept.',

@@ -3,7 +3,7 @@ import type { limits as en } from './en.limits';
 /** 内置代理的各项限制：触及时意味着什么。 */
 export const limits: Record<keyof typeof en, string> = {
   'limits.title': '已触及的 MQTT 代理限制',
-  'limits.text': '触及限制的客户端会被拒绝、减速或断开。如果客户端没有问题而限制过低，请在配置的 [mqtt.embedded.limits] 中调高此处列出的键。',
+  'limits.text': '触及限制的客户端会被拒绝、减速或断开。如果客户端没有问题而限制过低，请在配置的 [mqtt.embedded.limits] 中调高此处列出的键，并重启 sanimon。',
   'limits.limit': '限制',
   'limits.by': '最近触及者',
   'limits.nameless': '未署名的客户端',
@@ -30,7 +30,7 @@ export const limits: Record<keyof typeof en, string> = {
   'limit.user_properties': '报文的用户属性过多或过大。',
   'limit.control_packets_per_s': '客户端发送的非消息报文过多。',
   'limit.messages_per_s': '用户名发送过快，已减速。',
-  'limit.queue_messages': '订阅者过慢，其队列已满。',
+  'limit.queue_messages': '订阅者过慢或离线过久，其队列已满。',
   'limit.queue_bytes_total': '所有队列合计过大，已丢弃最满的队列。',
   'limit.slow_reader': '客户端不接收发给它的数据。',
   'limit.retained': '保留消息总数过多；有消息已处理但未保留。',

@@ -92,6 +92,9 @@ fn n196_what_the_standard_forbids_ends_it_and_what_came_before_counts() {
         (frame(PING, b""), 1_002),
         (frame(CLOSE, b""), 1_002),
         (frame(LAST | PING, &[0; 126]), 1_002),
+        // A length in more bytes than it needs (5.2).
+        (vec![LAST | BINARY, MASKED | 0x7E, 0, 125, 0, 0, 0, 0], 1_002),
+        (vec![LAST | BINARY, MASKED | 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0], 1_002),
     ] {
         let all = [frame(LAST | BINARY, b"before"), bytes, frame(LAST | BINARY, b"after")].concat();
         assert_eq!(heard(&all, &[]), (b"before".to_vec(), Vec::new(), vec![Some(code)]), "{all:x?}");
