@@ -33,6 +33,7 @@ limits! {
     SessionsKept = "sessions_kept",
     Takeovers = "takeovers",
     Subscriptions = "subscriptions",
+    SubscriptionsPerCredential = "subscriptions_per_credential",
     SubscriptionsTotal = "subscriptions_total",
     /// Filters of a SUBSCRIBE.
     FiltersPerPacket = "filters_per_packet",

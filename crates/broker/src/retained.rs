@@ -165,8 +165,14 @@ impl<O: Eq + Hash + Clone> Retained<O> {
     }
 
     /// The first message of a filter behind this topic, in the order of the topics. `steps`: how many topics may be looked
-    /// at; where they do not suffice, the last one that was.
-    pub fn next(&self, filter: &Filter, after: Option<&Topic>, now_ms: i64, mut steps: usize) -> Next<'_, O> {
+    /// at, which it takes; where they do not suffice, the last one that was.
+    pub fn next(
+        &self,
+        filter: &Filter,
+        after: Option<&Topic>,
+        now_ms: i64,
+        steps: &mut usize,
+    ) -> Next<'_, O> {
         // All that match begin as the filter does up to its first wildcard.
         let begin = filter.as_str().find(['+', '#']).map_or(filter.as_str(), |at| &filter.as_str()[..at]);
         // `a/#` is `a`, too.
@@ -176,15 +182,17 @@ impl<O: Eq + Hash + Clone> Retained<O> {
             (None, Ok(topic)) => Bound::Included(topic),
             (None, Err(_)) => Bound::Unbounded,
         };
+        // To begin costs as well.
+        *steps = steps.saturating_sub(1);
         for (topic, kept) in self.by_topic.range((from, Bound::Unbounded)) {
+            *steps = steps.saturating_sub(1);
             if !topic.as_str().starts_with(begin) {
                 return Next::Over;
             }
             if filter.matches(topic) && kept.message.expires_at_ms.is_none_or(|at| at > now_ms) {
                 return Next::Found(kept);
             }
-            steps = steps.saturating_sub(1);
-            if steps == 0 {
+            if *steps == 0 {
                 return Next::Paused(topic.clone());
             }
         }
@@ -218,7 +226,7 @@ mod tests {
         let filter = Filter::parse(filter).expect(filter);
         let (mut after, mut topics) = (None, Vec::new());
         loop {
-            match retained.next(&filter, after.as_ref(), now_ms, steps) {
+            match retained.next(&filter, after.as_ref(), now_ms, &mut { steps }) {
                 Next::Found(kept) => {
                     topics.push(kept.message.topic.to_string());
                     after = Some(kept.message.topic.clone());
@@ -235,7 +243,7 @@ mod tests {
         for payload in ["1", "2"] {
             assert_eq!(retained.put(kept("a", payload, None)), Ok(()));
         }
-        let Next::Found(own) = retained.next(&Filter::parse("a").unwrap(), None, 0, 9) else {
+        let Next::Found(own) = retained.next(&Filter::parse("a").unwrap(), None, 0, &mut 9) else {
             panic!("it is kept")
         };
         assert_eq!(&own.message.payload[..], b"2");

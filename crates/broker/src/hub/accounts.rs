@@ -137,6 +137,11 @@ impl Accounts {
         self.addresses.leave(address);
     }
 
+    /// How fast a credential may speak, where it is known.
+    pub(crate) fn pace(&self, owner: &Arc<str>) -> Option<Arc<Pace>> {
+        self.by_owner.get(owner)?.pace.clone()
+    }
+
     /// A message is about to be refused by closing. True: that was done often enough, and it is to be set aside instead.
     pub(crate) fn refuse(&mut self, owner: &Arc<str>, digest: u64, now_ms: i64) -> bool {
         let Some(known) =

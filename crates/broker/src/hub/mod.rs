@@ -25,6 +25,7 @@ use sanimon_net::{Allowance, Limiter, network};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::account::Account;
 use crate::limit::Limit;
 use crate::limits::Limits;
 use crate::retained::Retained;
@@ -229,6 +230,11 @@ impl Hub {
         };
         let token = Token::new(self, token::Of::Stage(client.sender.clone(), stage));
         self.ports.intake.change(change, Some(token));
+    }
+
+    /// How fast who has this account may speak; `None`: as fast as it likes, or it was never here.
+    pub(crate) fn pace_of(&self, account: &Account) -> Option<Arc<Pace>> {
+        self.table().accounts.pace(&account.owner)
     }
 
     /// A message is about to be refused by closing. True: often enough, and it is to be set aside.

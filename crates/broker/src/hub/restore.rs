@@ -95,10 +95,13 @@ impl Hub {
     fn drop_unwanted(&self, table: &Table) {
         for (key, seat) in table.sessions.seats() {
             let mut seat = lock(seat);
-            let account = seat.account.clone();
+            if seat.session.outgoing.is_empty() {
+                continue;
+            }
+            let (account, interest) = (seat.account.clone(), table.sessions.interest(key));
             let is_unwanted = |own: &Queued| {
                 let topic = &own.message.topic;
-                !account.rights.may_hear(topic) || !table.sessions.asks_for(key, topic)
+                !account.rights.may_hear(topic) || !interest.matches(topic)
             };
             let dropped = seat.session.outgoing.drop_where(is_unwanted);
             dropped.into_iter().for_each(|own| self.done(key, own.order));

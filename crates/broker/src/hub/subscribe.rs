@@ -12,7 +12,7 @@ use crate::retained::Next;
 use crate::session::{Cursor, Queued, Wanted};
 use crate::sessions::{Full, lock};
 use crate::subscriptions::Granted;
-use crate::topics::Asked;
+use crate::topics::{Asked, Tree};
 
 use super::attach::Admitted;
 use super::rows::subscription_row;
@@ -69,6 +69,7 @@ impl Hub {
             if let Err(full) = table.sessions.has_room(&client.key, &asked.to_string()) {
                 let limit = match full {
                     Full::OfSession => Limit::Subscriptions,
+                    Full::OfOwner => Limit::SubscriptionsPerCredential,
                     Full::Total => Limit::SubscriptionsTotal,
                 };
                 self.met(limit, &client.key.owner);
@@ -119,10 +120,14 @@ impl Hub {
         }
         let (mut changes, mut dropped) = (Vec::new(), Vec::<Queued>::new());
         let mut reasons = Vec::with_capacity(filters.len());
-        for text in filters {
+        let mut removed = Tree::default();
+        for (number, text) in filters.iter().enumerate() {
             let was_there = table.sessions.unsubscribe(&client.key, text);
             reasons.push(if was_there { Reason::Success } else { Reason::NoSubscriptionExisted });
             if was_there {
+                if let Ok(asked) = Asked::parse(text) {
+                    removed.insert(asked.filter(), number, ());
+                }
                 let mut seat = lock(&client.sender.seat);
                 seat.session.owed_retained.retain(|cursor| cursor.filter.as_str() != text);
                 drop(seat);
@@ -131,11 +136,17 @@ impl Hub {
                 }
             }
         }
-        if reasons.contains(&Reason::Success) {
+        let mut seat = lock(&client.sender.seat);
+        if !removed.is_empty() && !seat.session.outgoing.is_empty() {
             // Queued, and nothing of it sent: nobody asks for it any more (3.10.4-2).
-            let is_unwanted = |own: &Queued| !table.sessions.asks_for(&client.key, &own.message.topic);
-            dropped = lock(&client.sender.seat).session.outgoing.drop_where(is_unwanted);
+            let interest = table.sessions.interest(&client.key);
+            let is_unwanted = |own: &Queued| {
+                let topic = &own.message.topic;
+                removed.matches(topic) && !interest.matches(topic)
+            };
+            dropped = seat.session.outgoing.drop_where(is_unwanted);
         }
+        drop(seat);
         self.sessions_changed(&mut table);
         dropped.iter().for_each(|own| self.done(&client.key, own.order));
         // What it had of a group another one of it gets.
@@ -167,19 +178,21 @@ impl Hub {
         let mut steps = RETAINED_STEPS;
         let mut has_drawn = false;
         while let Some(cursor) = session.owed_retained.front_mut() {
-            if steps == 0 || session.outgoing.queued() >= RETAINED_QUEUED {
+            if session.outgoing.queued() >= RETAINED_QUEUED {
                 return has_drawn;
+            }
+            if steps == 0 {
+                return true;
             }
             if cursor.left == 0 {
                 self.met(Limit::RetainedPerSubscribe, &client.key.owner);
                 session.owed_retained.pop_front();
                 continue;
             }
-            match table.retained.next(&cursor.filter, cursor.after.as_ref(), now_ms, steps) {
+            match table.retained.next(&cursor.filter, cursor.after.as_ref(), now_ms, &mut steps) {
                 // It waits for room: what others have published meanwhile does not go for it.
                 Next::Found(kept) if !session.outgoing.has_room(kept.message.bytes()) => return has_drawn,
                 Next::Found(kept) => {
-                    steps -= 1;
                     cursor.after = Some(kept.message.topic.clone());
                     if !account.rights.may_hear(&kept.message.topic) {
                         continue;

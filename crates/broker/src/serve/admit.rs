@@ -1,5 +1,7 @@
 //! A CONNECT is judged, and its client let in or told why not.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::hub::Claim;
@@ -51,6 +53,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                     .refuse(connect, if has_waited { Reason::ConnectionRateExceeded } else { reason });
             }
         };
+        if let Some(will) = connect.will.as_ref().filter(|_| !has_waited) {
+            // It is a message as others: who comes and goes with one each time is slowed as who sends them.
+            let wait_ms =
+                self.hub.pace_of(&account).map_or(0, |pace| pace.wait_ms(will.payload.len(), self.now_ms));
+            if wait_ms > 0 {
+                self.hub.met(Limit::MessagesPerS, &account.owner);
+                self.held_connect = Some(Box::new(connect.clone()));
+                self.waiting = Some(Box::pin(tokio::time::sleep(Duration::from_millis(wait_ms))));
+                return;
+            }
+        }
         let ticket = self.ticket();
         let claim = Claim { connect, account, address, link: &self.link };
         let admitted = match self.hub.attach(claim, ticket) {

@@ -85,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 self.machine.packet(session, now_ms, (self.wire, packet), &mut effects);
                 drop(seat);
                 self.packet_ended();
+                let cost = cost + f64::from(self.machine.take_strays()) * STRAY_OF_CONTROL_PACKET;
                 let allowance = self.hub.limits.control_packets;
                 if cost > 0.0 && !self.control.take(allowance, cost, now_ms as u64) {
                     self.hub.met(Limit::ControlPacketsPerS, &self.owner());
@@ -313,6 +314,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 
 /// Filters of a packet that are as dear as a packet of its own.
 const FILTERS_OF_CONTROL_PACKET: f64 = 16.0;
+
+/// An answer to a packet id that nobody knows: after a lost connection there may be as many as were under way.
+const STRAY_OF_CONTROL_PACKET: f64 = 0.25;
 
 /// What is bounded by its number in a second, neither messages nor answers to ours, and for how many it counts.
 fn control_cost(packet: &FromClient) -> f64 {

@@ -109,6 +109,8 @@ pub struct Connection {
     room_bytes: usize,
     given: Given,
     own: Own,
+    /// Answers to packet ids that nobody knows.
+    strays: u32,
 }
 
 /// What a PUBLISH is besides its payload, about.
@@ -128,6 +130,7 @@ impl Connection {
             room_bytes: usize::MAX,
             given: Given::default(),
             own: Own::new(0),
+            strays: 0,
         }
     }
 
@@ -254,18 +257,19 @@ impl Connection {
                 self.publish(session, now_ms, publish, effects);
             }
             (State::Connected, FromClient::Pubrel(ack)) => {
+                self.strays += u32::from(!session.incoming.has_received(ack.packet_id));
                 if let Taken::Offer(ordinal) = session.incoming.release(ack.packet_id, session.is_kept()) {
                     effects.push(Effect::Forget(ordinal, ack.packet_id));
                 }
             }
             (State::Connected, FromClient::Puback(Ack { packet_id, .. })) => {
-                acknowledged(session.outgoing.puback(packet_id), effects);
+                self.acknowledged(session.outgoing.puback(packet_id), effects);
             }
             (State::Connected, FromClient::Pubrec(Ack { packet_id, reason, .. })) => {
-                acknowledged(session.outgoing.pubrec(packet_id, reason), effects);
+                self.acknowledged(session.outgoing.pubrec(packet_id, reason), effects);
             }
             (State::Connected, FromClient::Pubcomp(Ack { packet_id, .. })) => {
-                acknowledged(session.outgoing.pubcomp(packet_id), effects);
+                self.acknowledged(session.outgoing.pubcomp(packet_id), effects);
             }
             (State::Connected, FromClient::Subscribe(subscribe)) => self.subscribe(subscribe, effects),
             (State::Connected, FromClient::Unsubscribe(Unsubscribe { packet_id, filters })) => {
@@ -443,16 +447,22 @@ impl Connection {
         effects.extend(std::iter::from_fn(|| session.outgoing.to_store()).map(Effect::Store));
         effects.extend(expired.into_iter().map(|order| Effect::Dropped(order, Limit::Expiry)));
     }
-}
 
-fn acknowledged(acknowledged: Acknowledged, effects: &mut Vec<Effect>) {
-    match acknowledged {
-        Acknowledged::Unknown(Some(answer)) | Acknowledged::Released(answer) => {
-            effects.push(Effect::Send(answer));
+    fn acknowledged(&mut self, acknowledged: Acknowledged, effects: &mut Vec<Effect>) {
+        self.strays += u32::from(matches!(acknowledged, Acknowledged::Unknown(_)));
+        match acknowledged {
+            Acknowledged::Unknown(Some(answer)) | Acknowledged::Released(answer) => {
+                effects.push(Effect::Send(answer));
+            }
+            // `to_store` has it.
+            Acknowledged::Unknown(None) | Acknowledged::Releasing => {}
+            done @ Acknowledged::Done(_) => effects.push(Effect::Acknowledged(done)),
         }
-        // `to_store` has it.
-        Acknowledged::Unknown(None) | Acknowledged::Releasing => {}
-        done @ Acknowledged::Done(_) => effects.push(Effect::Acknowledged(done)),
+    }
+
+    /// How many there were since this was asked.
+    pub const fn take_strays(&mut self) -> u32 {
+        std::mem::replace(&mut self.strays, 0)
     }
 }
 

@@ -166,6 +166,11 @@ impl Incoming {
         self.front + self.line.len() as u64 - 1
     }
 
+    /// Whether a QoS 2 message is here whose id waits for its release.
+    pub fn has_received(&self, id: PacketId) -> bool {
+        self.received.get(&id).is_some_and(|known| known.stage == Stage::Received)
+    }
+
     /// A PUBREL. `is_kept`: the id is stored, and PUBCOMP waits until it no longer is; else a crash after it would take the
     /// id's next message for the old one.
     pub fn release(&mut self, id: PacketId, is_kept: bool) -> Taken {

@@ -41,6 +41,13 @@ pub struct Queued {
     pub order: Option<Order>,
 }
 
+impl Queued {
+    /// What it takes: the message, and what the subscriptions add to it.
+    pub fn bytes(&self) -> usize {
+        self.message.bytes() + self.subscription_ids.len() * size_of::<u32>()
+    }
+}
+
 /// The place of a stored message among all that are owed to sessions; it never comes again.
 pub type Order = u64;
 
@@ -160,6 +167,10 @@ impl Outgoing {
         self.queue.len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_empty()
+    }
+
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
@@ -183,7 +194,7 @@ impl Outgoing {
         let bytes = &mut self.queue_bytes;
         self.queue.retain(|queued| {
             let is_kept = queued.qos > Qos::AtMostOnce;
-            *bytes -= if is_kept { 0 } else { queued.message.bytes() };
+            *bytes -= if is_kept { 0 } else { queued.bytes() };
             is_kept
         });
     }
@@ -203,7 +214,7 @@ impl Outgoing {
         let (dropped, kept): (VecDeque<Queued>, VecDeque<Queued>) =
             std::mem::take(&mut self.queue).into_iter().partition(&is_unwanted);
         self.queue = kept;
-        self.queue_bytes = self.queue.iter().map(|queued| queued.message.bytes()).sum();
+        self.queue_bytes = self.queue.iter().map(Queued::bytes).sum();
         let (unsent, kept): (VecDeque<Sent>, VecDeque<Sent>) = std::mem::take(&mut self.in_flight)
             .into_iter()
             .partition(|sent| !sent.was_sent && is_unwanted(&sent.queued));
@@ -227,7 +238,7 @@ impl Outgoing {
 
     /// One more message for this subscriber.
     pub fn push(&mut self, queued: Queued) -> Pushed {
-        let bytes = queued.message.bytes();
+        let bytes = queued.bytes();
         let has_room = |own: &Self| own.has_room(bytes);
         let mut displaced = Vec::new();
         if queued.qos == Qos::AtMostOnce && (!self.is_present || !has_room(self)) {
@@ -236,7 +247,7 @@ impl Outgoing {
         let is_overflow = self.is_present && !has_room(self);
         while !has_room(self) {
             let Some(oldest) = self.queue.pop_front() else { break };
-            self.queue_bytes -= oldest.message.bytes();
+            self.queue_bytes -= oldest.bytes();
             displaced.push(oldest);
         }
         self.queue_bytes += bytes;
@@ -281,7 +292,7 @@ impl Outgoing {
                 return None;
             }
             let queued = self.queue.pop_front()?;
-            self.queue_bytes -= queued.message.bytes();
+            self.queue_bytes -= queued.bytes();
             if is_over {
                 expired.push(queued.order);
                 continue;
@@ -402,7 +413,7 @@ impl Outgoing {
         let mut own = Self::new(limits);
         for Restored { queued, packet_id, is_released } in stored {
             let Some(id) = packet_id else {
-                own.queue_bytes += queued.message.bytes();
+                own.queue_bytes += queued.bytes();
                 own.queue.push_back(queued);
                 continue;
             };

@@ -18,7 +18,7 @@ use crate::packet::Will;
 use crate::session::will::{Due, End, due};
 use crate::session::{OutgoingLimits, Queued, Session};
 use crate::subscriptions::{Granted, Subscriptions};
-use crate::topics::{Asked, Topic};
+use crate::topics::{Asked, Tree};
 
 use away::Away;
 pub use recipients::{Choice, Copy};
@@ -32,6 +32,7 @@ pub struct SessionsLimits {
     pub sessions_kept_per_gateway: usize,
     pub subscriptions: usize,
     pub subscriptions_of_gateway: usize,
+    pub subscriptions_per_credential: usize,
     pub subscriptions_total: usize,
     /// Of one session in a minute.
     pub takeovers: u32,
@@ -46,6 +47,7 @@ impl Default for SessionsLimits {
             sessions_kept_per_gateway: 64,
             subscriptions: 64,
             subscriptions_of_gateway: 1_024,
+            subscriptions_per_credential: 10_000,
             subscriptions_total: 200_000,
             takeovers: 30,
             outgoing: OutgoingLimits::default(),
@@ -54,6 +56,13 @@ impl Default for SessionsLimits {
 }
 
 const MINUTE_MS: i64 = 60_000;
+/// Bytes of a filter that count as one more: a long one takes more memory.
+const WEIGHT_BYTES: usize = 128;
+
+/// For how many subscriptions a filter counts.
+const fn weight(text: &str) -> usize {
+    1 + text.len() / WEIGHT_BYTES
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
@@ -136,6 +145,7 @@ pub enum Passed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
     OfSession,
+    OfOwner,
     Total,
 }
 
@@ -148,6 +158,9 @@ pub struct Sessions {
     subscriptions: Subscriptions<SessionKey>,
     entered: usize,
     entered_kept: usize,
+    /// What all filters weigh together, and those of each owner.
+    weight: usize,
+    weights: BTreeMap<Arc<str>, usize>,
     generation: u64,
     /// The newest session's.
     incarnation: i64,
@@ -164,6 +177,8 @@ impl Sessions {
             subscriptions: Subscriptions::default(),
             entered: 0,
             entered_kept: 0,
+            weight: 0,
+            weights: BTreeMap::new(),
             generation: 0,
             incarnation: 0,
             orphans: Vec::new(),
@@ -380,18 +395,27 @@ impl Sessions {
         let Some(slot) = self.slots.get(key) else { return Err(Full::OfSession) };
         let is_gateway = lock(&slot.seat).account.is_gateway;
         let max = if is_gateway { self.limits.subscriptions_of_gateway } else { self.limits.subscriptions };
+        let own = self.weights.get(&key.owner).copied().unwrap_or(0);
         match () {
             () if slot.subscriptions.contains_key(text) => Ok(()),
             () if slot.subscriptions.len() >= max => Err(Full::OfSession),
-            () if self.entered >= self.limits.subscriptions_total => Err(Full::Total),
+            // What bounds a credential does not bound those without a name.
+            () if !key.owner.is_empty() && own + weight(text) > self.limits.subscriptions_per_credential => {
+                Err(Full::OfOwner)
+            }
+            () if self.weight + weight(text) > self.limits.subscriptions_total => Err(Full::Total),
             () => Ok(()),
         }
     }
 
-    /// Whether a session has a subscription that matches.
-    pub fn asks_for(&self, key: &SessionKey, topic: &Topic) -> bool {
-        let Some(slot) = self.slots.get(key) else { return false };
-        slot.subscriptions.values().any(|own| own.asked.filter().matches(topic))
+    /// What a session has subscriptions to: for many topics at once.
+    pub fn interest(&self, key: &SessionKey) -> Tree<usize, ()> {
+        let mut tree = Tree::default();
+        let slot = self.slots.get(key);
+        for (number, own) in slot.iter().flat_map(|slot| slot.subscriptions.values()).enumerate() {
+            tree.insert(own.asked.filter(), number, ());
+        }
+        tree
     }
 
     /// Enters a subscription that was granted. True: there was none of this filter.
@@ -399,7 +423,13 @@ impl Sessions {
         let Some(slot) = self.slots.get_mut(key) else { return false };
         let is_kept = lock(&slot.seat).session.is_kept();
         self.subscriptions.subscribe(&asked, key.clone(), granted);
-        let before = slot.subscriptions.insert(asked.to_string(), Entered { asked, is_kept });
+        let text = asked.to_string();
+        let added = weight(&text);
+        let before = slot.subscriptions.insert(text, Entered { asked, is_kept });
+        if before.is_none() {
+            self.weight += added;
+            *self.weights.entry(key.owner.clone()).or_default() += added;
+        }
         self.entered += usize::from(before.is_none());
         self.entered_kept += usize::from(is_kept);
         self.entered_kept -= usize::from(before.as_ref().is_some_and(|own| own.is_kept));
@@ -410,6 +440,7 @@ impl Sessions {
     pub fn unsubscribe(&mut self, key: &SessionKey, text: &str) -> bool {
         let Some(slot) = self.slots.get_mut(key) else { return false };
         let Some(own) = slot.subscriptions.remove(text) else { return false };
+        self.lighten(key, weight(text));
         self.entered -= 1;
         self.entered_kept -= usize::from(own.is_kept);
         self.subscriptions.unsubscribe(&own.asked, key)
@@ -419,6 +450,7 @@ impl Sessions {
     pub fn remove(&mut self, key: &SessionKey) -> Option<SharedSeat> {
         self.forget_absence(key);
         let slot = self.slots.remove(key)?;
+        self.lighten(key, slot.subscriptions.keys().map(|text| weight(text)).sum());
         for own in slot.subscriptions.values() {
             self.entered -= 1;
             self.entered_kept -= usize::from(own.is_kept);
@@ -430,6 +462,16 @@ impl Sessions {
         self.orphans.extend(seat.session.outgoing.take_shared());
         drop(seat);
         Some(slot.seat)
+    }
+
+    fn lighten(&mut self, key: &SessionKey, removed: usize) {
+        self.weight -= removed;
+        if let Some(own) = self.weights.get_mut(&key.owner) {
+            *own -= removed;
+            if *own == 0 {
+                self.weights.remove(&key.owner);
+            }
+        }
     }
 
     /// What sessions that have ended since had of groups.

@@ -224,6 +224,29 @@ fn who_takes_its_own_session_over_again_and_again_is_refused() {
 }
 
 #[test]
+fn filters_are_bounded_for_a_credential_and_a_long_one_counts_for_more() {
+    let limits = SessionsLimits { subscriptions_per_credential: 3, ..SessionsLimits::default() };
+    let mut sessions = Sessions::new(limits);
+    let long = "x".repeat(WEIGHT_BYTES);
+    for (name, text, room) in
+        [("a", "1", Ok(())), ("b", &*long, Ok(())), ("b", "2", Err(Full::OfOwner)), ("b", &*long, Ok(()))]
+    {
+        arrive(&mut sessions, name, (false, 60, None), 0);
+        assert_eq!(sessions.has_room(&key(name), text), room, "{name} {text}");
+        if room.is_ok() {
+            let granted =
+                Granted { qos: Qos::AtMostOnce, no_local: false, retain_as_published: false, id: None };
+            sessions.subscribe(&key(name), Asked::parse(text).expect(text), granted);
+        }
+    }
+    sessions.unsubscribe(&key("b"), &long);
+    assert_eq!(sessions.has_room(&key("b"), "2"), Ok(()), "there is room again");
+    sessions.remove(&key("a"));
+    sessions.remove(&key("b"));
+    assert!(sessions.weights.is_empty() && sessions.weight == 0);
+}
+
+#[test]
 fn filters_are_bounded_for_a_session_and_for_all() {
     let limits = SessionsLimits { subscriptions: 2, subscriptions_total: 3, ..SessionsLimits::default() };
     let mut sessions = Sessions::new(limits);

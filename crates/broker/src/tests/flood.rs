@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sanimon_domain::mqtt::StoredSessions;
-use sanimon_net::{Admission, AdmissionLimits, Peer};
+use sanimon_net::{Admission, AdmissionLimits, Allowance, Peer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -26,7 +26,9 @@ fn who_asks_and_does_not_read_is_not_read_and_is_read_again_when_it_reads() {
         let (desk, registry) = (Desk::new(Instant::now()), Arc::new(Registry::default()));
         let (intake, notices) = (Arc::new(desk), registry.clone());
         let ports = Ports { intake, permissions: registry, notices };
-        let broker = Broker::new(Limits::default(), ports, StoredSessions::default(), 0);
+        // Its questions would be too many in a second.
+        let limits = Limits { control_packets: Allowance { per_s: 1e9, burst: 1e9 }, ..Limits::default() };
+        let broker = Broker::new(limits, ports, StoredSessions::default(), 0);
         let (mut own, other) = tokio::io::duplex(4_096);
         let address = SocketAddr::from(([127, 0, 0, 1], 1_883));
         let (place, _) = Arc::new(Admission::new(AdmissionLimits::default())).enter(address.ip());

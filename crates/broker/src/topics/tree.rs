@@ -104,6 +104,13 @@ impl<K: Ord, V> Tree<K, V> {
         Some(&node.here)
     }
 
+    /// Whether any filter matches.
+    pub fn matches(&self, topic: &Topic) -> bool {
+        let mut found = false;
+        self.matching(topic, |_, _| found = true);
+        found
+    }
+
     /// Shows all entries whose filters match. A key with several filters is shown for each.
     pub fn matching<'t>(&'t self, topic: &Topic, mut visit: impl FnMut(&'t K, &'t V)) {
         let levels: Vec<&str> = topic.levels().collect();

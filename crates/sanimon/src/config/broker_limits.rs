@@ -76,6 +76,12 @@ fn counts(section: &mut Section<'_>, limits: &mut Limits) {
     put(section, "sessions_kept_per_gateway", 0..=100_000, &mut limits.sessions.sessions_kept_per_gateway);
     put(section, "subscriptions", 1..=100_000, &mut limits.sessions.subscriptions);
     put(section, "subscriptions_per_gateway", 1..=1_000_000, &mut limits.sessions.subscriptions_of_gateway);
+    put(
+        section,
+        "subscriptions_per_credential",
+        1..=10_000_000,
+        &mut limits.sessions.subscriptions_per_credential,
+    );
     put(section, "subscriptions_total", 1..=10_000_000, &mut limits.sessions.subscriptions_total);
     put(section, "retained_per_subscribe", 0..=1_000_000, &mut limits.retained_per_subscribe);
     put(section, "retained", 0..=1_000_000, &mut limits.retained.retained);

@@ -16,6 +16,7 @@ export const limits = {
   'limit.sessions_kept': 'Too many sessions were kept for clients that are away; the oldest was dropped.',
   'limit.takeovers': 'Two clients with the same client id disconnected each other too often.',
   'limit.subscriptions': 'A client had too many subscriptions.',
+  'limit.subscriptions_per_credential': 'A user name had too many subscriptions over all of its sessions.',
   'limit.subscriptions_total': 'There were too many subscriptions in all.',
   'limit.filters_per_packet': 'A client subscribed to too many topics in one packet.',
   'limit.retained_per_subscribe': 'A subscription matched too many retained messages; the rest was not sent.',

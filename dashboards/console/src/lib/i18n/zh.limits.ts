@@ -18,6 +18,7 @@ export const limits: Record<keyof typeof en, string> = {
   'limit.sessions_kept': '为离线客户端保留的会话过多，已丢弃最旧的会话。',
   'limit.takeovers': '两个客户端使用相同的客户端标识，互相顶替过于频繁。',
   'limit.subscriptions': '客户端的订阅过多。',
+  'limit.subscriptions_per_credential': '某用户名在其所有会话中的订阅过多。',
   'limit.subscriptions_total': '订阅总数过多。',
   'limit.filters_per_packet': '客户端在一个报文中订阅的主题过多。',
   'limit.retained_per_subscribe': '一个订阅匹配的保留消息过多，其余未发送。',
