@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sanimon_domain::mqtt::SessionChange;
-use sanimon_net::{Allowance, Limiter, network};
+use sanimon_net::{Allowance, Bucket, Limiter, network};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -40,6 +40,7 @@ pub(crate) use deliver::settle;
 pub(crate) use owed::LOST;
 use ports::Ports;
 pub(crate) use subscribe::Granting;
+use subscribe::RETAINED_LOOKS;
 pub use token::Token;
 pub(crate) use upkeep::UPKEEP_EVERY;
 
@@ -100,6 +101,8 @@ pub struct Hub {
     kept_subscriptions: AtomicUsize,
     /// The place of the next message that is owed to a kept session.
     next_order: AtomicU64,
+    /// Of what is looked through for retained messages.
+    looks: Mutex<Bucket>,
     /// Wills on their way to their commit.
     wills: AtomicUsize,
     /// Bytes of packets that have not come to their end.
@@ -131,6 +134,7 @@ impl Hub {
             subscriptions: AtomicUsize::new(0),
             kept_subscriptions: AtomicUsize::new(0),
             next_order: AtomicU64::new(1),
+            looks: Mutex::new(Bucket::full(RETAINED_LOOKS, began_ms as u64)),
             wills: AtomicUsize::new(0),
             partial_bytes: AtomicUsize::new(0),
             failures: Limiter::new(FAILURES_KEPT),

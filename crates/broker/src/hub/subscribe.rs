@@ -1,8 +1,9 @@
 //! What a client asks for, and no longer asks for.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use sanimon_domain::mqtt::SessionChange;
+use sanimon_net::Allowance;
 
 use crate::limit::Limit;
 use crate::link::Ticket;
@@ -32,6 +33,8 @@ pub(crate) struct Granting {
 
 /// Topics that are looked at for retained messages before others have their turn.
 const RETAINED_STEPS: usize = 1_000;
+/// Topics that are looked at for all subscriptions together: to look costs about as much as to send.
+pub(super) const RETAINED_LOOKS: Allowance = Allowance { per_s: 500_000.0, burst: 50_000.0 };
 /// Retained messages that wait in a session's queue at a time.
 const RETAINED_QUEUED: usize = 64;
 
@@ -167,21 +170,29 @@ impl Hub {
         is_awaited
     }
 
-    /// Draws retained messages into a session's queue, as it has room. True: something was drawn or looked through, and there
-    /// is more. Where the queue is full the client's acknowledgements make room.
-    pub(crate) fn draw_retained(&self, client: &Admitted) -> bool {
+    /// Draws retained messages into a session's queue, as it has room. `Some`: there is more, after so many milliseconds: what
+    /// all together look through in a second is bounded. Where the queue is full the client's acknowledgements make room.
+    pub(crate) fn draw_retained(&self, client: &Admitted) -> Option<u64> {
+        let mut steps = RETAINED_STEPS;
+        let has_more = self.draw_some(client, &mut steps);
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait_ms = looks.borrow(RETAINED_LOOKS, (RETAINED_STEPS - steps) as f64, self.now_ms() as u64);
+        has_more.then_some(wait_ms)
+    }
+
+    /// `steps`: how many topics may be looked at, which it takes. True: something was drawn or looked through, and there is more.
+    fn draw_some(&self, client: &Admitted, steps: &mut usize) -> bool {
         let now_ms = self.now_ms();
         let table = self.table();
         let mut seat = lock(&client.sender.seat);
         let account = seat.account.clone();
         let Some(session) = seat.of(client.sender.generation) else { return false };
-        let mut steps = RETAINED_STEPS;
         let mut has_drawn = false;
         while let Some(cursor) = session.owed_retained.front_mut() {
             if session.outgoing.queued() >= RETAINED_QUEUED {
                 return has_drawn;
             }
-            if steps == 0 {
+            if *steps == 0 {
                 return true;
             }
             if cursor.left == 0 {
@@ -189,7 +200,7 @@ impl Hub {
                 session.owed_retained.pop_front();
                 continue;
             }
-            match table.retained.next(&cursor.filter, cursor.after.as_ref(), now_ms, &mut steps) {
+            match table.retained.next(&cursor.filter, cursor.after.as_ref(), now_ms, steps) {
                 // It waits for room: what others have published meanwhile does not go for it.
                 Next::Found(kept) if !session.outgoing.has_room(kept.message.bytes()) => return has_drawn,
                 Next::Found(kept) => {

@@ -90,6 +90,8 @@ pub(super) struct Client<S> {
     stuck_since_ms: Option<i64>,
     /// Nothing is read before that: it spoke too fast.
     pub(super) read_at_ms: i64,
+    /// Retained messages are not looked for before that: all together look for too much.
+    pub(super) draw_at_ms: i64,
     pub(super) control: Bucket,
     pub(super) is_closing: bool,
     needs_flush: bool,
@@ -132,6 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             is_incomplete: false,
             stuck_since_ms: None,
             read_at_ms: 0,
+            draw_at_ms: 0,
             control: Bucket::full(hub.limits.control_packets, now_ms as u64),
             is_closing: false,
             needs_flush: false,
@@ -326,6 +329,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             end_ms(self.packet_since_ms, limits.packet_time),
             self.machine.deadline_ms(),
             (self.read_at_ms > self.now_ms).then_some(self.read_at_ms),
+            (self.draw_at_ms > self.now_ms).then_some(self.draw_at_ms),
         ];
         let Some(due_ms) = due.into_iter().flatten().min() else { return };
         self.arm_for(self.now_ms, due_ms - self.now_ms);

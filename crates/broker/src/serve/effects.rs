@@ -158,11 +158,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let room = if client.is_stored && self.hub.is_crowded() { 0 } else { self.room() };
         let mut effects = scratch::take_effects();
         let mut seat = lock(&client.sender.seat);
-        if room > 0 && !seat.session.owed_retained.is_empty() {
+        let mut draw_at_ms = self.draw_at_ms;
+        if room > 0 && draw_at_ms <= self.now_ms && !seat.session.owed_retained.is_empty() {
             drop(seat);
-            if self.hub.draw_retained(client) {
+            match self.hub.draw_retained(client) {
+                None => {}
                 // There is more: others have their turn before.
-                self.link.wake();
+                Some(0) => self.link.wake(),
+                Some(wait_ms) => draw_at_ms = self.now_ms + wait_ms as i64,
             }
             seat = lock(&client.sender.seat);
         }
@@ -171,6 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.machine.flush(session, self.now_ms, &mut effects);
         let acknowledged = session.incoming.take_acknowledged();
         drop(seat);
+        self.draw_at_ms = draw_at_ms;
         if acknowledged > 0 {
             self.hub.ports.notices.acknowledged(acknowledged);
         }
