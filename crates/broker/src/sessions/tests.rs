@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::filters::WEIGHT_BYTES;
 use super::*;
 use crate::packet::Qos;
 use crate::reason::Reason;
 use crate::rights::Rights;
+use crate::subscriptions::Granted;
 
 const LOST: End = End::Lost(Reason::KeepAliveTimeout);
 
