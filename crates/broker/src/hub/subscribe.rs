@@ -1,5 +1,6 @@
 //! What a client asks for, and no longer asks for.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use sanimon_domain::mqtt::SessionChange;
@@ -123,7 +124,7 @@ impl Hub {
         }
         let (mut changes, mut dropped) = (Vec::new(), Vec::<Queued>::new());
         let mut reasons = Vec::with_capacity(filters.len());
-        let mut removed = Tree::default();
+        let (mut removed, mut gone) = (Tree::default(), BTreeSet::new());
         for (number, text) in filters.iter().enumerate() {
             let was_there = table.sessions.unsubscribe(&client.key, text);
             reasons.push(if was_there { Reason::Success } else { Reason::NoSubscriptionExisted });
@@ -131,15 +132,14 @@ impl Hub {
                 if let Ok(asked) = Asked::parse(text) {
                     removed.insert(asked.filter(), number, ());
                 }
-                let mut seat = lock(&client.sender.seat);
-                seat.session.owed_retained.retain(|cursor| cursor.filter.as_str() != text);
-                drop(seat);
+                gone.insert(text.as_str());
                 if client.is_stored {
                     changes.push(SessionChange::Unsubscribe(client.key.clone(), text.as_str().into()));
                 }
             }
         }
         let mut seat = lock(&client.sender.seat);
+        seat.session.owed_retained.retain(|cursor| !gone.contains(cursor.filter.as_str()));
         if !removed.is_empty() && !seat.session.outgoing.is_empty() {
             // Queued, and nothing of it sent: nobody asks for it any more (3.10.4-2).
             let interest = table.sessions.interest(&client.key);

@@ -1,5 +1,7 @@
 //! What follows from a packet, a commit or the time, carried out.
 
+use std::collections::BTreeSet;
+
 use sanimon_domain::mqtt::SessionChange;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -306,11 +308,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     fn owe_retained(&self, cursors: Vec<Cursor>) {
         let Some(client) = self.admitted.as_ref().filter(|_| !cursors.is_empty()) else { return };
         if let Some(session) = lock(&client.sender.seat).of(client.sender.generation) {
-            for cursor in cursors {
-                // Asked for again, it begins again.
-                session.owed_retained.retain(|own| own.filter != cursor.filter);
-                session.owed_retained.push_back(cursor);
-            }
+            // Asked for again, it begins again; named twice in one packet, the last one counts.
+            let mut again = BTreeSet::new();
+            let mut last: Vec<Cursor> = cursors.into_iter().rev().collect();
+            last.retain(|own| again.insert(own.filter.as_str().to_owned()));
+            session.owed_retained.retain(|own| !again.contains(own.filter.as_str()));
+            session.owed_retained.extend(last.into_iter().rev());
         }
         self.link.wake();
     }
