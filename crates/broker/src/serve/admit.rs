@@ -20,12 +20,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Who is it, and may it?
     pub(super) fn admit(&mut self, connect: &Connect, has_waited: bool) {
         let address = self.peer.address.ip().to_canonical();
-        if !has_waited && self.hub.has_failed_too_often(address) {
-            self.hub.met(Limit::FailedPerAddress, &self.owner());
-            self.held_connect = Some(Box::new(connect.clone()));
-            self.waiting = Some(Box::pin(tokio::time::sleep(self.hub.limits.failed_wait)));
-            return;
-        }
         let who = SignIn {
             client_id: &connect.client_id,
             username: connect.username.as_deref(),
@@ -47,6 +41,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         });
         let account = match account {
             Ok(account) => account,
+            // Only who is refused waits: an honest device may come from the address of who guesses.
+            Err(_) if !has_waited && self.hub.has_failed_too_often(address) => {
+                self.hub.met(Limit::FailedPerAddress, &self.owner());
+                self.held_connect = Some(Box::new(connect.clone()));
+                self.waiting = Some(Box::pin(tokio::time::sleep(self.hub.limits.failed_wait)));
+                return;
+            }
             Err(reason) => {
                 self.hub.note_failed(address);
                 return self
