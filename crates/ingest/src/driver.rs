@@ -326,26 +326,10 @@ fn run_job(work: JobWork, report: JobReport, clock: &dyn Clock) {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use sanimon_codec::Formats;
-    use sanimon_domain::{SiteCalendar, Trap};
+    use sanimon_domain::Trap;
 
     use super::*;
-
-    #[derive(Debug)]
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> TimestampMs {
-            TimestampMs(0)
-        }
-    }
-
-    fn queue() -> (Queue, Shared, tempfile::TempDir) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let shared = Store::open(folder.path(), None).expect("a store").shared;
-        let decoder = Decoder::new(Formats::new(Vec::new(), SiteCalendar::utc()), Vec::new(), &shared);
-        (Queue::new(Arc::new(Stopped), decoder), shared, folder)
-    }
+    use crate::testing::queue;
 
     #[test]
     fn a_driver_that_sleeps_is_woken_by_whatever_arrives() {

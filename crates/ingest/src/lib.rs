@@ -20,6 +20,8 @@ mod error;
 mod message;
 pub mod queue;
 mod scripts;
+#[cfg(test)]
+mod testing;
 
 pub use decode::Decoder;
 pub use driver::{Driver, DriverOptions};

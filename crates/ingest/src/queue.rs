@@ -371,27 +371,10 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
-    use sanimon_codec::Formats;
-    use sanimon_domain::{SessionKey, SiteCalendar};
-    use sanimon_store::Store;
+    use sanimon_domain::SessionKey;
 
     use super::*;
-
-    #[derive(Debug)]
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> TimestampMs {
-            TimestampMs(0)
-        }
-    }
-
-    fn queue() -> Queue {
-        let folder = tempfile::tempdir().expect("a folder");
-        let shared = Store::open(folder.path(), None).expect("a store").shared;
-        let decoder = Decoder::new(Formats::new(Vec::new(), SiteCalendar::utc()), Vec::new(), &shared);
-        Queue::new(Arc::new(Stopped), decoder)
-    }
+    use crate::testing::queue;
 
     fn released(number: usize) -> SessionChange {
         SessionChange::Released(SessionKey { owner: "".into(), client_id: "c".into() }, number as u16)
@@ -407,7 +390,7 @@ mod tests {
     /// Many changes are many groups, in order, and messages come when all of them are in: they may be about these sessions.
     #[tokio::test]
     async fn changes_of_sessions_are_bounded_in_a_group_and_go_before_messages() {
-        let queue = queue();
+        let (queue, ..) = queue();
         let number = 2 * SESSION_CHANGES_OF_GROUP_MAX + 1;
         (0..number).for_each(|own| queue.change(released(own), Ack::none()));
         let arrival = Arrival {
@@ -432,7 +415,7 @@ mod tests {
 
     #[test]
     fn a_crowd_of_changes_is_told_and_is_over_when_half_of_it_is_taken() {
-        let queue = queue();
+        let (queue, ..) = queue();
         (0..SESSION_CHANGES_CROWD - 1).for_each(|own| queue.change(released(own), Ack::none()));
         assert!(!queue.is_crowded());
         queue.change(released(0), Ack::none());
@@ -447,7 +430,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_is_still_written_when_sanimon_stops() {
-        let queue = queue();
+        let (queue, ..) = queue();
         queue.change(released(1), Ack::none());
         queue.stop();
         assert_eq!(group(&queue).sessions.len(), 1);
