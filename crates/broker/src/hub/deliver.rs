@@ -19,6 +19,7 @@ use super::owed::own_payload;
 use super::token::{Inner, Of, Tell};
 use super::{Hub, OWN, Owner, Table, Token};
 
+/// Told with the acknowledgement of a message that was to be kept.
 const NOT_KEPT: &str = "stored, but not kept for its topic: a limit of retained messages is reached";
 /// Tokens that are taken before connections are woken, and others have the table's lock.
 const SETTLED_AT_ONCE: usize = 256;

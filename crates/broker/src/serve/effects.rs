@@ -60,7 +60,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             return false;
         }
         let now_ms = self.now_ms;
-        if self.read_at_ms > now_ms || self.must_wait() {
+        if self.read_at_ms > now_ms {
+            return false;
+        }
+        if self.hub.is_crowded() {
+            self.look_later();
             return false;
         }
         let (mut effects, room) = (scratch::take_effects(), self.room());
@@ -157,7 +161,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             return;
         }
         // What a kept session is sent is written to the file.
-        let room = if client.is_stored && self.hub.is_crowded() { 0 } else { self.room() };
+        let must_wait = client.is_stored && self.hub.is_crowded();
+        let room = if must_wait { 0 } else { self.room() };
         let mut effects = scratch::take_effects();
         let mut seat = lock(&client.sender.seat);
         let mut draw_at_ms = self.draw_at_ms;
@@ -180,19 +185,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         if acknowledged > 0 {
             self.hub.ports.notices.acknowledged(acknowledged);
         }
-        if room == 0 {
-            self.must_wait();
+        if must_wait {
+            self.look_later();
         }
         self.apply(effects);
     }
 
-    /// Whether the writer has to catch up first: then it is looked again after a while, for nobody tells.
-    fn must_wait(&mut self) -> bool {
-        let is_crowded = self.hub.is_crowded();
-        if is_crowded {
-            self.read_at_ms = self.read_at_ms.max(self.now_ms + ROOM_LOOK_MS);
-        }
-        is_crowded
+    /// The writer has to catch up first: it is looked again after a while, for nobody tells.
+    fn look_later(&mut self) {
+        self.read_at_ms = self.read_at_ms.max(self.now_ms + ROOM_LOOK_MS);
     }
 
     /// What it waited for is there: room in the queue, or the end of a pause.
